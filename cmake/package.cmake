@@ -1,0 +1,155 @@
+# Makes the installed project usable: travelchat-config.cmake with one export set for each component, and one pkg-config
+# file for each. What a component needs is read from its link libraries, so a new dependency only has to be named here
+# when it comes from outside the project.
+
+include(CMakePackageConfigHelpers)
+
+set(TRAVELCHAT_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/travelchat)
+
+# How each library from outside is found: its find_dependency arguments, its pkg-config module, and, where Debian ships no
+# module for it, its linker flags.
+function(_travelchat_external lib out_find out_module out_flags)
+  set(find "")
+  set(module "")
+  set(flags "")
+  if(lib STREQUAL Boost::headers)
+    set(find "Boost 1.81 CONFIG")
+  elseif(lib MATCHES "^Boost::([a-z_]+)$")
+    set(find "Boost 1.81 CONFIG COMPONENTS ${CMAKE_MATCH_1}")
+    set(flags "-lboost_${CMAKE_MATCH_1}")
+  elseif(lib STREQUAL Threads::Threads)
+    set(find "Threads")
+    set(flags "-pthread")
+  elseif(lib STREQUAL OpenSSL::Crypto)
+    set(find "OpenSSL")
+    set(module "libcrypto")
+  elseif(lib STREQUAL OpenSSL::SSL)
+    set(find "OpenSSL")
+    set(module "libssl")
+  elseif(lib STREQUAL SQLite::SQLite3)
+    set(find "SQLite3 3.35")
+    set(module "sqlite3 >= 3.35")
+  elseif(lib STREQUAL ZLIB::ZLIB)
+    set(find "ZLIB")
+    set(module "zlib")
+  else()
+    message(FATAL_ERROR "cmake/package.cmake does not know how an embedder finds ${lib}")
+  endif()
+  set(${out_find} "${find}" PARENT_SCOPE)
+  set(${out_module} "${module}" PARENT_SCOPE)
+  set(${out_flags} "${flags}" PARENT_SCOPE)
+endfunction()
+
+# Adds -I or -L for each directory that the compiler does not search by itself.
+function(_travelchat_search_flags option implicit out)
+  set(flags "")
+  foreach(dir IN LISTS ARGN)
+    get_filename_component(dir "${dir}" REALPATH)
+    set(known NO)
+    foreach(other IN LISTS ${implicit})
+      get_filename_component(other "${other}" REALPATH)
+      if(dir STREQUAL other)
+        set(known YES)
+      endif()
+    endforeach()
+    if(NOT known)
+      list(APPEND flags "${option}${dir}")
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES flags)
+  set(${out} "${flags}" PARENT_SCOPE)
+endfunction()
+
+# Installs every component that travelchat_library() has made so far. They were made in an order in which each follows
+# what it needs.
+function(travelchat_install_package)
+  get_property(components GLOBAL PROPERTY TRAVELCHAT_COMPONENTS)
+  # The files are relocatable: --prefix at install time may name another place than the one configured here.
+  if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
+    set(PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+  else()
+    file(RELATIVE_PATH up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+    string(REGEX REPLACE "/$" "" up "${up}")
+    set(PC_PREFIX "\${pcfiledir}/${up}")
+  endif()
+  set(config_needs "")
+  foreach(component IN LISTS components)
+    set(target travelchat_${component})
+    get_target_property(type ${target} TYPE)
+    get_target_property(interface ${target} INTERFACE_LINK_LIBRARIES)
+    get_target_property(direct ${target} LINK_LIBRARIES)
+    set(needs "")
+    set(finds "")
+    set(public_requires "")
+    set(private_requires "")
+    set(public_libs "")
+    set(private_libs "")
+    foreach(lib IN LISTS direct)
+      # A static library leaves the linking of what it uses inside to whoever links it.
+      if(type STREQUAL SHARED_LIBRARY AND NOT lib IN_LIST interface)
+        set(reach private)
+      else()
+        set(reach public)
+      endif()
+      if(lib MATCHES "^travelchat::(.+)$")
+        list(APPEND needs ${CMAKE_MATCH_1})
+        list(APPEND ${reach}_requires "travelchat-${CMAKE_MATCH_1} = ${PROJECT_VERSION}")
+        continue()
+      endif()
+      _travelchat_external(${lib} find module flags)
+      if(reach STREQUAL public)
+        list(APPEND finds "${find}")
+      endif()
+      list(APPEND ${reach}_requires ${module})
+      list(APPEND ${reach}_libs ${flags})
+    endforeach()
+    list(REMOVE_DUPLICATES finds)
+
+    # ---- CMake ----
+    string(APPEND config_needs "set(_travelchat_${component}_needs \"${needs}\")\n")
+    string(APPEND config_needs "set(_travelchat_${component}_finds \"${finds}\")\n")
+    install(TARGETS ${target} EXPORT travelchat-${component} COMPONENT ${component})
+    install(EXPORT travelchat-${component} FILE travelchat-${component}-targets.cmake NAMESPACE travelchat::
+            DESTINATION ${TRAVELCHAT_CMAKE_DIR} COMPONENT ${component})
+
+    # ---- pkg-config ----
+    get_target_property(definitions ${target} INTERFACE_COMPILE_DEFINITIONS)
+    set(cflags "-I\${includedir}")
+    if(definitions)
+      list(TRANSFORM definitions PREPEND "-D")
+      list(APPEND cflags ${definitions})
+    endif()
+    get_target_property(boost_include Boost::headers INTERFACE_INCLUDE_DIRECTORIES)
+    _travelchat_search_flags(-I CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES include_flags ${boost_include})
+    _travelchat_search_flags(-L CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES library_flags ${Boost_LIBRARY_DIRS})
+    list(APPEND cflags ${include_flags})
+    set(libs "-L\${libdir}" "-ltravelchat_${component}" ${public_libs})
+    if(public_libs MATCHES "boost")
+      list(APPEND libs ${library_flags})
+    endif()
+    set(PC_COMPONENT ${component})
+    list(JOIN cflags " " PC_CFLAGS)
+    list(JOIN libs " " PC_LIBS)
+    list(JOIN private_libs " " PC_LIBS_PRIVATE)
+    list(JOIN public_requires ", " PC_REQUIRES)
+    list(JOIN private_requires ", " PC_REQUIRES_PRIVATE)
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/travelchat.pc.in ${PROJECT_BINARY_DIR}/package/travelchat-${component}.pc
+                   @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/package/travelchat-${component}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+            COMPONENT ${component})
+  endforeach()
+
+  set(TRAVELCHAT_COMPONENTS "${components}")
+  set(TRAVELCHAT_COMPONENT_NEEDS "${config_needs}")
+  configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/travelchat-config.cmake.in
+                                ${PROJECT_BINARY_DIR}/package/travelchat-config.cmake
+                                INSTALL_DESTINATION ${TRAVELCHAT_CMAKE_DIR} NO_SET_AND_CHECK_MACRO)
+  # Before 1.0 a minor version may change the interface.
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/travelchat-config-version.cmake
+                                   COMPATIBILITY SameMinorVersion)
+  install(FILES ${PROJECT_BINARY_DIR}/package/travelchat-config.cmake
+                ${PROJECT_BINARY_DIR}/package/travelchat-config-version.cmake
+          DESTINATION ${TRAVELCHAT_CMAKE_DIR} COMPONENT core)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/travelchat DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT core
+          FILES_MATCHING PATTERN "*.hpp")
+endfunction()

@@ -1,0 +1,51 @@
+# What every target of this project shares: the language level, the warnings, the sanitizers.
+
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(TRAVELCHAT_CCACHE ccache)
+if(TRAVELCHAT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${TRAVELCHAT_CCACHE}")
+endif()
+
+if(TRAVELCHAT_SANITIZE)
+  add_compile_options(-fsanitize=${TRAVELCHAT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${TRAVELCHAT_SANITIZE})
+  if(TRAVELCHAT_SANITIZE MATCHES thread)
+    # Asio's fences, which ThreadSanitizer cannot follow; its queues synchronize by mutexes too, which it does.
+    add_compile_options(-Wno-tsan)
+  endif()
+endif()
+
+function(travelchat_compile_options target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+                                           -Wcast-align -Wnull-dereference -Wformat=2)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # gcc 12 reports these inside Asio's coroutine and variant code where nothing is wrong.
+    target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized -Wno-null-dereference)
+  endif()
+  if(TRAVELCHAT_WARNINGS_AS_ERRORS)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+# travelchat_library(<component> SOURCES ... [PUBLIC_LIBS ...] [PRIVATE_LIBS ...]) makes travelchat::<component>.
+function(travelchat_library component)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC_LIBS;PRIVATE_LIBS" ${ARGN})
+  set(target travelchat_${component})
+  add_library(${target} ${ARG_SOURCES})
+  add_library(travelchat::${component} ALIAS ${target})
+  travelchat_compile_options(${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${component} VERSION ${PROJECT_VERSION}
+                                             SOVERSION ${PROJECT_VERSION_MAJOR})
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+                                       PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${target} PUBLIC ${ARG_PUBLIC_LIBS} PRIVATE ${ARG_PRIVATE_LIBS})
+  if(CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # An installed archive must also serve a linker without this compiler's plugin.
+    target_compile_options(${target} PRIVATE -ffat-lto-objects)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY TRAVELCHAT_COMPONENTS ${component})
+endfunction()

@@ -1,0 +1,72 @@
+// Every way a call can fail, and the one table that says what each door answers.
+//
+// Values only; any thread.
+#pragma once
+
+#include <boost/system/error_code.hpp>
+#include <boost/system/result.hpp>
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+namespace travelchat {
+
+template <class T>
+using result = boost::system::result<T>;
+using error_code = boost::system::error_code;
+
+enum class errc {
+  invalid_argument = 1,
+  missing_field,
+  malformed_json,
+  invalid_content,
+  invalid_emoji,
+  invalid_client_message_id,
+  trip_without_client,
+  unauthenticated,
+  forbidden,
+  cross_origin,
+  sharing_disabled,
+  not_found,
+  method_not_allowed,
+  request_timeout,
+  idempotency_conflict,
+  payload_too_large,
+  unsupported_media_type,
+  rate_limited,
+  headers_too_large,
+  too_slow,
+  storage_failed,
+  storage_full,
+  storage_locked,
+  storage_incompatible,
+  overloaded,
+  closed,
+  internal,
+};
+
+// What an error is called and how it is answered.
+struct ErrorInfo {
+  errc code;
+  std::string_view name;     // for programs: "code" in a JSON body, `code` of a JavaScript error
+  int http_status;           // RFC 9110 section 15
+  std::uint16_t close_code;  // WebSocket, RFC 6455 section 7.4
+  std::string_view message;  // for people; never carries SQL, paths or data
+};
+
+// The row of one error.
+const ErrorInfo& describe(errc code) noexcept;
+// The row of any error code; what is not ours is `errc::internal`.
+const ErrorInfo& describe(const error_code& ec) noexcept;
+// The whole table, for bindings and for tests.
+std::span<const ErrorInfo> error_table() noexcept;
+
+const boost::system::error_category& category() noexcept;
+error_code make_error_code(errc code) noexcept;
+
+}  // namespace travelchat
+
+template <>
+struct boost::system::is_error_code_enum<travelchat::errc> : std::true_type {};

@@ -1,0 +1,92 @@
+// What the chat asks of the application around it: who is this advisor, what is this trip, who is this client, tell the
+// organization. A transport calls it; the reference server, the Node and the Python bindings implement it.
+#pragma once
+
+#include <travelchat/error.hpp>
+#include <travelchat/types.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace travelchat {
+
+// How a host answers: exactly once, from any thread, at once or later. What arrives after the server has stopped is
+// ignored.
+template <class T>
+using Reply = std::function<void(result<T>)>;
+
+// The credentials of a request, as they came. Never log them.
+struct RequestCredentials {
+  std::string cookie;         // the Cookie header; empty when absent
+  std::string authorization;  // the Authorization header; empty when absent
+};
+
+struct Advisor {
+  std::string org_id;
+  std::string id;
+  std::string name;
+  std::optional<std::string> avatar_url;
+  // When the session ends; an open socket is closed then with 4401. Empty: open-ended.
+  std::optional<TimePoint> expires_at;
+  // True when a cookie was the credential: then requests that write must come from the server's own origin.
+  bool by_cookie = false;
+};
+
+struct ActiveTrip {
+  std::string id;
+  std::string title;
+  friend bool operator==(const ActiveTrip&, const ActiveTrip&) = default;
+};
+
+// What a conversation list shows of a client.
+struct ClientCard {
+  std::string id;
+  std::string name;
+  std::optional<std::string> avatar_url;
+  std::optional<ActiveTrip> active_trip;
+  friend bool operator==(const ClientCard&, const ClientCard&) = default;
+};
+
+struct SharedTrip {
+  std::string id;
+  std::string org_id;
+  std::optional<std::string> client_id;
+  std::string title;
+  bool share_enabled = false;
+  std::string share_token;
+  std::optional<std::string> client_name;
+  std::optional<std::string> advisor_name;
+  std::optional<std::string> advisor_avatar_url;
+};
+
+struct PushNotification {
+  std::string org_id;  // every advisor of it
+  std::string title;
+  std::string body;
+  std::string url;
+};
+
+// Implemented by the embedder, who keeps it alive until the server has stopped. Called from the server's I/O threads,
+// many calls at once: return at once and reply later when the answer needs waiting.
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  // nullopt: no credential for an advisor, a bad one, or an expired one.
+  virtual void authenticate(RequestCredentials credentials, Reply<std::optional<Advisor>> reply) = 0;
+  // nullopt: no such trip.
+  virtual void find_trip(std::string trip_id, Reply<std::optional<SharedTrip>> reply) = 0;
+  // Those of `client_ids` that belong to the organization, in any order.
+  virtual void find_clients(std::string org_id, std::vector<std::string> client_ids,
+                            Reply<std::vector<ClientCard>> reply) = 0;
+  // The ids of the organization's clients whose name contains `text`, without regard to case.
+  virtual void search_clients(std::string org_id, std::string text, Reply<std::vector<std::string>> reply) = 0;
+  // A client wrote. Nobody waits for the outcome.
+  virtual void notify(PushNotification notification) = 0;
+};
+
+}  // namespace travelchat

@@ -1,0 +1,167 @@
+// Where conversations live: one write door, few reads.
+//
+// The engine owns its storage. `commit` is called by the engine's committer thread only, never twice at once; the reads
+// are called by several reader threads at any time, also while a commit runs. All of them may block.
+#pragma once
+
+#include <travelchat/error.hpp>
+#include <travelchat/types.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace travelchat {
+
+// ---- Writes: commands, validated by the engine, with every id and time already in them. ----
+
+// Get or create. `conversation_id` is used only when there is none yet for (org_id, client_id).
+struct OpenConversation {
+  Uuid conversation_id;
+  std::string org_id;
+  std::string client_id;
+  TimePoint now;
+};
+
+// `sender` decides what it may reach (see Participant). With a `client_message_id` that this sender already used in
+// this conversation: the first message again (`created` false) when content and attachment are equal, else
+// `errc::idempotency_conflict`. A client's message raises `unread_count`.
+struct AppendMessage {
+  Uuid message_id;
+  Uuid conversation_id;
+  Participant sender;
+  std::string content;
+  std::optional<std::string> client_message_id;
+  std::optional<std::string> attachment_url;
+  std::optional<std::string> attachment_type;
+  std::optional<std::string> attachment_name;
+  TimePoint now;
+};
+
+// Sets this reactor's one reaction, or removes it when `emoji` is empty. Setting what is set, or removing what is not
+// there, changes nothing and raises no revision. A replaced reaction keeps its id, takes the new emoji and `now`, and
+// moves to the end of the message's list. `errc::not_found` also when the message is not in that conversation.
+struct PutReaction {
+  Uuid reaction_id;
+  Uuid conversation_id;
+  Uuid message_id;
+  Participant reactor;
+  std::optional<Emoji> emoji;
+  TimePoint now;
+};
+
+// By a client: sets `seen_at` on every advisor's message that has none. By an advisor: sets `is_read` on every client's
+// message and `unread_count` to 0. One revision for all of them, none when nothing changed.
+struct MarkConversation {
+  Uuid conversation_id;
+  Participant viewer;
+  TimePoint now;
+};
+
+// Stores a token's digest; the oldest live ones of the same (client, trip) beyond `max_live` are deleted.
+// `errc::not_found` when the claims' conversation is not that of their client.
+struct PutToken {
+  Sha256Digest digest;
+  TokenClaims claims;
+  TimePoint now;
+  std::size_t max_live = 10;
+};
+
+// Deletes one token. `changed` says whether it was there.
+struct DeleteToken {
+  Sha256Digest digest;
+};
+
+// Deletes every token with `expires_at <= now`.
+struct SweepTokens {
+  TimePoint now;
+};
+
+using Write =
+    std::variant<OpenConversation, AppendMessage, PutReaction, MarkConversation, PutToken, DeleteToken, SweepTokens>;
+
+// What a write brought. `conversation` is the row after the write (not for tokens).
+struct Written {
+  bool changed = false;             // false: an answer to a repeat or to a write without effect; nothing to broadcast
+  Conversation conversation;        // after the write, `rev` and `unread_count` included
+  std::optional<Message> message;   // AppendMessage: the message (with its reactions when it is a repeat)
+  std::vector<Reaction> reactions;  // PutReaction: all of the message's, oldest first
+  std::optional<Message> last_message;  // OpenConversation, MarkConversation by an advisor: newest, without reactions
+  std::uint64_t count = 0;              // MarkConversation: messages marked; SweepTokens, DeleteToken: tokens deleted
+  std::vector<Sha256Digest> evicted;    // PutToken: the older tokens that made room
+};
+
+// ---- Reads ----
+
+struct ConversationQuery {
+  std::string org_id;
+  // Empty: all. Else: a conversation matches when a message's content contains `text` (ASCII letters without regard to
+  // case), or its client is in `client_ids`.
+  std::optional<std::string> text;
+  std::vector<std::string> client_ids;
+};
+
+struct MessageQuery {
+  Uuid conversation_id;
+  std::optional<std::uint64_t> before_seq;  // only messages with a smaller seq
+  std::optional<std::uint64_t> since_rev;   // only messages with a larger rev; excludes before_seq
+  std::size_t limit = 100;                  // 1 to 200
+};
+
+// By seq. Without `since_rev`: the newest `limit` ones (before `before_seq`). With it: the `limit` ones of smallest
+// rev, sorted by seq, so that the largest rev of a page is the `since_rev` of the next. One mark gives many messages
+// the same rev; a page never ends among them, so it may be longer than `limit`. Empty when there is no such
+// conversation.
+struct MessagePage {
+  std::vector<Message> messages;  // with their reactions
+  bool has_more = false;
+};
+
+// One durable change of a conversation. A message or its reactions stand here as they are now, not as they were then:
+// later changes follow in the same list, so whoever applies all of it ends in the present state.
+struct Change {
+  enum class Kind : std::uint8_t { message, reaction, seen, read };
+  Kind kind = Kind::message;
+  std::uint64_t rev = 0;
+  std::optional<Message> message;   // message: the row with its reactions
+  Uuid message_id;                  // reaction: whose
+  std::vector<Reaction> reactions;  // reaction: all of them
+  TimePoint at;                     // seen, read: when
+};
+
+struct ChangeList {
+  std::uint64_t current_rev = 0;  // of the conversation, read in the same snapshot
+  bool too_many = false;  // more than `limit` changes, or `since` is beyond `current_rev`; then `changes` is empty
+  std::vector<Change> changes;  // every rev from since + 1 to current_rev, in order
+};
+
+class Storage {
+ public:
+  virtual ~Storage() = default;
+
+  // Runs all writes in one transaction, in order, and returns once it is durable. `results` gets one entry for each. A
+  // write that fails alone (not found, conflict; `errc::internal`: its new id is taken) has its error in its entry and
+  // leaves the others untouched. When the returned code is set, the whole transaction is undone and the entries mean
+  // nothing: `errc::storage_full` when the disk is full, `errc::storage_failed` otherwise. A later call may succeed.
+  virtual error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) = 0;
+
+  // nullopt: no such conversation.
+  virtual result<std::optional<Conversation>> find_conversation(const Uuid& id) = 0;
+  // Newest activity first (`last_message_at`, else `created_at`; then by id, descending).
+  virtual result<std::vector<ConversationSummary>> list_conversations(const ConversationQuery& query) = 0;
+  virtual result<MessagePage> list_messages(const MessageQuery& query) = 0;
+  // `errc::not_found` when there is no such conversation.
+  virtual result<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit) = 0;
+  // The sum of `unread_count` over the organization.
+  virtual result<std::uint64_t> count_unread(const std::string& org_id) = 0;
+  // nullopt: unknown, or `expires_at <= now`.
+  virtual result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) = 0;
+  // A cheap check that reads work, for readiness probes.
+  virtual error_code ping() = 0;
+};
+
+}  // namespace travelchat

@@ -1,0 +1,147 @@
+// The words of the chat as values: ids, participants, messages, reactions, conversations.
+//
+// Plain data, copyable, owned by whoever holds it; no thread rules. Every time is UTC with millisecond precision.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace travelchat {
+
+using TimePoint = std::chrono::sys_time<std::chrono::milliseconds>;
+
+// A 128-bit identifier. Ids that the engine makes are version 7 (RFC 9562 section 5.7): they sort by creation time,
+// which keeps a database's index appending. Rows adopted from an older database may carry any version.
+struct Uuid {
+  std::array<std::uint8_t, 16> bytes{};
+
+  friend auto operator<=>(const Uuid&, const Uuid&) = default;
+};
+
+// The canonical form of RFC 9562 section 4: 36 characters, lower case.
+std::string to_string(const Uuid& id);
+// Writes the same 36 characters at `out` (no terminator).
+void write_uuid(const Uuid& id, char* out) noexcept;
+// Accepts the canonical lower-case form only; anything else is nullopt.
+std::optional<Uuid> parse_uuid(std::string_view text) noexcept;
+// A new version 7 id. Within one process the results strictly increase, even when the clock steps back.
+// Any thread.
+Uuid make_uuid(TimePoint now);
+
+enum class Role : std::uint8_t { advisor = 0, client = 1 };
+
+// "advisor" or "client".
+std::string_view to_string(Role role) noexcept;
+std::optional<Role> parse_role(std::string_view text) noexcept;
+
+// Whoever acts on a conversation, as the host has authenticated them. An advisor reaches every conversation of
+// `org_id`; a client reaches the one whose client is `id` in `org_id`. What lies outside answers as if it did not
+// exist.
+struct Participant {
+  std::string org_id;  // the host's id: 1 to 128 printable ASCII characters, as every host id here
+  Role role = Role::advisor;
+  std::string id;    // the host's id of the advisor or the client
+  std::string name;  // for people; stored beside what they write
+
+  friend bool operator==(const Participant&, const Participant&) = default;
+};
+
+// The six reactions. The enumerators' values are what the storages keep; never renumber them.
+enum class Emoji : std::uint8_t { heart = 0, thumbs_up = 1, joy = 2, open_mouth = 3, sad = 4, thumbs_down = 5 };
+
+// UTF-8 as it travels: the heart with U+FE0F, the others without.
+std::string_view to_string(Emoji emoji) noexcept;
+// The heart is U+2764 with or without U+FE0F; the others lose one trailing U+FE0F. Anything else is nullopt.
+std::optional<Emoji> parse_emoji(std::string_view text) noexcept;
+
+// One person's reaction to one message; there is at most one.
+struct Reaction {
+  Uuid id;
+  Uuid message_id;
+  Uuid conversation_id;
+  std::string org_id;
+  Role reactor_type = Role::advisor;
+  std::string reactor_id;
+  std::string reactor_name;
+  Emoji emoji = Emoji::heart;
+  TimePoint created_at;
+
+  friend bool operator==(const Reaction&, const Reaction&) = default;
+};
+
+struct Message {
+  Uuid id;
+  Uuid conversation_id;
+  std::string org_id;
+  Role sender_type = Role::advisor;
+  std::string sender_id;
+  std::string sender_name;
+  std::string content;               // UTF-8, trimmed, 1 to 10,000 code points
+  bool is_read = false;              // a client's message: an advisor has read it
+  std::optional<TimePoint> seen_at;  // an advisor's message: when the client saw it
+  TimePoint created_at;
+  std::optional<std::string> attachment_url;
+  std::optional<std::string> attachment_type;
+  std::optional<std::string> attachment_name;
+  std::vector<Reaction> reactions;  // oldest first
+  std::uint64_t seq = 0;            // 1, 2, 3 ... within the conversation, without gaps, given inside the commit
+  std::uint64_t rev = 0;            // the conversation's revision that last changed this message
+  std::optional<std::string> client_message_id;
+
+  friend bool operator==(const Message&, const Message&) = default;
+};
+
+// One per (org_id, client_id).
+struct Conversation {
+  Uuid id;
+  std::string org_id;
+  std::string client_id;
+  TimePoint created_at;
+  std::optional<TimePoint> last_message_at;
+  std::uint64_t last_seq = 0;      // seq of the newest message; 0 when there is none
+  std::uint64_t rev = 0;           // raised by one with every durable change
+  std::uint64_t unread_count = 0;  // the client's messages that no advisor has read
+
+  friend bool operator==(const Conversation&, const Conversation&) = default;
+};
+
+// A row of an advisor's list.
+struct ConversationSummary {
+  Conversation conversation;
+  std::optional<Message> last_message;  // without its reactions
+
+  friend bool operator==(const ConversationSummary&, const ConversationSummary&) = default;
+};
+
+// What a live chat token stands for.
+struct TokenClaims {
+  std::string org_id;
+  std::string client_id;
+  std::string trip_id;
+  Uuid conversation_id;
+  TimePoint expires_at;
+
+  friend bool operator==(const TokenClaims&, const TokenClaims&) = default;
+};
+
+using Sha256Digest = std::array<std::uint8_t, 32>;
+
+}  // namespace travelchat
+
+template <>
+struct std::hash<travelchat::Uuid> {
+  std::size_t operator()(const travelchat::Uuid& id) const noexcept {
+    // The last eight bytes of a version 7 (and 4) id are random.
+    std::size_t h = 0;
+    for (std::size_t i = 8; i < 16; ++i) h = (h << 8) | id.bytes[i];
+    return h;
+  }
+};

@@ -1,0 +1,166 @@
+// What a ChatEngine is made of. Shared with its subscriptions, which may outlive it; they do nothing once it is closed.
+#pragma once
+
+#include "core/committer.hpp"
+#include "core/shard.hpp"
+#include "core/token_cache.hpp"
+
+#include <travelchat/engine.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace travelchat::detail {
+
+// Spelled out, since result<T>'s converting constructors are ambiguous for an arithmetic T.
+template <class T>
+result<T> error(error_code code) {
+  return result<T>(boost::system::in_place_error, code);
+}
+template <class T>
+result<T> error(errc code) {
+  return error<T>(make_error_code(code));
+}
+
+// A write, and the completion that turns what it brought into an answer.
+class EngineJob : public Job {
+ public:
+  using Job::Job;
+  // Invokes the handler; on a thread where that is allowed.
+  virtual void complete(result<Written> written) = 0;
+  // Where; empty: no wish.
+  virtual const boost::asio::any_io_executor& executor() const noexcept = 0;
+};
+
+class EngineCore : public std::enable_shared_from_this<EngineCore> {
+ public:
+  EngineCore(std::unique_ptr<Storage> storage, EngineOptions options);
+  ~EngineCore();
+
+  void start();
+  void close();
+  // After `close`: ends the contexts and with them whatever handlers they still hold.
+  void destroy_shards();
+
+  bool closed() const noexcept { return closed_.load(); }
+  const EngineOptions& options() const noexcept { return options_; }
+  Storage& storage() noexcept { return *storage_; }
+  TokenCache& tokens() noexcept { return tokens_; }
+  EventEncoder& encoder() noexcept { return encoder_; }
+  std::size_t shard_count() const noexcept { return shards_.size(); }
+  std::size_t shard_of(const Uuid& room) const noexcept { return std::hash<Uuid>{}(room) % shards_.size(); }
+  Shard& shard(std::size_t index) noexcept { return *shards_[index]; }
+  EngineStats stats() const noexcept;
+
+  // Completes later, through the handler's executor.
+  template <class T>
+  void finish(Completion<T> completion, result<T> value) {
+    const boost::asio::any_io_executor executor = executor_or_own(completion.executor);
+    boost::asio::post(executor, [handler = std::move(completion.handler), value = std::move(value)]() mutable {
+      std::move(handler)(std::move(value));
+    });
+  }
+
+  // Runs `read(storage)` on a reader thread and completes with what it returns.
+  template <class T, class Read>
+  void read(Completion<T> completion, Read read) {
+    if (closed()) return finish<T>(std::move(completion), error<T>(errc::closed));
+    if (!reserve_read()) return finish<T>(std::move(completion), error<T>(errc::overloaded));
+    boost::asio::post(readers_, [this, completion = std::move(completion), read = std::move(read)]() mutable {
+      result<T> value = guarded<T>([&] { return read(*storage_); });
+      release_read();
+      finish<T>(std::move(completion), std::move(value));
+    });
+  }
+
+  // Queues a write; `answer(Written&)` makes the T of the completion.
+  template <class T, class Answer>
+  void write(Completion<T> completion, Write command, Answer answer);
+
+  void subscribe(Completion<Subscription> completion, const Uuid& room, bool is_inbox, Role role, std::string id,
+                 std::shared_ptr<Subscriber> subscriber, std::optional<std::uint64_t> since);
+  void leave(std::size_t shard, const Uuid& room, std::uint64_t key) noexcept;
+  void set_typing(std::size_t shard, const Uuid& room, std::uint64_t key, bool is_typing);
+
+ private:
+  // The handler's own executor, else one of the engine's.
+  boost::asio::any_io_executor executor_or_own(const boost::asio::any_io_executor& wanted) const;
+
+  // A storage may be foreign code: what it throws becomes an error.
+  template <class T, class Call>
+  static result<T> guarded(Call call) noexcept {
+    try {
+      return call();
+    } catch (...) {
+      return error<T>(errc::storage_failed);
+    }
+  }
+
+  bool reserve_read() noexcept;
+  void release_read() noexcept { --queued_reads_; }
+  void read_history(std::size_t shard, const Uuid& room, std::uint64_t key, std::uint64_t since);
+  void settle(std::vector<std::unique_ptr<Job>> jobs, error_code failed, std::vector<result<Written>>& results);
+  void schedule_sweep();
+
+  std::unique_ptr<Storage> storage_;
+  const EngineOptions options_;
+  EventEncoder encoder_;
+  TokenCache tokens_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  boost::asio::thread_pool readers_;
+  std::unique_ptr<Committer> committer_;
+  std::optional<boost::asio::steady_timer> sweep_timer_;
+  std::mutex closing_;
+  std::atomic<bool> closed_{false};
+  std::atomic<std::size_t> queued_reads_{0};
+  std::atomic<std::uint64_t> messages_{0};
+  std::atomic<std::uint64_t> commits_{0};
+  std::atomic<std::uint64_t> writes_{0};
+  std::atomic<std::uint64_t> failed_commits_{0};
+};
+
+// The room that stands for an organization's inbox: a digest, so that every room has a key of one shape.
+Uuid inbox_room(std::string_view org_id) noexcept;
+
+template <class T, class Answer>
+void EngineCore::write(Completion<T> completion, Write command, Answer answer) {
+  class WaitingJob final : public EngineJob {
+   public:
+    WaitingJob(Completion<T> waiting, Write write_command, Answer make_answer)
+        : EngineJob(std::move(write_command)), waiting_(std::move(waiting)), answer_(std::move(make_answer)) {}
+
+    void complete(result<Written> written) override {
+      if (written) {
+        std::move(waiting_.handler)(result<T>(answer_(*written)));
+      } else {
+        std::move(waiting_.handler)(error<T>(written.error()));
+      }
+    }
+    const boost::asio::any_io_executor& executor() const noexcept override { return waiting_.executor; }
+    Completion<T> take() { return std::move(waiting_); }
+
+   private:
+    Completion<T> waiting_;
+    Answer answer_;
+  };
+
+  auto waiting = std::make_unique<WaitingJob>(std::move(completion), std::move(command), std::move(answer));
+  WaitingJob* const kept = waiting.get();
+  std::unique_ptr<Job> job = std::move(waiting);
+  if (const error_code refused = committer_->push(job)) {
+    finish<T>(kept->take(), error<T>(refused));
+  }
+}
+
+}  // namespace travelchat::detail
