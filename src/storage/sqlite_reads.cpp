@@ -1,0 +1,238 @@
+#include "storage/sqlite_reads.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+
+namespace travelchat::sqlite {
+
+namespace {
+
+// A LIKE pattern (escape character `\`) for whatever contains `text`.
+std::string like_pattern(std::string_view text) {
+  std::string pattern = "%";
+  for (const char c : text) {
+    if (c == '%' || c == '_' || c == '\\') pattern += '\\';
+    pattern += c;
+  }
+  pattern += '%';
+  return pattern;
+}
+
+// LIKE stops at a NUL and refuses patterns over 50,000 bytes; no content has the one or is long enough for the other.
+bool can_occur_in_content(std::string_view text, const std::string& pattern) {
+  return pattern.size() <= 50'000 && text.find('\0') == std::string_view::npos;
+}
+
+// The file's connection for reading: it can neither write nor checkpoint (see sqlite_storage.hpp).
+Database& configured(Database& database) {
+  database.execute(
+      "PRAGMA wal_autocheckpoint = 0;"
+      "PRAGMA query_only = 1;"
+      "PRAGMA temp_store = MEMORY");  // a full disk must not stop a sort
+  sqlite3_busy_timeout(database.handle(), 5'000);
+  return database;
+}
+
+}  // namespace
+
+Reader::Reader(const std::filesystem::path& path)
+    : database_(path, Database::Access::read_only),
+      begin_(configured(database_), "BEGIN"),
+      rows_(database_),
+      list_conversations_(database_, "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS
+                                     " FROM travelchat_conversations WHERE org_id = ?"
+                                     " ORDER BY coalesce(last_message_at, created_at) DESC, id DESC"),
+      any_content_like_(database_,
+                        "SELECT 1 FROM travelchat_messages WHERE conversation_pk = ? AND content LIKE ? ESCAPE '\\'"
+                        " LIMIT 1"),
+      list_messages_(database_, "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
+                                " FROM travelchat_messages WHERE conversation_pk = ? AND seq < ?"
+                                " ORDER BY seq DESC LIMIT ?"),
+      list_messages_from_(database_, "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
+                                     " FROM travelchat_messages WHERE conversation_pk = ? AND seq >= ? ORDER BY seq"),
+      created_rev_(database_, "SELECT created_rev FROM travelchat_messages WHERE conversation_pk = ? AND seq = ?"),
+      // A message's last change is its creation or the change that left it the same rev: each message is found once.
+      list_changed_(database_,
+                    "SELECT rev, seq FROM travelchat_messages"
+                    " WHERE conversation_pk = ?1 AND seq >= ?3 AND rev = created_rev"
+                    " UNION ALL "
+                    "SELECT m.rev, m.seq FROM travelchat_changes c CROSS JOIN travelchat_messages m"
+                    " ON m.conversation_pk = c.conversation_pk AND m.seq BETWEEN c.first_seq AND c.last_seq"
+                    " AND m.rev = c.rev"
+                    " WHERE c.conversation_pk = ?1 AND c.rev > ?2"
+                    " ORDER BY 1, 2"),
+      list_changes_(database_,
+                    "SELECT rev, kind, first_seq, at FROM travelchat_changes WHERE conversation_pk = ? AND rev > ?"
+                    " ORDER BY rev"),
+      count_unread_(database_, "SELECT total(unread_count) FROM travelchat_conversations WHERE org_id = ?"),
+      find_token_(database_,
+                  "SELECT c.org_id, c.client_id, t.trip_id, c.id, t.expires_at FROM travelchat_tokens t"
+                  " JOIN travelchat_conversations c ON c.pk = t.conversation_pk"
+                  " WHERE t.digest = ? AND t.expires_at > ?"),
+      ping_(database_, "SELECT max(version) FROM travelchat_schema") {}
+
+std::optional<Conversation> Reader::find_conversation(const Uuid& id) {
+  auto row = rows_.find_conversation(id);
+  if (!row) return std::nullopt;
+  return std::move(row->value);
+}
+
+std::vector<ConversationSummary> Reader::list_conversations(const ConversationQuery& query) {
+  const std::unordered_set<std::string_view> clients(query.client_ids.begin(), query.client_ids.end());
+  const std::string pattern = query.text ? like_pattern(*query.text) : std::string();
+  const bool search_content = query.text && can_occur_in_content(*query.text, pattern);
+  const auto matches = [&](const ConversationRow& row) {
+    if (!query.text || clients.contains(row.value.client_id)) return true;
+    return search_content && any_content_like_.run(row.pk, pattern).next();
+  };
+
+  Transaction snapshot(database_, begin_);
+  std::vector<ConversationSummary> list;
+  Run row = list_conversations_.run(query.org_id);
+  while (row.next()) {
+    ConversationRow conversation = read_conversation(row);
+    if (!matches(conversation)) continue;
+    auto last_message = rows_.find_message(conversation, conversation.value.last_seq);
+    list.push_back({std::move(conversation.value), std::move(last_message)});
+  }
+  return list;
+}
+
+MessagePage Reader::list_messages(const MessageQuery& query) {
+  Transaction snapshot(database_, begin_);
+  const auto conversation = rows_.find_conversation(query.conversation_id);
+  if (!conversation) return {};
+  MessagePage page =
+      query.since_rev ? list_changed(*conversation, *query.since_rev, query.limit) : list_newest(*conversation, query);
+  rows_.load_reactions(*conversation, page.messages);
+  return page;
+}
+
+MessagePage Reader::list_newest(const ConversationRow& conversation, const MessageQuery& query) {
+  MessagePage page;
+  const std::uint64_t before = query.before_seq.value_or(std::numeric_limits<std::uint64_t>::max());
+  Run row = list_messages_.run(conversation.pk, before, query.limit);
+  while (row.next()) page.messages.push_back(read_message(row, conversation.value));
+  page.has_more = !page.messages.empty() && page.messages.back().seq > 1;
+  std::reverse(page.messages.begin(), page.messages.end());
+  return page;
+}
+
+MessagePage Reader::list_changed(const ConversationRow& conversation, std::uint64_t since_rev, std::size_t limit) {
+  MessagePage page;
+  if (since_rev >= conversation.value.rev) return page;
+  std::vector<std::uint64_t> seqs;
+  {
+    std::uint64_t last_rev = 0;
+    Run row = list_changed_.run(conversation.pk, since_rev, first_created_after(conversation, since_rev));
+    while (row.next()) {
+      const std::uint64_t rev = row.count(0);
+      // Messages that were marked together have one rev, and a page that ended among them would lose the others.
+      if (seqs.size() >= limit && rev != last_rev) {
+        page.has_more = true;
+        break;
+      }
+      seqs.push_back(row.count(1));
+      last_rev = rev;
+    }
+  }
+  std::sort(seqs.begin(), seqs.end());
+  page.messages.reserve(seqs.size());
+  for (const std::uint64_t seq : seqs) {
+    if (auto message = rows_.find_message(conversation, seq)) page.messages.push_back(std::move(*message));
+  }
+  return page;
+}
+
+// The smallest seq whose message came after `rev`. Both grow together and seqs are dense, so this takes a handful of
+// look-ups however long the conversation is.
+std::uint64_t Reader::first_created_after(const ConversationRow& conversation, std::uint64_t rev) {
+  std::uint64_t low = 1;
+  std::uint64_t high = conversation.value.last_seq + 1;
+  while (low < high) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    Run row = created_rev_.run(conversation.pk, middle);
+    if (row.next() && row.count(0) <= rev) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+std::optional<ChangeList> Reader::list_changes(const Uuid& conversation_id, std::uint64_t since_rev,
+                                               std::size_t limit) {
+  Transaction snapshot(database_, begin_);
+  const auto conversation = rows_.find_conversation(conversation_id);
+  if (!conversation) return std::nullopt;
+  ChangeList list;
+  list.current_rev = conversation->value.rev;
+  if (since_rev > list.current_rev || list.current_rev - since_rev > limit) {
+    list.too_many = true;
+    return list;
+  }
+  if (since_rev == list.current_rev) return list;
+
+  std::vector<Message> messages;
+  std::vector<std::uint64_t> created_revs;
+  {
+    Run row = list_messages_from_.run(conversation->pk, first_created_after(*conversation, since_rev));
+    while (row.next()) {
+      messages.push_back(read_message(row, conversation->value));
+      created_revs.push_back(row.count(created_rev_column));
+    }
+  }
+  rows_.load_reactions(*conversation, messages);
+
+  std::size_t next_message = 0;
+  const auto take_messages_before = [&](std::uint64_t rev) {
+    for (; next_message < messages.size() && created_revs[next_message] < rev; ++next_message) {
+      Change& change = list.changes.emplace_back();
+      change.kind = Change::Kind::message;
+      change.rev = created_revs[next_message];
+      change.message = std::move(messages[next_message]);
+    }
+  };
+  Run row = list_changes_.run(conversation->pk, since_rev);
+  while (row.next()) {
+    take_messages_before(row.count(0));
+    Change& change = list.changes.emplace_back();
+    change.rev = row.count(0);
+    change.kind = static_cast<Change::Kind>(row.integer(1));
+    if (change.kind != Change::Kind::reaction) {
+      change.at = row.time(3);
+    } else if (const auto message = rows_.find_message(*conversation, row.count(2))) {
+      change.message_id = message->id;
+      change.reactions = rows_.list_reactions(*conversation, message->id, message->seq);
+    }
+  }
+  take_messages_before(std::numeric_limits<std::uint64_t>::max());
+  return list;
+}
+
+std::uint64_t Reader::count_unread(const std::string& org_id) {
+  Run row = count_unread_.run(org_id);
+  return row.next() ? row.count(0) : 0;
+}
+
+std::optional<TokenClaims> Reader::find_token(const Sha256Digest& digest, TimePoint now) {
+  Run row = find_token_.run(digest, now);
+  if (!row.next()) return std::nullopt;
+  TokenClaims claims;
+  claims.org_id = row.text(0);
+  claims.client_id = row.text(1);
+  claims.trip_id = row.text(2);
+  claims.conversation_id = row.uuid(3);
+  claims.expires_at = row.time(4);
+  return claims;
+}
+
+void Reader::ping() {
+  ping_.execute();
+}
+
+}  // namespace travelchat::sqlite

@@ -1,0 +1,55 @@
+// The reads of storage.hpp on one reading connection.
+#pragma once
+
+#include "storage/sqlite_rows.hpp"
+#include "storage/sqlite_statement.hpp"
+
+#include <travelchat/storage.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace travelchat::sqlite {
+
+// One thread at a time. Every read is one snapshot. Throws Failure.
+class Reader {
+ public:
+  explicit Reader(const std::filesystem::path& path);
+
+  std::optional<Conversation> find_conversation(const Uuid& id);
+  std::vector<ConversationSummary> list_conversations(const ConversationQuery& query);
+  MessagePage list_messages(const MessageQuery& query);
+  // nullopt: no such conversation.
+  std::optional<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit);
+  std::uint64_t count_unread(const std::string& org_id);
+  std::optional<TokenClaims> find_token(const Sha256Digest& digest, TimePoint now);
+  void ping();
+
+  Database& database() noexcept { return database_; }
+  Statement& begin() noexcept { return begin_; }
+
+ private:
+  MessagePage list_newest(const ConversationRow& conversation, const MessageQuery& query);
+  MessagePage list_changed(const ConversationRow& conversation, std::uint64_t since_rev, std::size_t limit);
+  std::uint64_t first_created_after(const ConversationRow& conversation, std::uint64_t rev);
+
+  Database database_;
+  Statement begin_;
+  Rows rows_;
+  Statement list_conversations_;
+  Statement any_content_like_;
+  Statement list_messages_;
+  Statement list_messages_from_;
+  Statement created_rev_;
+  Statement list_changed_;
+  Statement list_changes_;
+  Statement count_unread_;
+  Statement find_token_;
+  Statement ping_;
+};
+
+}  // namespace travelchat::sqlite
