@@ -1,0 +1,65 @@
+#include <travelchat/beast_server.hpp>
+
+#include "transport/server.hpp"
+
+#include "wire/wire.hpp"
+
+namespace travelchat {
+
+class BeastServer::Impl : public transport::Server {
+ public:
+  using transport::Server::Server;
+};
+
+BeastServer::BeastServer(ChatEngine& engine, Host& host, BeastServerOptions options)
+    : impl_(std::make_shared<Impl>(engine, host, std::move(options))) {
+  engine.use_encoder(wire::append_event_frame);
+}
+
+BeastServer::~BeastServer() {
+  stop();
+}
+
+void BeastServer::route(std::string method, std::string pattern, HttpHandler handler) {
+  impl_->host_routes.add(std::move(method), pattern, std::move(handler));
+}
+
+void BeastServer::fallback(HttpHandler handler) {
+  impl_->fallback = std::move(handler);
+}
+
+void BeastServer::access_log(AccessLog log) {
+  impl_->access_log = std::move(log);
+}
+
+error_code BeastServer::start() {
+  return impl_->start();
+}
+
+std::uint16_t BeastServer::port() const noexcept {
+  return impl_->port();
+}
+
+void BeastServer::stop(std::chrono::milliseconds grace) {
+  impl_->stop(grace);
+}
+
+std::string BeastServer::metrics() const {
+  return impl_->metrics();
+}
+
+std::string_view HttpRequest::header(std::string_view name) const noexcept {
+  for (const auto& [key, value] : headers) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+std::optional<std::string_view> HttpRequest::query_value(std::string_view name) const noexcept {
+  for (const auto& [key, value] : query) {
+    if (key == name) return value;
+  }
+  return std::nullopt;
+}
+
+}  // namespace travelchat

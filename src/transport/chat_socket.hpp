@@ -1,0 +1,40 @@
+// A socket of /ws/chat: one participant listens to one conversation.
+#pragma once
+
+#include "transport/web_socket.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace travelchat::transport {
+
+class ChatSocket final : public WebSocket {
+ public:
+  ChatSocket(Shard& shard, Server::Place place, RawSocket socket, Participant participant, const Uuid& conversation_id,
+             std::optional<std::uint64_t> since, std::optional<TimePoint> expires_at);
+
+  void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
+  void tick(const Now& now) override;
+
+ private:
+  void opened() override;
+  void received(std::string_view text) override;
+  void closed() noexcept override;
+
+  void take_typing(bool is_typing);
+  void take_seen();
+
+  Participant participant_;
+  Uuid conversation_id_;
+  Subscription subscription_;
+  std::optional<std::uint64_t> since_;
+  SteadyTime typing_window_{};  // since when `typing_frames_` counts
+  std::uint32_t typing_frames_ = 0;
+  std::optional<bool> late_typing_;  // what the last frame over the limit said: told when the window is over
+  bool marking_ = false;
+  bool mark_again_ = false;
+  bool counted_ = false;
+};
+
+}  // namespace travelchat::transport

@@ -1,0 +1,53 @@
+// Accepts connections on the first shard and deals them to all shards in turn.
+//
+// Shared by the server and its own pending wait; touched by the first shard's thread, except where noted.
+#pragma once
+
+#include <travelchat/error.hpp>
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace travelchat::transport {
+
+class Server;
+class Shard;
+
+class Listener : public std::enable_shared_from_this<Listener> {
+ public:
+  explicit Listener(Shard& shard);
+
+  // Binds and listens. Before `run`, any thread.
+  error_code open(const std::string& address, std::uint16_t port);
+  std::uint16_t port() const;
+
+  void run();
+  void close();
+  // A place became free.
+  void resume();
+
+ private:
+  using Executor = boost::asio::io_context::executor_type;
+
+  void wait();
+  void accept();
+  void pause();
+
+  Shard& shard_;
+  boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, Executor> acceptor_;
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+                                    Executor>
+      retry_;
+  std::size_t next_shard_ = 0;
+  bool waiting_ = false;
+};
+
+}  // namespace travelchat::transport

@@ -1,0 +1,119 @@
+// What a request must be before anybody looks at what it asks for: pure checks of its target, headers and credentials.
+//
+// Values only; any thread.
+#pragma once
+
+#include <travelchat/error.hpp>
+#include <travelchat/storage.hpp>
+#include <travelchat/types.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace travelchat::transport {
+
+bool iequals(std::string_view a, std::string_view b) noexcept;
+std::string_view trim(std::string_view text) noexcept;
+
+// The path of a request target, decoded and split. Movable; the views live as long as it does, and `raw_path` as long
+// as the target that it was made from.
+class TargetPath {
+ public:
+  static constexpr std::size_t max_segments = 16;
+
+  // `path` has no query. `errc::invalid_argument`: not absolute, a bad percent sequence, a control character, invalid
+  // UTF-8, or a ".." component, encoded or not.
+  static result<TargetPath> parse(std::string_view path);
+
+  std::string_view raw_path() const noexcept { return raw_; }
+  std::string_view path() const noexcept { return decoded_; }
+  // Decoded one by one, so that an encoded slash does not separate. Empty when there are more than `max_segments`.
+  std::span<const std::string_view> segments() const noexcept { return {segments_.data(), count_}; }
+
+ private:
+  std::string_view raw_;
+  std::string_view decoded_;
+  std::array<std::string_view, max_segments> segments_{};
+  std::size_t count_ = 0;
+  std::unique_ptr<char[]> storage_;  // when something had to be decoded
+};
+
+// The part before "?", and the part after it.
+std::pair<std::string_view, std::string_view> split_target(std::string_view target) noexcept;
+
+// Decoded key-value pairs of a query, each key once.
+class Query {
+ public:
+  // `errc::invalid_argument`: a key twice, a bad percent sequence, a control character or invalid UTF-8.
+  static result<Query> parse(std::string_view query);
+
+  std::optional<std::string_view> value(std::string_view key) const noexcept;
+  const std::vector<std::pair<std::string, std::string>>& pairs() const noexcept { return pairs_; }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> pairs_;
+};
+
+// Decimal digits only, at most 2^64 - 1.
+std::optional<std::uint64_t> parse_number(std::string_view text) noexcept;
+
+// `limit`, `before` and `since` of a page. `errc::invalid_argument`.
+result<MessageQuery> parse_page(const Query& query, const Uuid& conversation_id);
+
+// The token of "Bearer <token>".
+std::optional<std::string_view> bearer_token(std::string_view authorization) noexcept;
+
+// Compares secrets in a time that tells only their lengths.
+bool equal_secrets(std::string_view a, std::string_view b) noexcept;
+
+// Whether a Content-Type is application/json, whatever its parameters.
+bool is_json(std::string_view content_type) noexcept;
+
+// Whether a request that carries ambient credentials comes from the server's own pages or from an allowed origin. Empty
+// strings for headers that are absent; without either header the sender is no browser and is trusted.
+bool is_trusted_origin(std::string_view origin, std::string_view fetch_site, std::string_view host,
+                       std::span<const std::string> allowed);
+
+// The opening handshake of a WebSocket (RFC 6455 section 4.2.1).
+struct HandshakeHeaders {
+  bool is_http_1_1 = false;
+  bool is_get = false;
+  std::string_view upgrade;
+  std::string_view connection;
+  std::string_view key;
+  std::string_view version;
+};
+enum class Handshake : std::uint8_t { ok, bad_request, upgrade_required };
+Handshake check_handshake(const HandshakeHeaders& headers) noexcept;
+// Whether a comma-separated header holds this token, without regard to case.
+bool has_token(std::string_view list, std::string_view token) noexcept;
+
+// The Sec-WebSocket-Accept of a key.
+std::string accept_key(std::string_view key);
+
+// What Sec-WebSocket-Protocol offers.
+struct Subprotocols {
+  bool travelchat_v1 = false;
+  std::optional<std::string_view> auth_token;
+};
+Subprotocols parse_subprotocols(std::string_view header) noexcept;
+
+// The claim in a chat socket's query, and its token.
+struct ChatClaim {
+  Uuid conversation_id;
+  Role role = Role::advisor;
+  std::string user_id;
+  std::optional<std::uint64_t> since;
+};
+// nullopt: a parameter is missing or malformed (4400).
+std::optional<ChatClaim> parse_chat_claim(const Query& query);
+
+}  // namespace travelchat::transport

@@ -1,0 +1,180 @@
+#include "transport/server.hpp"
+
+#include "wire/wire.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <array>
+#include <string_view>
+
+namespace travelchat::transport {
+namespace {
+
+// How long `stop` waits, beyond its grace, for threads that may be gone.
+constexpr auto patience = std::chrono::seconds{1};
+
+class MetricsText {
+ public:
+  void family(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    text_ += "# HELP ";
+    text_ += name;
+    text_ += ' ';
+    text_ += help;
+    text_ += "\n# TYPE ";
+    text_ += name;
+    text_ += ' ';
+    text_ += type;
+    text_ += '\n';
+  }
+
+  void value(std::uint64_t number, std::string_view labels = {}) {
+    text_ += name_;
+    text_ += labels;
+    text_ += ' ';
+    text_ += std::to_string(number);
+    text_ += '\n';
+  }
+
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+  std::string name_;
+};
+
+}  // namespace
+
+Server::Server(ChatEngine& engine, Host& host, BeastServerOptions options)
+    : engine_(engine),
+      host_(host),
+      options_(std::move(options)),
+      message_limiter_(options_.rate_limits.messages),
+      chat_token_limiter_(options_.rate_limits.chat_tokens) {
+  if (options_.tls) tls_ = make_tls_context(*options_.tls);
+  shards_.reserve(engine.shard_count());
+  for (std::size_t i = 0; i < engine.shard_count(); ++i) {
+    shards_.push_back(std::make_unique<Shard>(*this, engine.shard_context(i)));
+  }
+  listener_ = std::make_shared<Listener>(*shards_.front());
+}
+
+error_code Server::start() {
+  const std::scoped_lock lock(mutex_);
+  if (stage_ != Stage::made) return make_error_code(errc::closed);
+  if (const error_code ec = listener_->open(options_.address, options_.port)) return ec;
+  stage_ = Stage::started;
+  port_ = listener_->port();
+  for (const auto& shard : shards_) {
+    boost::asio::post(shard->context(), [&shard = *shard, self = shared_from_this()] { shard.start(); });
+  }
+  boost::asio::post(shards_.front()->context(), [self = shared_from_this()] { self->listener_->run(); });
+  return {};
+}
+
+bool Server::try_enter() noexcept {
+  if (connections_.fetch_add(1) < options_.max_connections) return true;
+  // Announced before the place is given back, so that whoever leaves meanwhile sees it.
+  listener_waits_ = true;
+  leave();
+  return false;
+}
+
+void Server::leave() {
+  const std::size_t before = connections_.fetch_sub(1);
+  if (before <= options_.max_connections && listener_waits_.exchange(false)) {
+    gate_->if_open([this] {
+      boost::asio::post(shards_.front()->context(), [self = shared_from_this()] { self->listener_->resume(); });
+    });
+  }
+  if (before == 1) {
+    const std::scoped_lock lock(mutex_);
+    changed_.notify_all();
+  }
+}
+
+void Server::stop(std::chrono::milliseconds grace) {
+  std::unique_lock lock(mutex_);
+  if (stage_ == Stage::made) stage_ = Stage::stopped;
+  if (stage_ == Stage::stopping) changed_.wait(lock, [&] { return stage_ == Stage::stopped; });
+  if (stage_ == Stage::stopped) return;
+  stage_ = Stage::stopping;
+  boost::asio::post(shards_.front()->context(), [self = shared_from_this()] { self->listener_->close(); });
+  for (const auto& shard : shards_) {
+    boost::asio::post(shard->context(), [&shard = *shard, self = shared_from_this()] { shard.drain(); });
+  }
+  changed_.wait_for(lock, grace, [&] { return connections_ == 0; });
+  for (const auto& shard : shards_) {
+    boost::asio::post(shard->context(), [&shard = *shard, self = shared_from_this()] {
+      shard.cut();
+      const std::scoped_lock locked(self->mutex_);
+      ++self->shards_cut_;
+      self->changed_.notify_all();
+    });
+  }
+  changed_.wait_for(lock, patience, [&] { return shards_cut_ == shards_.size(); });
+  // Closed sockets leave with the next round of their shard.
+  changed_.wait_for(lock, patience, [&] { return connections_ == 0; });
+  lock.unlock();
+  gate_->close();
+  lock.lock();
+  stage_ = Stage::stopped;
+  changed_.notify_all();
+}
+
+std::string Server::metrics() const {
+  MetricsText text;
+  const auto sum = [&](auto count) {
+    std::uint64_t total = 0;
+    for (const auto& shard : shards_) total += count(shard->counters()).value();
+    return total;
+  };
+  text.family("travelchat_connections", "gauge", "Open connections by kind.");
+  text.value(sum([](const Counters& c) -> auto& { return c.http_connections; }), "{kind=\"http\"}");
+  text.value(sum([](const Counters& c) -> auto& { return c.chat_sockets; }), "{kind=\"chat\"}");
+  text.value(sum([](const Counters& c) -> auto& { return c.inbox_sockets; }), "{kind=\"inbox\"}");
+  text.family("travelchat_outbox_bytes", "gauge", "Bytes that wait for the kernel.");
+  text.value(sum([](const Counters& c) -> auto& { return c.outbox_bytes; }));
+  text.family("travelchat_sent_bytes_total", "counter", "Bytes handed to the kernel.");
+  text.value(sum([](const Counters& c) -> auto& { return c.bytes_sent; }));
+  text.family("travelchat_received_bytes_total", "counter", "Bytes taken from the kernel.");
+  text.value(sum([](const Counters& c) -> auto& { return c.bytes_received; }));
+  text.family("travelchat_writes_total", "counter", "Gathered writes.");
+  text.value(sum([](const Counters& c) -> auto& { return c.writes; }));
+  text.family("travelchat_sent_events_total", "counter", "Events put into outboxes.");
+  text.value(sum([](const Counters& c) -> auto& { return c.frames_sent; }));
+  text.family("travelchat_received_frames_total", "counter", "Text messages of sockets.");
+  text.value(sum([](const Counters& c) -> auto& { return c.frames_received; }));
+  text.family("travelchat_http_responses_total", "counter", "HTTP answers by status class.");
+  for (std::size_t i = 0; i < 5; ++i) {
+    text.value(sum([i](const Counters& c) -> auto& { return c.answers[i]; }),
+               "{class=\"" + std::to_string(i + 1) + "xx\"}");
+  }
+  text.family("travelchat_socket_closes_total", "counter", "Closed sockets by code; \"none\" ended without one.");
+  for (std::size_t i = 0; i < counted_close_codes.size(); ++i) {
+    const std::uint16_t code = counted_close_codes[i];
+    text.value(sum([i](const Counters& c) -> auto& { return c.closes[i]; }),
+               "{code=\"" + (code == 0 ? std::string("none") : std::to_string(code)) + "\"}");
+  }
+
+  const EngineStats stats = engine_.stats();
+  text.family("travelchat_messages_total", "counter", "Messages committed.");
+  text.value(stats.messages);
+  text.family("travelchat_commits_total", "counter", "Transactions committed.");
+  text.value(stats.commits);
+  text.family("travelchat_writes_committed_total", "counter", "Commands in them.");
+  text.value(stats.writes);
+  text.family("travelchat_failed_commits_total", "counter", "Transactions that failed.");
+  text.value(stats.failed_commits);
+  text.family("travelchat_deliveries_total", "counter", "Events handed to subscribers.");
+  text.value(stats.deliveries);
+  text.family("travelchat_queued_writes", "gauge", "Writes that wait for the committer.");
+  text.value(stats.queued_writes);
+  text.family("travelchat_subscribers", "gauge", "Subscriptions.");
+  text.value(stats.subscribers);
+  text.family("travelchat_rooms", "gauge", "Conversations with a subscriber.");
+  text.value(stats.rooms);
+  return text.take();
+}
+
+}  // namespace travelchat::transport

@@ -1,0 +1,31 @@
+// TLS on a descriptor, without Asio's buffers: a connection holds an SSL object and nothing else, so it can move from
+// one I/O thread to another, and OpenSSL gives its record buffers back while a connection is idle.
+#pragma once
+
+#include <travelchat/beast_server.hpp>
+
+#include <cstddef>
+#include <memory>
+
+struct ssl_st;
+struct ssl_ctx_st;
+
+namespace travelchat::transport {
+
+struct TlsDelete {
+  void operator()(ssl_st* session) const noexcept;
+  void operator()(ssl_ctx_st* context) const noexcept;
+};
+// Null: no TLS.
+using TlsSession = std::unique_ptr<ssl_st, TlsDelete>;
+using TlsContext = std::unique_ptr<ssl_ctx_st, TlsDelete>;
+
+// Throws boost::system::system_error when the files cannot be used. TLS 1.2 and 1.3; ALPN http/1.1.
+TlsContext make_tls_context(const TlsOptions& options);
+// The server's side of a connection on `fd`, which stays the caller's; the handshake runs within the first reads. Null
+// when there is no memory.
+TlsSession make_tls_session(ssl_ctx_st& context, int fd);
+// Whether the last read stopped because the kernel would not take a handshake record.
+bool wants_write(const TlsSession& session) noexcept;
+
+}  // namespace travelchat::transport

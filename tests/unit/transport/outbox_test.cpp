@@ -1,0 +1,252 @@
+#include "transport/outbox.hpp"
+#include "transport/server.hpp"
+
+#include "wire/wire.hpp"
+
+#include <travelchat/memory_storage.hpp>
+
+#include "catch.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+using namespace travelchat;
+using namespace travelchat::transport;
+
+namespace {
+
+// An outbox never asks the host anything.
+class SilentHost final : public Host {
+  void authenticate(RequestCredentials, Reply<std::optional<Advisor>>) override {}
+  void find_trip(std::string, Reply<std::optional<SharedTrip>>) override {}
+  void find_clients(std::string, std::vector<std::string>, Reply<std::vector<ClientCard>>) override {}
+  void search_clients(std::string, std::string, Reply<std::vector<std::string>>) override {}
+  void notify(PushNotification) override {}
+};
+
+// An outbox on one end of a socket pair, whose other end is read by the test.
+class Sender final : public OutboxOwner, public std::enable_shared_from_this<Sender> {
+ public:
+  Sender(Shard& shard, int fd) : socket(shard.context(), RawSocket(fd, nullptr)), outbox(shard, socket, *this) {}
+  std::shared_ptr<void> outbox_lifetime() override { return shared_from_this(); }
+  void outbox_drained() override { drained.set_value(); }
+  void outbox_broken() override { broken.set_value(); }
+
+  Socket socket;
+  Outbox outbox;
+  std::promise<void> drained;
+  std::promise<void> broken;
+};
+
+struct Fixture {
+  ChatEngine engine{make_memory_storage(), EngineOptions{.shards = 1}};
+  SilentHost host;
+  std::shared_ptr<Server> server = std::make_shared<Server>(engine, host, BeastServerOptions{});
+  Shard& shard = server->shard(0);
+  std::shared_ptr<Sender> sender;
+  int peer = -1;
+
+  Fixture() {
+    std::array<int, 2> ends{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
+    peer = ends[1];
+    run([&] { sender = std::make_shared<Sender>(shard, ends[0]); });
+  }
+
+  ~Fixture() {
+    run([&] {
+      sender->socket.close();
+      sender.reset();
+    });
+    if (peer >= 0) ::close(peer);
+  }
+
+  // Runs `work` on the shard's thread, as one round of its loop.
+  template <class Work>
+  void run(Work work) {
+    std::promise<void> done;
+    boost::asio::post(shard.context(), [&] {
+      work();
+      done.set_value();
+    });
+    done.get_future().get();
+  }
+
+  // Returns after what the last `run` asked to be flushed was. Its flush may stand behind the first of these, which was
+  // posted while that round ended, but not behind the second.
+  void next_round() {
+    run([] {});
+    run([] {});
+  }
+
+  std::string read(std::size_t limit = SIZE_MAX) {
+    std::string all;
+    std::string buffer(64 * 1024, '\0');
+    while (all.size() < limit) {
+      const auto n = ::recv(peer, buffer.data(), std::min(buffer.size(), limit - all.size()), MSG_DONTWAIT);
+      if (n <= 0) break;
+      all.append(buffer, 0, static_cast<std::size_t>(n));
+    }
+    return all;
+  }
+
+  // Reads until `size` bytes are there, waiting for them.
+  std::string read_exactly(std::size_t size) {
+    std::string all(size, '\0');
+    std::size_t have = 0;
+    ::timeval patience{20, 0};
+    ::setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    ::fcntl(peer, F_SETFL, 0);
+    while (have < size) {
+      const auto n = ::recv(peer, all.data() + have, size - have, 0);
+      if (n <= 0) break;
+      have += static_cast<std::size_t>(n);
+    }
+    all.resize(have);
+    return all;
+  }
+
+  // Fills the kernel's buffer.
+  void block() {
+    run([&] {
+      while (!sender->outbox.blocked()) {
+        sender->outbox.append(std::string(64 * 1024, 'f'));
+        sender->outbox.flush();
+      }
+    });
+  }
+};
+
+std::string frame(std::size_t size, char fill) {
+  std::string out;
+  wire::append_text_frame(std::string(size, fill), out);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("What one round appends leaves in one write at its end") {
+  Fixture f;
+  const auto shared = std::make_shared<const std::string>("shared ");
+  f.run([&] {
+    for (int i = 0; i < 3; ++i) f.sender->outbox.append(shared);
+    f.sender->outbox.append(std::string("own"));
+    CHECK(f.shard.counters().writes.value() == 0);
+    CHECK(f.sender->outbox.pending_bytes() == 24);
+  });
+  f.next_round();
+  CHECK(f.read() == "shared shared shared own");
+  CHECK(f.shard.counters().writes.value() == 1);
+  CHECK(f.shard.counters().outbox_bytes.value() == 0);
+}
+
+TEST_CASE("More buffers than one gathered write takes arrive in order") {
+  Fixture f;
+  std::string expected;
+  f.run([&] {
+    for (int i = 0; i < 1000; ++i) {
+      const std::string part = std::to_string(i) + ",";
+      expected += part;
+      f.sender->outbox.append(part);
+    }
+  });
+  f.next_round();
+  CHECK(f.read() == expected);
+}
+
+TEST_CASE("What the kernel does not take waits until it does, and the owner hears of the end") {
+  Fixture f;
+  const std::string large(8 << 20, 'x');
+  f.run([&] {
+    f.sender->outbox.append(large);
+    f.sender->outbox.append(std::string("end"));
+    f.sender->outbox.tell_when_drained();
+  });
+  f.next_round();
+  CHECK(f.sender->outbox.pending_bytes() > 0);
+  CHECK(f.read_exactly(large.size() + 3) == large + "end");
+  f.sender->drained.get_future().get();
+  f.run([&] {
+    CHECK(f.sender->outbox.empty());
+    CHECK_FALSE(f.sender->outbox.blocked());
+  });
+}
+
+TEST_CASE("Only what the kernel does not take counts towards the bound") {
+  Fixture f;
+  f.run([&] {
+    f.sender->outbox.append(std::string(900, 'a'));
+    // The kernel has room, so these 900 are no reason to refuse.
+    CHECK_FALSE(f.sender->outbox.would_pass(1000, 200));
+    CHECK(f.sender->outbox.empty());
+    // One buffer is let through when nothing waits before it, however large.
+    CHECK_FALSE(f.sender->outbox.would_pass(1000, 5000));
+  });
+  f.block();
+  f.run([&] {
+    const std::size_t pending = f.sender->outbox.pending_bytes();
+    CHECK(pending > 0);
+    CHECK(f.sender->outbox.would_pass(pending + 99, 100));
+    CHECK_FALSE(f.sender->outbox.would_pass(pending + 100, 100));
+  });
+}
+
+TEST_CASE("Dropping what has not left keeps the frame that has begun") {
+  Fixture f;
+  // The second frame is larger than what the kernel takes, so it is the one that is cut.
+  const std::string first = frame(10, 'a');
+  const std::string second = frame(8 << 20, 'b');
+  const std::string third = frame(10, 'c');
+  const std::string last = frame(5, 'z');
+  f.run([&] {
+    f.sender->outbox.append(first + second + third);
+    f.sender->outbox.append(third);
+    f.sender->outbox.flush();
+    REQUIRE(f.sender->outbox.blocked());
+    f.sender->outbox.drop_unsent_frames();
+    f.sender->outbox.append(last);
+    f.sender->outbox.seal();
+    f.sender->outbox.append(third);
+    f.sender->outbox.tell_when_drained();
+  });
+  CHECK(f.read_exactly(first.size() + second.size() + last.size()) == first + second + last);
+  f.sender->drained.get_future().get();
+  CHECK(f.shard.counters().outbox_bytes.value() == 0);
+}
+
+TEST_CASE("An owner hears of a broken connection, and nothing is kept for it") {
+  Fixture f;
+  ::close(std::exchange(f.peer, -1));
+  f.run([&] { f.sender->outbox.append(std::string("nobody reads this")); });
+  f.sender->broken.get_future().get();
+  f.run([&] {
+    const std::size_t pending = f.sender->outbox.pending_bytes();
+    f.sender->outbox.append(std::string("nor this"));
+    CHECK(f.sender->outbox.pending_bytes() == pending);
+  });
+}
+
+TEST_CASE("An outbox that ends in the middle of a round is not flushed") {
+  Fixture f;
+  f.run([&] {
+    f.sender->outbox.append(std::string("too late"));
+    std::array<int, 2> ends{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
+    ::close(std::exchange(f.peer, ends[1]));
+    f.sender->socket.close();
+    f.sender = std::make_shared<Sender>(f.shard, ends[0]);
+    f.sender->outbox.append(std::string("in time"));
+  });
+  f.next_round();
+  CHECK(f.read() == "in time");
+}

@@ -1,0 +1,190 @@
+#include "transport/request_checks.hpp"
+
+#include "catch.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace travelchat;
+using namespace travelchat::transport;
+
+TEST_CASE("A path is decoded and split") {
+  const auto path = TargetPath::parse("/api/conversations/a%2Fb%20c/messages");
+  REQUIRE(path.has_value());
+  CHECK(path->path() == "/api/conversations/a/b c/messages");
+  CHECK(path->raw_path() == "/api/conversations/a%2Fb%20c/messages");
+  const auto segments = path->segments();
+  CHECK(std::vector<std::string_view>(segments.begin(), segments.end()) ==
+        std::vector<std::string_view>{"api", "conversations", "a/b c", "messages"});
+}
+
+TEST_CASE("A path's views survive a move") {
+  auto first = TargetPath::parse("/a%20b");
+  REQUIRE(first.has_value());
+  const TargetPath second = std::move(*first);
+  CHECK(second.segments()[0] == "a b");
+}
+
+TEST_CASE("A plus stands for itself in a path") {
+  CHECK(TargetPath::parse("/a+b")->segments()[0] == "a+b");
+}
+
+TEST_CASE("A path with NUL, overlong UTF-8, line breaks or parents is malformed") {
+  for (const std::string_view path :
+       {"",        "x",         "*",          "http://host/x", "/%00",  "/a%0d", "/a%0Ab",  "/%7f",
+        "/%c0%af", "/%ff",      "/%ed%a0%80", "/..",           "/../x", "/x/..", "/x/../y", "/%2e%2e",
+        "/.%2E/x", "/a/..%2fb", "/%",         "/%4",           "/%zz",  "/\xff", "/a\tb"}) {
+    CAPTURE(path);
+    CHECK_FALSE(TargetPath::parse(path).has_value());
+  }
+  for (const std::string_view path : {"/", "//", "/...", "/a..b", "/..a", "/a..", "/%C3%A9", "/x/"}) {
+    CAPTURE(path);
+    CHECK(TargetPath::parse(path).has_value());
+  }
+}
+
+TEST_CASE("A path of very many segments matches nothing") {
+  std::string path;
+  for (int i = 0; i < 17; ++i) path += "/x";
+  const auto parsed = TargetPath::parse(path);
+  REQUIRE(parsed.has_value());
+  CHECK(parsed->segments().empty());
+  CHECK(parsed->path() == path);
+}
+
+TEST_CASE("A query is decoded; a key stands once") {
+  const auto query = Query::parse("a=1&b=x+y%26&c&&d=");
+  REQUIRE(query.has_value());
+  CHECK(query->value("a") == "1");
+  CHECK(query->value("b") == "x y&");
+  CHECK(query->value("c") == "");
+  CHECK(query->value("d") == "");
+  CHECK_FALSE(query->value("e"));
+  for (const std::string_view bad :
+       {"a=1&a=2", "a&a", "a=1&%61=2", "a=%", "a=%0", "a=%00", "a=%0d", "%ff=1", "a=%c0%af"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(Query::parse(bad).has_value());
+  }
+}
+
+TEST_CASE("A page's parameters are numbers within their bounds") {
+  const Uuid id = make_uuid(TimePoint{});
+  const auto page = [&](std::string_view text) { return parse_page(*Query::parse(text), id); };
+  CHECK(page("")->limit == 100);
+  CHECK(page("limit=200&before=1")->before_seq == 1u);
+  CHECK(page("since=0")->since_rev == 0u);
+  CHECK(page("since=18446744073709551615")->since_rev == UINT64_MAX);
+  CHECK(page("limit=1")->conversation_id == id);
+  for (const std::string_view bad : {"limit=0", "limit=201", "limit=1000000000", "limit=abc", "limit=", "limit=-1",
+                                     "limit=1.0", "before=0", "before=-1", "since=-1", "since=18446744073709551616",
+                                     "since=%2B1", "since= 1", "since=0x1", "since=1&before=2"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(page(bad).has_value());
+  }
+}
+
+TEST_CASE("A Bearer token is found whatever the case of its scheme") {
+  CHECK(bearer_token("Bearer abc") == "abc");
+  CHECK(bearer_token("bearer  abc ") == "abc");
+  CHECK_FALSE(bearer_token("Basic abc"));
+  CHECK_FALSE(bearer_token("Bearerabc"));
+  CHECK_FALSE(bearer_token(""));
+}
+
+TEST_CASE("Only application/json is JSON") {
+  for (const std::string_view type : {"application/json", "Application/JSON ; charset=utf-8", " application/json"}) {
+    CHECK(is_json(type));
+  }
+  for (const std::string_view type :
+       {"", "text/plain", "application/jsonp", "text/json", "application/json, text/plain"}) {
+    CHECK_FALSE(is_json(type));
+  }
+}
+
+TEST_CASE("A request with ambient credentials comes from the own pages or an allowed origin") {
+  const std::vector<std::string> allowed{"https://app.example"};
+  const auto trusted = [&](std::string_view origin, std::string_view site,
+                           std::string_view host = "chat.example:8080") {
+    return is_trusted_origin(origin, site, host, allowed);
+  };
+  CHECK(trusted("", ""));
+  CHECK(trusted("", "same-origin"));
+  CHECK(trusted("", "none"));
+  CHECK_FALSE(trusted("", "same-site"));
+  CHECK_FALSE(trusted("", "cross-site"));
+  CHECK(trusted("http://chat.example:8080", "same-origin"));
+  CHECK(trusted("https://Chat.Example:8080", ""));
+  CHECK_FALSE(trusted("http://chat.example", ""));
+  CHECK_FALSE(trusted("http://chat.example:8080.evil.example", ""));
+  CHECK_FALSE(trusted("http://chat.example:8080", "cross-site"));
+  CHECK_FALSE(trusted("null", ""));
+  CHECK_FALSE(trusted("file://", ""));
+  CHECK_FALSE(trusted("http://", "", ""));
+  // The allow-list stands above fetch metadata: such a page is cross-site by its nature.
+  CHECK(trusted("https://app.example", "cross-site"));
+  CHECK_FALSE(trusted("http://app.example", "cross-site"));
+  // A scheme's own port may be left out.
+  CHECK(trusted("https://chat.example", "", "chat.example:443"));
+  CHECK(trusted("http://chat.example:80", "", "chat.example"));
+  CHECK_FALSE(trusted("http://chat.example:443", "", "chat.example"));
+}
+
+TEST_CASE("A handshake is checked as RFC 6455 wants it") {
+  HandshakeHeaders good{true, true, "WebSocket", "keep-alive, Upgrade", "dGhlIHNhbXBsZSBub25jZQ==", "13"};
+  CHECK(check_handshake(good) == Handshake::ok);
+  const auto with = [&](auto change) {
+    HandshakeHeaders headers = good;
+    change(headers);
+    return check_handshake(headers);
+  };
+  CHECK(with([](auto& h) { h.version = "8"; }) == Handshake::upgrade_required);
+  CHECK(with([](auto& h) { h.version = ""; }) == Handshake::upgrade_required);
+  CHECK(with([](auto& h) { h.upgrade = ""; }) == Handshake::upgrade_required);
+  CHECK(with([](auto& h) { h.upgrade = "h2c"; }) == Handshake::upgrade_required);
+  CHECK(with([](auto& h) { h.connection = "keep-alive"; }) == Handshake::upgrade_required);
+  for (const std::string_view key : {"", "c2hvcnQ=", "not base64 at all!! ====", "dGhlIHNhbXBsZSBub25jZQ=x"}) {
+    CHECK(with([&](auto& h) { h.key = key; }) == Handshake::bad_request);
+  }
+  CHECK(with([](auto& h) { h.is_get = false; }) == Handshake::bad_request);
+  CHECK(with([](auto& h) { h.is_http_1_1 = false; }) == Handshake::bad_request);
+}
+
+TEST_CASE("The accept key is that of RFC 6455's example") {
+  CHECK(accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
+TEST_CASE("A token travels as a subprotocol") {
+  const auto offered = parse_subprotocols("chat, travelchat.v1 ,auth.abc, auth.def");
+  CHECK(offered.travelchat_v1);
+  CHECK(offered.auth_token == "abc");
+  CHECK_FALSE(parse_subprotocols("travelchat.v2, authx").travelchat_v1);
+  CHECK_FALSE(parse_subprotocols("").auth_token);
+}
+
+TEST_CASE("A chat socket's claim names all three parameters") {
+  const std::string id = to_string(make_uuid(TimePoint{}));
+  const auto claim = [&](const std::string& text) { return parse_chat_claim(*Query::parse(text)); };
+  const auto full = claim("conversationId=" + id + "&userType=client&userId=c1&since=7");
+  REQUIRE(full);
+  CHECK(to_string(full->conversation_id) == id);
+  CHECK(full->role == Role::client);
+  CHECK(full->user_id == "c1");
+  CHECK(full->since == 7u);
+  CHECK(claim("conversationId=" + id + "&userType=advisor&userId=a"));
+  CHECK_FALSE(claim("userType=advisor&userId=a").has_value());
+  CHECK_FALSE(claim("conversationId=" + id + "&userId=a").has_value());
+  CHECK_FALSE(claim("conversationId=" + id + "&userType=advisor").has_value());
+  CHECK_FALSE(claim("conversationId=" + id + "&userType=admin&userId=a").has_value());
+  CHECK_FALSE(claim("conversationId=" + id + "&userType=advisor&userId=").has_value());
+  CHECK_FALSE(claim("conversationId=nobody&userType=advisor&userId=a").has_value());
+  CHECK_FALSE(claim("conversationId=" + id + "&userType=advisor&userId=a&since=").has_value());
+  CHECK_FALSE(claim("conversationId=" + id + "&userType=advisor&userId=a&since=-1").has_value());
+}
+
+TEST_CASE("Secrets are equal only as a whole") {
+  CHECK(equal_secrets("abc", "abc"));
+  CHECK_FALSE(equal_secrets("abc", "abd"));
+  CHECK_FALSE(equal_secrets("abc", "abcd"));
+  CHECK_FALSE(equal_secrets("", "a"));
+}
