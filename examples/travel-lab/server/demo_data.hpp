@@ -1,0 +1,37 @@
+// A little world to try the chat in: two organizations, four advisors, clients with a shared trip each, and the
+// conversations between them.
+//
+// What is written is the same for the same number of clients (a fixed seed); ids and share tokens are random, and times
+// are relative to now.
+#pragma once
+
+#include "directory.hpp"
+
+#include <travelchat/error.hpp>
+#include <travelchat/sqlite_storage.hpp>
+#include <travelchat/types.hpp>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace travel_lab {
+
+// A login that anybody may know.
+struct DemoLogin {
+  std::string advisor_id;
+  std::string password;
+};
+
+// Fills an empty database through the storage itself, before an engine owns it. The conversations come first and the
+// organizations last, in one transaction: a load that was cut short leaves no organization behind and is done again.
+// `now` ends the newest conversation.
+travelchat::error_code load_demo(travelchat::SqliteStorage& storage, std::size_t clients, travelchat::TimePoint now);
+
+// In the order in which they were made; empty when the database was not made by `load_demo`.
+travelchat::result<std::vector<DemoLogin>> find_demo_logins(travelchat::SqliteStorage& storage);
+
+// The newest shared trip of every client of the demo's organizations, by organization in the order of the logins.
+std::vector<const Trip*> shared_demo_trips(const Directory& directory, const std::vector<DemoLogin>& logins);
+
+}  // namespace travel_lab

@@ -1,0 +1,44 @@
+// Bearer tokens of other Travel Lab services: JSON Web Tokens (RFC 7519) with HMAC-SHA256 and nothing else.
+//
+// Verified here in a page of code on libsodium, because the one algorithm is fixed by construction: a general library
+// takes the algorithm from the token and leaves it to its caller to refuse "none" and the rest.
+// Immutable once made; any thread.
+#pragma once
+
+#include <travelchat/types.hpp>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace travel_lab {
+
+struct JwtClaims {
+  std::string subject;  // the advisor's id
+  std::string org_id;   // the claim "org"
+  travelchat::TimePoint expires_at;
+};
+
+class JwtVerifier {
+ public:
+  // HS256 wants a key at least as long as its hash (RFC 7518 section 3.2).
+  static constexpr std::size_t min_secret_bytes = 32;
+
+  // Throws std::invalid_argument when the secret is too short or the audience is empty.
+  JwtVerifier(std::string secret, std::string audience);
+
+  // The secret is the file's content without a final line break. Throws std::runtime_error when it cannot be read, else
+  // as the constructor.
+  static JwtVerifier from_file(const std::filesystem::path& secret_file, std::string audience);
+
+  // nullopt: malformed, another algorithm, a wrong signature, `exp` missing or past, `nbf` in the future, `aud` missing
+  // or without ours, or no `sub` or `org`. Times are compared without leeway.
+  std::optional<JwtClaims> verify(std::string_view token, travelchat::TimePoint now) const;
+
+ private:
+  std::string secret_;
+  std::string audience_;
+};
+
+}  // namespace travel_lab

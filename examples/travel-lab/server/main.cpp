@@ -1,0 +1,237 @@
+// travelchat-server: the chat library with Travel Lab's organizations, advisors, clients and trips around it.
+#include "accounts.hpp"
+#include "clock.hpp"
+#include "data_folder.hpp"
+#include "database.hpp"
+#include "demo_data.hpp"
+#include "directory.hpp"
+#include "log.hpp"
+#include "login_throttle.hpp"
+#include "options.hpp"
+#include "routes.hpp"
+#include "sessions.hpp"
+#include "static_files.hpp"
+#include "travel_lab_host.hpp"
+#include "worker_pool.hpp"
+
+#include <travelchat/beast_server.hpp>
+#include <travelchat/engine.hpp>
+
+#include <sodium.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace travel_lab {
+namespace {
+
+// Each verification holds 64 MiB while it runs; one that waits behind 64 others would wait for seconds.
+constexpr std::size_t password_threads = 2;
+constexpr std::size_t max_queued_passwords = 64;
+constexpr std::size_t max_queued_session_writes = 1'024;
+
+// Every socket is a file.
+void raise_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// Returns the signal. From then on a second one ends the process at once, as it would have without us.
+int wait_for_stop() {
+  const sigset_t signals = stop_signals();
+  int received = 0;
+  sigwait(&signals, &received);
+  std::signal(SIGTERM, SIG_DFL);
+  std::signal(SIGINT, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  return received;
+}
+
+// What follows from --demo: loads it into an empty database, and refuses one that holds real data.
+std::vector<DemoLogin> prepare_demo(travelchat::SqliteStorage& storage, std::size_t clients, Log& log) {
+  bool is_empty = false;
+  auto ec = read_rows(storage, [&is_empty](sqlite3* database) {
+    Statement any(database, "SELECT 1 FROM organizations LIMIT 1");
+    is_empty = !any.run().next();
+  });
+  if (!ec && is_empty) {
+    ec = load_demo(storage, clients, current_time());
+    if (!ec) log.write(LogLevel::info, "demo_loaded", {{"clients", clients}});
+  }
+  if (ec) throw std::runtime_error("cannot load the demonstration: " + std::string(travelchat::describe(ec).message));
+  auto logins = find_demo_logins(storage);
+  if (!logins) throw std::runtime_error("cannot read the demonstration's logins");
+  if (logins->empty()) throw std::runtime_error("--demo needs a data folder of its own: this one holds other data");
+  return *std::move(logins);
+}
+
+travelchat::EngineOptions engine_options(const ServeOptions& options) {
+  travelchat::EngineOptions engine;
+  engine.shards = options.io_threads;
+  engine.typing_timeout = options.typing_timeout;
+  engine.token_lifetime = options.token_lifetime;
+  return engine;
+}
+
+travelchat::BeastServerOptions server_options(const ServeOptions& options) {
+  travelchat::BeastServerOptions server;
+  server.address = options.address;
+  server.port = options.port;
+  if (options.tls_certificate) server.tls = {*options.tls_certificate, *options.tls_key};
+  server.allowed_origins = options.allowed_origins;
+  server.max_outbox_bytes = options.max_outbox_bytes;
+  server.max_connections = options.max_connections;
+  server.header_timeout = options.header_timeout;
+  server.body_timeout = options.body_timeout;
+  server.idle_timeout = options.idle_timeout;
+  server.ping_interval = options.ping_interval;
+  server.silence_timeout = options.silence_timeout;
+  if (!options.rate_limits) server.rate_limits = travelchat::RateLimits::off();
+  return server;
+}
+
+void log_requests(travelchat::BeastServer& server, Log& log) {
+  server.access_log([&log](const travelchat::AccessRecord& record) {
+    log.write(LogLevel::debug, "request",
+              {{"method", record.method},
+               {"path", record.path},
+               {"status", record.status},
+               {"bytes", record.bytes},
+               {"microseconds", record.duration.count()},
+               {"remote", record.remote_address}});
+  });
+}
+
+void print_demo(const std::string& url, const Directory& directory, const std::vector<DemoLogin>& logins) {
+  std::cout << "\nDemonstration. Sign in at " << url << "/login as one of\n";
+  for (const DemoLogin& login : logins) {
+    const Advisor* advisor = directory.find_advisor(login.advisor_id);
+    if (advisor == nullptr) continue;
+    const Organization* organization = directory.find_organization(advisor->org_id);
+    std::cout << "  " << advisor->email << "  " << login.password << "  (" << advisor->full_name << ", "
+              << (organization == nullptr ? std::string() : organization->name) << ")\n";
+  }
+  const auto trips = shared_demo_trips(directory, logins);
+  if (!trips.empty()) {
+    std::cout << "or open a client's trip:\n  " << url << "/trip/" << trips.front()->id
+              << "?token=" << trips.front()->share_token << '\n';
+  }
+  std::cout << "All logins and trips: " << url << "/api/demo\n" << std::flush;
+}
+
+// OpenSSL's own words for a file that is not there are no help.
+void require_readable(const std::filesystem::path& file) {
+  if (access(file.c_str(), R_OK) != 0) {
+    throw std::runtime_error("cannot read " + file.string() + ": " + std::generic_category().message(errno));
+  }
+}
+
+int serve(const ServeOptions& options) {
+  for (const auto& file : {options.tls_certificate, options.tls_key}) {
+    if (file) require_readable(*file);
+  }
+  Log log(options.log_level);
+  const std::optional<StaticFiles> web = options.web ? std::optional(StaticFiles::load(*options.web)) : std::nullopt;
+  std::optional<JwtVerifier> jwt;
+  if (options.jwt_secret_file) jwt = JwtVerifier::from_file(*options.jwt_secret_file, options.jwt_audience);
+
+  auto owned_storage = open_data(options.data);
+  travelchat::SqliteStorage& storage = *owned_storage;
+  std::vector<DemoLogin> demo_logins;
+  if (options.demo_clients) demo_logins = prepare_demo(storage, *options.demo_clients, log);
+
+  auto loaded = Directory::load(storage);
+  Sessions sessions(storage, options.session_lifetime);
+  if (!loaded || sessions.load(current_time())) throw std::runtime_error("cannot read the database");
+  const Directory directory = *std::move(loaded);
+  const bool has_tls = options.tls_certificate.has_value();
+  TravelLabHost host(directory, sessions, std::move(jwt), has_tls || options.secure_cookies, log);
+  LoginThrottle throttle(options.rate_limits ? LoginThrottle::Limits{} : LoginThrottle::Limits{.tries = 0});
+
+  // In this order, so that the pools finish what they were given before the server and the engine go.
+  travelchat::ChatEngine engine(std::move(owned_storage), engine_options(options));
+  travelchat::BeastServer server(engine, host, server_options(options));
+  WorkerPool passwords(password_threads, max_queued_passwords);
+  WorkerPool session_writes(1, max_queued_session_writes);
+  const Site site{directory,
+                  sessions,
+                  host,
+                  throttle,
+                  passwords,
+                  session_writes,
+                  web ? &*web : nullptr,
+                  options.demo_clients ? &demo_logins : nullptr,
+                  log};
+  add_routes(server, site);
+  if (log.is_enabled(LogLevel::debug)) log_requests(server, log);
+
+  const std::string host_text =
+      options.address.find(':') == std::string::npos ? options.address : '[' + options.address + ']';
+  if (const auto ec = server.start()) {
+    throw std::runtime_error("cannot listen on " + host_text + ":" + std::to_string(options.port) + ": " +
+                             ec.message());
+  }
+  const std::string url = (has_tls ? "https://" : "http://") + host_text + ':' + std::to_string(server.port());
+  log.write(LogLevel::info, "started",
+            {{"url", url}, {"ioThreads", engine.shard_count()}, {"data", options.data.native()}});
+  std::cout << "travelchat ready " << url << '\n' << std::flush;
+  if (options.demo_clients) print_demo(url, directory, demo_logins);
+
+  const int signal = wait_for_stop();
+  log.write(LogLevel::info, "stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
+  server.stop();
+  engine.close();
+  log.write(LogLevel::info, "stopped");
+  return 0;
+}
+
+int run(int argument_count, char** arguments) {
+  // Before the first thread, so that every thread inherits it and `wait_for_stop` gets the signals.
+  const sigset_t signals = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  umask(077);
+  raise_file_limit();
+  if (sodium_init() < 0) throw std::runtime_error("libsodium does not work here");
+
+  const auto command = parse_options({arguments + 1, arguments + argument_count});
+  if (const auto* exit = std::get_if<Exit>(&command)) {
+    (exit->status == 0 ? std::cout : std::cerr) << exit->text << '\n';
+    return exit->status;
+  }
+  if (const auto* advisor = std::get_if<AddAdvisorOptions>(&command)) return add_advisor(*advisor);
+  if (const auto* trip = std::get_if<AddTripOptions>(&command)) return add_trip(*trip);
+  return serve(std::get<ServeOptions>(command));
+}
+
+}  // namespace
+}  // namespace travel_lab
+
+int main(int argument_count, char** arguments) {
+  try {
+    return travel_lab::run(argument_count, arguments);
+  } catch (const std::exception& error) {
+    std::cerr << "travelchat-server: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,353 @@
+#include "options.hpp"
+
+#include <arpa/inet.h>
+#include <toml++/toml.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <stdexcept>
+#include <utility>
+
+namespace travel_lab {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr const char* version_text = "travelchat-server " TRAVELCHAT_VERSION;
+constexpr std::size_t default_demo_clients = 20;
+constexpr std::size_t max_demo_clients = 50'000;  // as many names as the demonstration knows
+
+// A mistake of the operator's; the text is one sentence.
+class OptionError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+template <class Number>
+std::optional<Number> parse_number(std::string_view text) {
+  Number number{};
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+bool is_ip_address(const std::string& text) {
+  std::array<unsigned char, sizeof(in6_addr)> ignored{};
+  return inet_pton(AF_INET, text.c_str(), ignored.data()) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), ignored.data()) == 1;
+}
+
+// HOST:PORT, where HOST is an IP address (IPv6 in brackets) or "localhost".
+void set_listen(const std::string& text, ServeOptions& options) {
+  const std::size_t colon = text.rfind(':');
+  std::string host = text.substr(0, colon == std::string::npos ? text.size() : colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host == "localhost") host = "127.0.0.1";
+  const auto port =
+      colon == std::string::npos ? std::nullopt : parse_number<std::uint16_t>(std::string_view(text).substr(colon + 1));
+  if (!is_ip_address(host) || !port) {
+    throw CLI::ValidationError("--listen", "\"" + text + "\" is not HOST:PORT, like 127.0.0.1:8080 or [::1]:0");
+  }
+  options.address = host;
+  options.port = *port;
+}
+
+// The command line as CLI11 sees it. Bound to `serve`, `advisor` and `trip`, so it does not move.
+class CommandLine {
+ public:
+  CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  void parse(std::vector<std::string> arguments) {
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+    app_.parse(std::move(arguments));
+    if (!config_.empty()) read_config();
+    check();
+  }
+  std::string help() const { return app_.help(); }
+
+  bool is_add_advisor() const { return add_advisor_->parsed(); }
+  bool is_add_trip() const { return add_trip_->parsed(); }
+
+  ServeOptions serve;
+  AddAdvisorOptions advisor;
+  AddTripOptions trip;
+
+ private:
+  CLI::Option* option(const std::string& name, CLI::callback_t callback, const std::string& type,
+                      const std::string& description, const std::string& shown_default = {});
+  void path(const std::string& name, std::optional<std::filesystem::path>& target, const std::string& description);
+  void seconds(const std::string& name, milliseconds& target, double smallest, const std::string& description);
+  void count(const std::string& name, std::size_t& target, std::size_t smallest, std::size_t largest,
+             const std::string& description);
+  void on_off(const std::string& name, bool& target, const std::string& description);
+  void read_config();
+  void check() const;
+
+  CLI::App app_{"The Travel Lab chat server: advisors and clients talk in real time."};
+  CLI::App* add_advisor_ = nullptr;
+  CLI::App* add_trip_ = nullptr;
+  std::string config_;
+};
+
+std::string environment_name(const std::string& option) {
+  std::string name = "TRAVELCHAT_";
+  for (const char c : option.substr(2)) name += c == '-' ? '_' : static_cast<char>(std::toupper(c));
+  return name;
+}
+
+CLI::Option* CommandLine::option(const std::string& name, CLI::callback_t callback, const std::string& type,
+                                 const std::string& description, const std::string& shown_default) {
+  CLI::Option* added = app_.add_option(name, std::move(callback), description)->envname(environment_name(name));
+  added->type_name(type)->take_last();  // so that a script's options can be followed by its user's
+  if (!shown_default.empty()) added->default_str(shown_default);
+  return added;
+}
+
+void CommandLine::path(const std::string& name, std::optional<std::filesystem::path>& target,
+                       const std::string& description) {
+  option(
+      name, [&target](const CLI::results_t& given) { return target = given.at(0), true; }, "PATH", description);
+}
+
+void CommandLine::seconds(const std::string& name, milliseconds& target, double smallest,
+                          const std::string& description) {
+  constexpr double largest = 366.0 * 24 * 3600;
+  option(
+      name,
+      [&target, name, smallest](const CLI::results_t& given) {
+        const auto number = parse_number<double>(given.at(0));
+        if (!number || !(*number >= smallest && *number <= largest)) {
+          throw CLI::ValidationError(name, "\"" + given.at(0) + "\" is not a number of seconds from " +
+                                               CLI::detail::to_string(smallest) + " to a year");
+        }
+        target = milliseconds{std::llround(*number * 1000)};
+        return true;
+      },
+      "SECONDS", description, CLI::detail::to_string(std::chrono::duration<double>(target).count()));
+}
+
+void CommandLine::count(const std::string& name, std::size_t& target, std::size_t smallest, std::size_t largest,
+                        const std::string& description) {
+  option(
+      name,
+      [&target, name, smallest, largest](const CLI::results_t& given) {
+        const auto number = parse_number<std::size_t>(given.at(0));
+        if (!number || *number < smallest || *number > largest) {
+          throw CLI::ValidationError(name, "\"" + given.at(0) + "\" is not a number from " + std::to_string(smallest) +
+                                               " to " + std::to_string(largest));
+        }
+        target = *number;
+        return true;
+      },
+      "N", description, std::to_string(target));
+}
+
+void CommandLine::on_off(const std::string& name, bool& target, const std::string& description) {
+  option(
+      name,
+      [&target, name](const CLI::results_t& given) {
+        if (given.at(0) != "on" && given.at(0) != "off") {
+          throw CLI::ValidationError(name, "\"" + given.at(0) + "\" is neither on nor off");
+        }
+        target = given.at(0) == "on";
+        return true;
+      },
+      "on|off", description, target ? "on" : "off");
+}
+
+CommandLine::CommandLine() {
+  app_.name("travelchat-server");
+  app_.set_version_flag("--version", version_text);
+  app_.footer(
+      "Every option can also be given in the environment (TRAVELCHAT_ and its name in capitals, _ for -) and in the\n"
+      "TOML file of --config (its name without the dashes in front): the command line wins over the environment, and\n"
+      "the environment over the file. Times are in seconds and may have a fraction.\n"
+      "Exit status: 0 stopped by SIGTERM or SIGINT, 1 cannot run, 2 wrong options.");
+
+  option(
+      "--listen", [this](const CLI::results_t& given) { return set_listen(given.at(0), serve), true; }, "HOST:PORT",
+      "Address to listen on; port 0 takes a free one", "127.0.0.1:8080");
+  option(
+      "--data", [this](const CLI::results_t& given) { return serve.data = given.at(0), true; }, "DIR",
+      "Folder of the database; made when absent", serve.data.string());
+  option(
+      "--demo",
+      [this](const CLI::results_t& given) {
+        const bool is_bare = given.empty() || given.at(0).empty();
+        const auto clients = is_bare ? default_demo_clients : parse_number<std::size_t>(given.at(0));
+        if (!clients || *clients < 1 || *clients > max_demo_clients) {
+          throw CLI::ValidationError("--demo", "\"" + given.at(0) + "\" is not a number of clients from 1 to " +
+                                                   std::to_string(max_demo_clients));
+        }
+        serve.demo_clients = *clients;
+        return true;
+      },
+      "[=CLIENTS]", "Fill an empty database with a demonstration (20 clients), and print its logins")
+      ->expected(0, 1);
+  path("--web", serve.web, "Folder of web pages to serve; none without it");
+  count("--io-threads", serve.io_threads, 0, 256, "I/O threads; 0 is one for each processor");
+  option(
+      "--log-level",
+      [this](const CLI::results_t& given) {
+        static const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::debug},
+                                                               {"info", LogLevel::info},
+                                                               {"warn", LogLevel::warn},
+                                                               {"error", LogLevel::error},
+                                                               {"off", LogLevel::off}};
+        const auto found = levels.find(given.at(0));
+        if (found == levels.end()) {
+          throw CLI::ValidationError("--log-level", "\"" + given.at(0) + "\" is none of debug, info, warn, error, off");
+        }
+        serve.log_level = found->second;
+        return true;
+      },
+      "LEVEL", "debug (each request), info, warn, error or off; JSON lines on standard error", "info");
+
+  path("--tls-cert", serve.tls_certificate, "TLS certificate chain (PEM); serves https and wss");
+  path("--tls-key", serve.tls_key, "Its private key (PEM)");
+  on_off("--secure-cookies", serve.secure_cookies, "Session cookies for https only; always on with --tls-cert");
+  option(
+      "--allowed-origin", [this](const CLI::results_t& given) { return serve.allowed_origins = given, true; }, "ORIGIN",
+      "Further origin (https://host[:port]) that may open sockets and write; repeatable")
+      ->delimiter(',')
+      ->take_all()
+      ->expected(1, -1)
+      ->allow_extra_args(false);
+  path("--jwt-secret-file", serve.jwt_secret_file,
+       "File with the HS256 secret (32 bytes or more) of Bearer tokens; none are taken without it");
+  option(
+      "--jwt-audience", [this](const CLI::results_t& given) { return serve.jwt_audience = given.at(0), true; }, "TEXT",
+      "The \"aud\" that a Bearer token must have", serve.jwt_audience);
+  option(
+      "--session-hours",
+      [this](const CLI::results_t& given) {
+        const auto hours = parse_number<double>(given.at(0));
+        if (!hours || !(*hours > 0 && *hours <= 366 * 24)) {
+          throw CLI::ValidationError("--session-hours",
+                                     "\"" + given.at(0) + "\" is not a number of hours up to a year");
+        }
+        serve.session_lifetime = milliseconds{std::llround(*hours * 3'600'000)};
+        return true;
+      },
+      "HOURS", "How long an advisor stays signed in", "168");
+  seconds("--token-lifetime", serve.token_lifetime, 1, "How long a client's chat token lives");
+
+  on_off("--rate-limits", serve.rate_limits, "Limits on messages, typing, sockets, chat tokens and logins");
+  count("--max-connections", serve.max_connections, 1, 10'000'000, "Connections at once; further ones wait");
+  count("--max-outbox-bytes", serve.max_outbox_bytes, 4'096, std::size_t{1} << 30,
+        "Bytes that may wait for a slow socket before it is closed");
+  seconds("--header-timeout", serve.header_timeout, 0.01, "For the headers of a request");
+  seconds("--body-timeout", serve.body_timeout, 0.01, "For its body");
+  seconds("--idle-timeout", serve.idle_timeout, 0.01, "Between two requests of a connection");
+  seconds("--ping-interval", serve.ping_interval, 0.01, "Between the pings of a socket");
+  seconds("--silence-timeout", serve.silence_timeout, 0.01, "A socket that is silent for this long is dropped");
+  seconds("--typing-timeout", serve.typing_timeout, 0.01, "Typing that is not repeated ends after this");
+
+  app_.add_option("--config", config_, "TOML file with any of these options")
+      ->envname(environment_name("--config"))
+      ->type_name("FILE");
+
+  add_advisor_ = app_.add_subcommand(
+      "add-advisor", "Make an advisor (and the organization, if new) and exit; reads the password from standard input");
+  add_advisor_->fallthrough();
+  add_advisor_->add_option("--org", advisor.organization, "Name of the organization")->required()->type_name("NAME");
+  add_advisor_->add_option("--email", advisor.email, "E-mail to sign in with")->required()->type_name("EMAIL");
+  add_advisor_->add_option("--name", advisor.full_name, "Full name")->required()->type_name("NAME");
+
+  add_trip_ =
+      app_.add_subcommand("add-trip", "Make a shared trip (and the client, if new), print its link's path, and exit");
+  add_trip_->fallthrough();
+  add_trip_->add_option("--advisor", trip.advisor_email, "E-mail of the advisor")->required()->type_name("EMAIL");
+  add_trip_->add_option("--client", trip.client_name, "Full name of the client")->required()->type_name("NAME");
+  add_trip_->add_option("--title", trip.title, "Title of the trip")->required()->type_name("TEXT");
+  app_.require_subcommand(0, 1);
+}
+
+std::string to_text(const toml::node& node, const std::string& key) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return std::to_string(number->get());
+  if (const auto* number = node.as_floating_point()) return CLI::detail::to_string(number->get());
+  throw OptionError("\"" + key + "\" is neither text nor a number");
+}
+
+// Fills in what neither the command line nor the environment has given, through the same checks.
+void CommandLine::read_config() {
+  try {
+    const toml::table table = toml::parse_file(config_);
+    for (const auto& [key, node] : table) {
+      const std::string name(key.str());
+      CLI::Option* target = name == "config" ? nullptr : app_.get_option_no_throw("--" + name);
+      if (target == nullptr || name == "help" || name == "version") throw OptionError("unknown key \"" + name + "\"");
+      if (target->count() > 0) continue;
+      if (const auto* list = node.as_array(); list != nullptr && name == "allowed-origin") {
+        for (const auto& element : *list) target->add_result(to_text(element, name));
+      } else if (const auto* flag = node.as_boolean(); flag != nullptr && name == "demo") {
+        if (!flag->get()) continue;
+        target->add_result(std::to_string(default_demo_clients));
+      } else {
+        target->add_result(to_text(node, name));
+      }
+      if (target->count() > 0) target->run_callback();
+    }
+  } catch (const toml::parse_error& error) {
+    throw OptionError(
+        config_ + ": " + std::string(error.description()) +
+        (error.source().begin.line > 0 ? " (line " + std::to_string(error.source().begin.line) + ")" : ""));
+  } catch (const OptionError& error) {
+    throw OptionError(config_ + ": " + error.what());
+  } catch (const CLI::Error& error) {
+    throw OptionError(config_ + ": " + error.what());
+  }
+}
+
+void CommandLine::check() const {
+  if (serve.tls_certificate.has_value() != serve.tls_key.has_value()) {
+    throw OptionError("--tls-cert and --tls-key need each other");
+  }
+  if (serve.silence_timeout <= serve.ping_interval) {
+    throw OptionError("--silence-timeout must be longer than --ping-interval");
+  }
+  for (const std::string& origin : serve.allowed_origins) {
+    const bool has_scheme = origin.starts_with("http://") || origin.starts_with("https://");
+    if (!has_scheme || origin.find('/', origin.find("//") + 2) != std::string::npos) {
+      throw OptionError("--allowed-origin: \"" + origin + "\" is not like https://host or https://host:port");
+    }
+  }
+  if (serve.jwt_audience.empty()) throw OptionError("--jwt-audience is empty");
+}
+
+}  // namespace
+
+std::variant<ServeOptions, AddAdvisorOptions, AddTripOptions, Exit> parse_options(std::vector<std::string> arguments) {
+  CommandLine line;
+  try {
+    line.parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    std::string text = line.help();
+    text.erase(text.find_last_not_of('\n') + 1);
+    return Exit{0, std::move(text)};
+  } catch (const CLI::CallForVersion&) {
+    return Exit{0, version_text};
+  } catch (const CLI::Error& error) {
+    return Exit{2, std::string("travelchat-server: ") + error.what() + " (see --help)"};
+  } catch (const OptionError& error) {
+    return Exit{2, std::string("travelchat-server: ") + error.what() + " (see --help)"};
+  }
+  if (line.is_add_advisor()) {
+    line.advisor.data = line.serve.data;
+    return line.advisor;
+  }
+  if (line.is_add_trip()) {
+    line.trip.data = line.serve.data;
+    return line.trip;
+  }
+  return line.serve;
+}
+
+}  // namespace travel_lab

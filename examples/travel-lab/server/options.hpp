@@ -1,0 +1,71 @@
+// What the operator asks for: command line over environment (TRAVELCHAT_...) over a TOML file over the defaults here.
+#pragma once
+
+#include "log.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace travel_lab {
+
+struct ServeOptions {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8080;  // 0: a free one
+  std::filesystem::path data = "travelchat-data";
+  std::optional<std::size_t> demo_clients;  // empty: no demonstration data
+  std::optional<std::filesystem::path> web;
+  std::size_t io_threads = 0;  // 0: one for each processor
+  LogLevel log_level = LogLevel::info;
+
+  std::optional<std::filesystem::path> tls_certificate;
+  std::optional<std::filesystem::path> tls_key;
+  bool secure_cookies = false;  // also without TLS of its own, behind a proxy that has it
+  std::vector<std::string> allowed_origins;
+  std::optional<std::filesystem::path> jwt_secret_file;  // empty: no Bearer tokens
+  std::string jwt_audience = "travelchat";
+  std::chrono::milliseconds session_lifetime = std::chrono::hours{24 * 7};
+  std::chrono::milliseconds token_lifetime = std::chrono::hours{24};
+
+  bool rate_limits = true;
+  std::size_t max_connections = 100'000;
+  std::size_t max_outbox_bytes = 1024 * 1024;
+  std::chrono::milliseconds header_timeout = std::chrono::seconds{10};
+  std::chrono::milliseconds body_timeout = std::chrono::seconds{30};
+  std::chrono::milliseconds idle_timeout = std::chrono::seconds{60};
+  std::chrono::milliseconds ping_interval = std::chrono::seconds{25};
+  std::chrono::milliseconds silence_timeout = std::chrono::seconds{35};
+  std::chrono::milliseconds typing_timeout = std::chrono::seconds{6};
+};
+
+// `add-advisor`: makes an advisor, and the organization when there is none of that name.
+struct AddAdvisorOptions {
+  std::filesystem::path data;
+  std::string organization;
+  std::string email;
+  std::string full_name;
+};
+
+// `add-trip`: makes a shared trip for a client, and the client when the advisor's organization has none of that name.
+struct AddTripOptions {
+  std::filesystem::path data;
+  std::string advisor_email;
+  std::string client_name;
+  std::string title;
+};
+
+// --help and --version, or an error: what to print and how to end.
+struct Exit {
+  int status = 0;
+  std::string text;  // without a final line break
+};
+
+// `arguments` without the program's name. Reads the environment and the file that --config names.
+std::variant<ServeOptions, AddAdvisorOptions, AddTripOptions, Exit> parse_options(std::vector<std::string> arguments);
+
+}  // namespace travel_lab

@@ -1,0 +1,248 @@
+#include "routes.hpp"
+
+#include "avatar.hpp"
+#include "clock.hpp"
+#include "passwords.hpp"
+#include "responses.hpp"
+#include "secrets.hpp"
+#include "views.hpp"
+#include "wire/wire.hpp"
+
+#include <boost/json.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace travel_lab {
+namespace {
+
+namespace json = boost::json;
+using travelchat::errc;
+using travelchat::HttpRequest;
+using travelchat::HttpRespond;
+using travelchat::HttpResponse;
+
+// RFC 5321 section 4.5.3.1.3.
+constexpr std::size_t max_email_bytes = 254;
+
+bool is_json(std::string_view content_type) {
+  const std::string media_type = fold_case(content_type.substr(0, content_type.find(';')));
+  const std::size_t end = media_type.find_last_not_of(" \t");
+  return end != std::string::npos && std::string_view(media_type).substr(0, end + 1) == "application/json";
+}
+
+std::string session_cookie(const TravelLabHost& host, std::string_view value, std::int64_t max_age_seconds) {
+  std::string cookie(host.cookie_name());
+  cookie += '=';
+  cookie += value;
+  cookie += "; Path=/; HttpOnly; SameSite=Lax; Max-Age=";
+  cookie += std::to_string(max_age_seconds);
+  if (host.has_secure_cookies()) cookie += "; Secure";
+  return cookie;
+}
+
+void finish_login(const Site& site, const Advisor& advisor, const HttpRespond& respond) {
+  const travelchat::TimePoint now = current_time();
+  const auto session = site.sessions.open(advisor.id, now);
+  if (!session) {
+    site.log.write(LogLevel::error, "session_not_stored", {{"reason", travelchat::describe(session.error()).name}});
+    return respond(error_response(travelchat::describe(session.error()).code));
+  }
+  HttpResponse response = json_response(json::serialize(views::account(site.directory, advisor)));
+  const auto lifetime = std::chrono::floor<std::chrono::seconds>(session->expires_at - now);
+  response.headers.emplace_back("Set-Cookie", session_cookie(site.host, session->token, lifetime.count()));
+  respond(std::move(response));
+}
+
+// A form of another site cannot send JSON, and a script of another site would need the permission of a preflight, which
+// nobody gives: so nobody is signed in to an account that is not theirs.
+void login(const Site& site, HttpRequest request, HttpRespond respond) {
+  if (!is_json(request.header("content-type"))) return respond(error_response(errc::unsupported_media_type));
+  if (request.header("sec-fetch-site") == "cross-site") return respond(error_response(errc::cross_origin));
+  const auto body = travelchat::wire::Body::parse(request.body);
+  if (!body) return respond(error_response(travelchat::describe(body.error()).code));
+  const auto email = body->string("email");
+  if (!email) return respond(error_response(travelchat::describe(email.error()).code));
+  const auto password = body->string("password");
+  if (!password) return respond(error_response(travelchat::describe(password.error()).code));
+  if (email->size() > max_email_bytes || password->size() > max_password_bytes) {
+    return respond(error_response(errc::invalid_argument));
+  }
+
+  std::string folded_email = fold_case(*email);
+  if (!site.throttle.admit(request.remote_address, folded_email, LoginThrottle::Clock::now())) {
+    return respond(error_response(errc::rate_limited, "Too many attempts to sign in. Please wait a few minutes."));
+  }
+  const bool is_accepted = site.passwords.submit([&site, respond, address = request.remote_address,
+                                                  email = std::move(folded_email), word = std::string(*password)] {
+    const Advisor* advisor = site.directory.find_advisor_by_email(email);
+    const bool is_right =
+        advisor == nullptr ? verify_against_nobody(word) : verify_password(word, advisor->password_hash);
+    if (!is_right) return respond(error_response(errc::unauthenticated, "E-mail or password is wrong."));
+    site.throttle.succeeded(address, email);
+    finish_login(site, *advisor, respond);
+  });
+  if (!is_accepted) respond(error_response(errc::overloaded));
+}
+
+void logout(const Site& site, const HttpRequest& request, HttpRespond respond) {
+  const std::string_view token = site.host.session_token(request.header("cookie"));
+  const bool is_accepted = site.session_writes.submit([&site, respond, token = std::string(token)] {
+    if (const auto ec = site.sessions.close(token)) {
+      site.log.write(LogLevel::error, "session_not_deleted", {{"reason", travelchat::describe(ec).name}});
+      return respond(error_response(travelchat::describe(ec).code));
+    }
+    HttpResponse response = json_response("{\"ok\":true}");
+    response.headers.emplace_back("Set-Cookie", session_cookie(site.host, "", 0));
+    respond(std::move(response));
+  });
+  if (!is_accepted) respond(error_response(errc::overloaded));
+}
+
+// As the chat token's route answers: 404 unknown trip, 403 sharing off or wrong token. Without a token the trip's
+// advisors see it too, for a preview.
+HttpResponse trip_view(const Site& site, const HttpRequest& request) {
+  const Trip* trip = site.directory.find_trip(request.params.at(0));
+  if (const auto token = request.query_value("token")) {
+    if (trip == nullptr) return error_response(errc::not_found);
+    if (!trip->share_enabled || !equal_in_constant_time(*token, trip->share_token)) {
+      return error_response(errc::sharing_disabled);
+    }
+  } else {
+    const auto viewer = site.host.sign_in(request.header("cookie"), request.header("authorization"));
+    if (!viewer) return error_response(errc::missing_field);
+    if (trip == nullptr || trip->org_id != viewer->advisor->org_id) return error_response(errc::not_found);
+  }
+  return json_response(json::serialize(views::trip_view(site.directory, *trip)));
+}
+
+HttpResponse list_clients(const Site& site, const Advisor& viewer) {
+  json::array rows;
+  for (const Client* client : site.directory.clients_of(viewer.org_id)) {
+    rows.push_back(views::client(site.directory, *client));
+  }
+  return json_response(json::serialize(rows));
+}
+
+HttpResponse show_client(const Site& site, const Advisor& viewer, std::string_view id) {
+  const Client* client = site.directory.find_client(id);
+  if (client == nullptr || client->org_id != viewer.org_id) return error_response(errc::not_found);
+  return json_response(json::serialize(views::client_detail(site.directory, *client)));
+}
+
+HttpResponse list_trips(const Site& site, const Advisor& viewer) {
+  json::array rows;
+  for (const Trip* trip : site.directory.trips_of(viewer.org_id)) rows.push_back(views::trip(*trip));
+  return json_response(json::serialize(rows));
+}
+
+// Public, because whoever has a trip's link sees the advisor's portrait; an id cannot be guessed.
+HttpResponse avatar(const Site& site, std::string_view file) {
+  constexpr std::string_view suffix = ".svg";
+  if (!file.ends_with(suffix)) return error_response(errc::not_found);
+  const std::string_view id = file.substr(0, file.size() - suffix.size());
+  const Advisor* advisor = site.directory.find_advisor(id);
+  const Client* client = site.directory.find_client(id);
+  if (advisor == nullptr && client == nullptr) return error_response(errc::not_found);
+  HttpResponse response;
+  response.headers = {{"Content-Type", "image/svg+xml"},
+                      {"Cache-Control", "public, max-age=86400"},
+                      {"Content-Security-Policy", "default-src 'none'"},
+                      {"X-Content-Type-Options", "nosniff"}};
+  response.body = draw_avatar(id, advisor != nullptr ? advisor->full_name : client->full_name);
+  return response;
+}
+
+HttpResponse demo(const Site& site) {
+  json::array advisors;
+  for (const DemoLogin& login : *site.demo_logins) {
+    const Advisor* advisor = site.directory.find_advisor(login.advisor_id);
+    if (advisor == nullptr) continue;
+    advisors.push_back(
+        {{"email", advisor->email}, {"password", login.password}, {"id", advisor->id}, {"orgId", advisor->org_id}});
+  }
+  json::array trips;
+  for (const Trip* trip : shared_demo_trips(site.directory, *site.demo_logins)) {
+    trips.push_back({{"id", trip->id},
+                     {"shareToken", trip->share_token},
+                     {"clientId", *trip->client_id},
+                     {"clientName", site.directory.find_client(*trip->client_id)->full_name},
+                     {"orgId", trip->org_id}});
+  }
+  return json_response(json::serialize(json::object{{"advisors", std::move(advisors)}, {"trips", std::move(trips)}}));
+}
+
+HttpResponse welcome(const HttpRequest& request) {
+  if (request.path != "/") return error_response(errc::not_found);
+  HttpResponse response;
+  response.headers = {
+      {"Content-Type", "text/html; charset=utf-8"},
+      {"Cache-Control", "no-cache"},
+      {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"},
+      {"X-Content-Type-Options", "nosniff"},
+      {"Referrer-Policy", "same-origin"}};
+  response.body = R"(<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>travelchat</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}</style>
+<h1>travelchat answers</h1>
+<p>This server runs without web pages (start it with <code>--web DIR</code>). What there is:</p>
+<ul>
+<li><code>POST /api/login</code>, <code>POST /api/logout</code>, <code>GET /api/me</code></li>
+<li><code>GET /api/clients</code>, <code>GET /api/clients/ID</code>, <code>GET /api/trips</code></li>
+<li><code>GET /api/trip-view/ID?token=TOKEN</code></li>
+<li><code>/api/conversations</code>, <code>/api/messages/unread-count</code>, <code>/api/chat-token</code></li>
+<li><code>/ws/chat</code>, <code>/ws/inbox</code></li>
+<li><a href="/livez">/livez</a>, <a href="/readyz">/readyz</a>, <a href="/metrics">/metrics</a></li>
+<li><a href="/api/demo">/api/demo</a>, when started with <code>--demo</code></li>
+</ul>
+</html>
+)";
+  return response;
+}
+
+}  // namespace
+
+void add_routes(travelchat::BeastServer& server, const Site& site) {
+  // For routes that need an advisor and answer at once.
+  const auto for_advisor = [&site](std::function<HttpResponse(const Advisor&, const HttpRequest&)> show) {
+    return [&site, show = std::move(show)](const HttpRequest& request, const HttpRespond& respond) {
+      const auto viewer = site.host.sign_in(request.header("cookie"), request.header("authorization"));
+      respond(viewer ? show(*viewer->advisor, request) : error_response(errc::unauthenticated));
+    };
+  };
+
+  server.route("POST", "/api/login", [&site](HttpRequest request, HttpRespond respond) {
+    login(site, std::move(request), std::move(respond));
+  });
+  server.route("POST", "/api/logout",
+               [&site](const HttpRequest& request, HttpRespond respond) { logout(site, request, std::move(respond)); });
+  server.route("GET", "/api/me", for_advisor([&site](const Advisor& viewer, const HttpRequest&) {
+                 return json_response(json::serialize(views::account(site.directory, viewer)));
+               }));
+  server.route("GET", "/api/clients",
+               for_advisor([&site](const Advisor& viewer, const HttpRequest&) { return list_clients(site, viewer); }));
+  server.route("GET", "/api/clients/:id", for_advisor([&site](const Advisor& viewer, const HttpRequest& request) {
+                 return show_client(site, viewer, request.params.at(0));
+               }));
+  server.route("GET", "/api/trips",
+               for_advisor([&site](const Advisor& viewer, const HttpRequest&) { return list_trips(site, viewer); }));
+  server.route("GET", "/api/trip-view/:id",
+               [&site](const HttpRequest& request, const HttpRespond& respond) { respond(trip_view(site, request)); });
+  server.route("GET", "/avatars/:file", [&site](const HttpRequest& request, const HttpRespond& respond) {
+    respond(avatar(site, request.params.at(0)));
+  });
+  if (site.demo_logins != nullptr) {
+    server.route("GET", "/api/demo", [&site](const HttpRequest&, const HttpRespond& respond) { respond(demo(site)); });
+  }
+  server.fallback([&site](const HttpRequest& request, const HttpRespond& respond) {
+    respond(site.web != nullptr ? site.web->answer(request) : welcome(request));
+  });
+}
+
+}  // namespace travel_lab

@@ -1,0 +1,35 @@
+// The host's own HTTP routes beside the chat's: signing in and out, the advisor's clients and trips, the shared trip.
+#pragma once
+
+#include "demo_data.hpp"
+#include "directory.hpp"
+#include "log.hpp"
+#include "login_throttle.hpp"
+#include "sessions.hpp"
+#include "static_files.hpp"
+#include "travel_lab_host.hpp"
+#include "worker_pool.hpp"
+
+#include <travelchat/beast_server.hpp>
+
+#include <vector>
+
+namespace travel_lab {
+
+// What the routes work with. Owner: main, which keeps all of it until the server has stopped.
+struct Site {
+  const Directory& directory;
+  Sessions& sessions;
+  const TravelLabHost& host;
+  LoginThrottle& throttle;
+  WorkerPool& passwords;  // verifies, and writes the session of whoever signs in
+  WorkerPool& session_writes;
+  const StaticFiles* web;                     // null: a built-in page at "/"
+  const std::vector<DemoLogin>* demo_logins;  // null: no GET /api/demo
+  Log& log;
+};
+
+// Before the server starts.
+void add_routes(travelchat::BeastServer& server, const Site& site);
+
+}  // namespace travel_lab

@@ -1,0 +1,37 @@
+#include "secrets.hpp"
+
+#include <sodium.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace travel_lab {
+
+std::string random_hex(std::size_t bytes) {
+  std::vector<unsigned char> random(bytes);
+  randombytes_buf(random.data(), random.size());
+  std::string hex(2 * bytes + 1, '\0');  // sodium ends it with a NUL
+  sodium_bin2hex(hex.data(), hex.size(), random.data(), random.size());
+  hex.pop_back();
+  return hex;
+}
+
+std::string random_id() {
+  travelchat::Uuid id;
+  randombytes_buf(id.bytes.data(), id.bytes.size());
+  id.bytes[6] = static_cast<std::uint8_t>((id.bytes[6] & 0x0F) | 0x40);
+  id.bytes[8] = static_cast<std::uint8_t>((id.bytes[8] & 0x3F) | 0x80);
+  return to_string(id);
+}
+
+travelchat::Sha256Digest sha256(std::string_view data) noexcept {
+  travelchat::Sha256Digest digest{};
+  crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(data.data()), data.size());
+  return digest;
+}
+
+bool equal_in_constant_time(std::string_view left, std::string_view right) noexcept {
+  return left.size() == right.size() && sodium_memcmp(left.data(), right.data(), left.size()) == 0;
+}
+
+}  // namespace travel_lab

@@ -1,0 +1,91 @@
+#include "sessions.hpp"
+
+#include "database.hpp"
+#include "secrets.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace travel_lab {
+namespace {
+
+using travelchat::error_code;
+using travelchat::Sha256Digest;
+using travelchat::TimePoint;
+
+std::int64_t milliseconds(TimePoint time) {
+  return time.time_since_epoch().count();
+}
+
+Sha256Digest digest_of(std::span<const std::uint8_t> bytes) {
+  Sha256Digest digest{};
+  std::copy_n(bytes.begin(), std::min(bytes.size(), digest.size()), digest.begin());
+  return digest;
+}
+
+}  // namespace
+
+Sessions::Sessions(travelchat::SqliteStorage& storage, std::chrono::milliseconds lifetime)
+    : storage_(storage), lifetime_(lifetime) {}
+
+error_code Sessions::load(TimePoint now) {
+  return read_rows(storage_, [&](sqlite3* database) {
+    Statement rows(database, "SELECT digest, advisor_id, expires_at FROM sessions WHERE expires_at > ?");
+    rows.run(milliseconds(now));
+    const std::lock_guard lock(mutex_);
+    while (rows.next()) {
+      live_.insert_or_assign(digest_of(rows.bytes(0)),
+                             Session{rows.text(1), TimePoint{std::chrono::milliseconds{rows.integer(2)}}});
+    }
+  });
+}
+
+travelchat::result<OpenedSession> Sessions::open(const std::string& advisor_id, TimePoint now) {
+  const std::string token = random_hex(32);
+  const Sha256Digest digest = sha256(token);
+  const TimePoint expires_at = now + lifetime_;
+  std::vector<Sha256Digest> ended;
+  const error_code ec = write_rows(storage_, [&](sqlite3* database) {
+    Statement sweep(database, "DELETE FROM sessions WHERE expires_at <= ? RETURNING digest");
+    for (sweep.run(milliseconds(now)); sweep.next();) ended.push_back(digest_of(sweep.bytes(0)));
+    Statement insert(database, "INSERT INTO sessions (digest, advisor_id, expires_at) VALUES (?, ?, ?)");
+    insert.execute(digest, advisor_id, milliseconds(expires_at));
+    Statement trim(database,
+                   "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE advisor_id = ? AND digest "
+                   "<> ? ORDER BY expires_at DESC LIMIT -1 OFFSET ?) RETURNING digest");
+    for (trim.run(advisor_id, digest, std::int64_t{max_per_advisor} - 1); trim.next();) {
+      ended.push_back(digest_of(trim.bytes(0)));
+    }
+  });
+  if (ec) return ec;
+
+  const std::lock_guard lock(mutex_);
+  for (const Sha256Digest& old : ended) live_.erase(old);
+  live_.insert_or_assign(digest, Session{advisor_id, expires_at});
+  return OpenedSession{token, expires_at};
+}
+
+std::optional<Session> Sessions::find(std::string_view token, TimePoint now) const {
+  // Looked up by its digest, so that the time of a look-up tells nothing about the tokens that exist.
+  const Sha256Digest digest = sha256(token);
+  const std::shared_lock lock(mutex_);
+  const auto found = live_.find(digest);
+  if (found == live_.end() || found->second.expires_at <= now) return std::nullopt;
+  return found->second;
+}
+
+error_code Sessions::close(std::string_view token) {
+  const Sha256Digest digest = sha256(token);
+  {
+    const std::lock_guard lock(mutex_);
+    if (live_.erase(digest) == 0) return {};
+  }
+  return write_rows(storage_, [&](sqlite3* database) {
+    Statement(database, "DELETE FROM sessions WHERE digest = ?").execute(digest);
+  });
+}
+
+}  // namespace travel_lab

@@ -1,0 +1,157 @@
+#include "options.hpp"
+
+#include <unistd.h>
+#include <catch.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace travel_lab;
+
+class Environment {
+ public:
+  Environment(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+  ~Environment() { unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+class ConfigFile {
+ public:
+  explicit ConfigFile(const std::string& text) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "travelchat-options-XXXXXX").string();
+    const int descriptor = mkstemp(pattern.data());
+    REQUIRE(descriptor >= 0);
+    close(descriptor);
+    path_ = pattern;
+    std::ofstream(path_) << text;
+  }
+  ConfigFile(const ConfigFile&) = delete;
+  ConfigFile& operator=(const ConfigFile&) = delete;
+  ~ConfigFile() { std::filesystem::remove(path_); }
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+ServeOptions serve(std::vector<std::string> arguments) {
+  auto parsed = parse_options(std::move(arguments));
+  if (const auto* exit = std::get_if<Exit>(&parsed)) FAIL(exit->text);
+  return std::get<ServeOptions>(parsed);
+}
+
+std::string refusal(std::vector<std::string> arguments) {
+  const auto parsed = parse_options(std::move(arguments));
+  REQUIRE(std::holds_alternative<Exit>(parsed));
+  const Exit& exit = std::get<Exit>(parsed);
+  CHECK(exit.status == 2);
+  CHECK(exit.text.find('\n') == std::string::npos);
+  return exit.text;
+}
+
+}  // namespace
+
+TEST_CASE("without options the server listens on the loopback address, port 8080") {
+  const ServeOptions options = serve({});
+  CHECK(options.address == "127.0.0.1");
+  CHECK(options.port == 8080);
+  CHECK(options.data == "travelchat-data");
+  CHECK_FALSE(options.demo_clients);
+  CHECK(options.rate_limits);
+}
+
+TEST_CASE("the command line wins over the environment and the environment over the file") {
+  const ConfigFile config("io-threads = 1\nheader-timeout = 0.25\ndata = \"from-file\"\nrate-limits = \"off\"\n");
+  const Environment threads("TRAVELCHAT_IO_THREADS", "2");
+  const Environment data("TRAVELCHAT_DATA", "from-environment");
+  const ServeOptions options = serve({"--config", config.path(), "--io-threads", "3"});
+  CHECK(options.io_threads == 3);
+  CHECK(options.data == "from-environment");
+  CHECK(options.header_timeout == 250ms);
+  CHECK_FALSE(options.rate_limits);
+}
+
+TEST_CASE("the file may be named in the environment") {
+  const ConfigFile config("listen = \"[::1]:0\"\nallowed-origin = [\"https://a.example\", \"https://b.example\"]\n");
+  const Environment name("TRAVELCHAT_CONFIG", config.path().c_str());
+  const ServeOptions options = serve({});
+  CHECK(options.address == "::1");
+  CHECK(options.port == 0);
+  CHECK(options.allowed_origins == std::vector<std::string>{"https://a.example", "https://b.example"});
+}
+
+TEST_CASE("--demo takes a number of clients behind an equals sign, or 20") {
+  CHECK(serve({"--demo"}).demo_clients == 20u);
+  CHECK(serve({"--demo=2000"}).demo_clients == 2000u);
+  CHECK(serve({"--demo", "--data", "x"}).demo_clients == 20u);
+  const ConfigFile config("demo = 7\n");
+  CHECK(serve({"--config", config.path()}).demo_clients == 7u);
+  CHECK(refusal({"--demo=none"}).find("--demo") != std::string::npos);
+  CHECK(refusal({"--demo=0"}).find("--demo") != std::string::npos);
+}
+
+TEST_CASE("an option that is given twice counts as it was given last") {
+  const ServeOptions options = serve({"--demo", "--data", "script", "--demo=5", "--data", "user"});
+  CHECK(options.data == "user");
+  CHECK(options.demo_clients == 5u);
+}
+
+TEST_CASE("--allowed-origin can be repeated, and has commas in the environment") {
+  CHECK(serve({"--allowed-origin", "https://a.example", "--allowed-origin", "http://b:1"}).allowed_origins.size() == 2);
+  const Environment origins("TRAVELCHAT_ALLOWED_ORIGIN", "https://a.example,https://b.example,https://c.example");
+  CHECK(serve({}).allowed_origins.size() == 3);
+  CHECK(refusal({"--allowed-origin", "a.example"}).find("a.example") != std::string::npos);
+  CHECK(refusal({"--allowed-origin", "https://a.example/path"}).find("/path") != std::string::npos);
+}
+
+TEST_CASE("a wrong option ends with status 2 and one line that names it") {
+  CHECK(refusal({"--nonsense"}).find("--nonsense") != std::string::npos);
+  CHECK(refusal({"--listen", "127.0.0.1"}).find("HOST:PORT") != std::string::npos);
+  CHECK(refusal({"--listen", "127.0.0.1:99999"}).find("99999") != std::string::npos);
+  CHECK(refusal({"--listen", "example.org:80"}).find("example.org") != std::string::npos);
+  CHECK(refusal({"--io-threads", "many"}).find("many") != std::string::npos);
+  CHECK(refusal({"--rate-limits", "maybe"}).find("maybe") != std::string::npos);
+  CHECK(refusal({"--log-level", "loud"}).find("loud") != std::string::npos);
+  CHECK(refusal({"--header-timeout", "-1"}).find("--header-timeout") != std::string::npos);
+  CHECK(refusal({"--header-timeout", "nan"}).find("nan") != std::string::npos);
+  CHECK(refusal({"--ping-interval", "40"}).find("--silence-timeout") != std::string::npos);
+  CHECK(refusal({"--tls-cert", "cert.pem"}).find("--tls-key") != std::string::npos);
+  CHECK(refusal({"add-advisor", "--org", "A"}).find("--email") != std::string::npos);
+}
+
+TEST_CASE("a wrong file ends with status 2 and one line that names it") {
+  CHECK(refusal({"--config", "/nonexistent/travelchat.toml"}).find("/nonexistent/travelchat.toml") !=
+        std::string::npos);
+  for (const char* text : {"lsten = \"127.0.0.1:1\"", "io-threads = [1]", "io-threads = ", "header-timeout = \"soon\"",
+                           "help = true", "config = \"other.toml\"", "[server]\nio-threads = 1"}) {
+    CAPTURE(text);
+    const ConfigFile config(text);
+    CHECK(refusal({"--config", config.path()}).find(config.path()) != std::string::npos);
+  }
+}
+
+TEST_CASE("subcommands take the data folder too") {
+  const auto parsed =
+      parse_options({"add-advisor", "--data", "here", "--org", "Org", "--email", "a@b.example", "--name", "A B"});
+  REQUIRE(std::holds_alternative<AddAdvisorOptions>(parsed));
+  CHECK(std::get<AddAdvisorOptions>(parsed).data == "here");
+}
+
+TEST_CASE("--help and --version end with status 0") {
+  for (const char* option : {"--help", "--version"}) {
+    const auto parsed = parse_options({option});
+    REQUIRE(std::holds_alternative<Exit>(parsed));
+    CHECK(std::get<Exit>(parsed).status == 0);
+    CHECK(std::get<Exit>(parsed).text.find("travelchat") != std::string::npos);
+  }
+}

@@ -1,0 +1,119 @@
+#include "sessions.hpp"
+
+#include "data_fixture.hpp"
+#include "database.hpp"
+#include "secrets.hpp"
+
+#include <sodium.h>
+#include <catch.hpp>
+
+#include <chrono>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace travel_lab;
+using travelchat::TimePoint;
+
+constexpr TimePoint now{1'800'000'000s};
+
+void add_advisor(travelchat::SqliteStorage& storage, const std::string& id) {
+  const auto ec = write_rows(storage, [&id](sqlite3* database) {
+    Statement(database, "INSERT OR IGNORE INTO organizations (id, name) VALUES ('o', 'Org')").execute();
+    Statement(database,
+              "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, 'o', ?, 'N', 'h')")
+        .execute(id, id + "@x.example");
+  });
+  REQUIRE_FALSE(ec);
+}
+
+}  // namespace
+
+TEST_CASE("a session is found until it expires or is closed, also after a restart") {
+  REQUIRE(sodium_init() >= 0);
+  DataFolder data;
+  add_advisor(data.storage(), "a");
+  std::string kept;
+  std::string closed;
+  {
+    Sessions sessions(data.storage(), 1h);
+    REQUIRE_FALSE(sessions.load(now));
+    kept = sessions.open("a", now)->token;
+    closed = sessions.open("a", now)->token;
+    REQUIRE(sessions.find(kept, now + 59min));
+    CHECK(sessions.find(kept, now)->advisor_id == "a");
+    CHECK_FALSE(sessions.find(kept, now + 1h));
+    CHECK_FALSE(sessions.close(closed));
+    CHECK_FALSE(sessions.find(closed, now));
+    CHECK_FALSE(sessions.find("", now));
+    CHECK_FALSE(sessions.find(std::string(64, '0'), now));
+  }
+  data.close();
+  data.open();
+  Sessions sessions(data.storage(), 1h);
+  REQUIRE_FALSE(sessions.load(now));
+  CHECK(sessions.find(kept, now));
+  CHECK_FALSE(sessions.find(closed, now));
+}
+
+TEST_CASE("the database holds digests of sessions, never their tokens") {
+  REQUIRE(sodium_init() >= 0);
+  DataFolder data;
+  add_advisor(data.storage(), "a");
+  Sessions sessions(data.storage(), 1h);
+  const std::string token = sessions.open("a", now)->token;
+  REQUIRE(token.size() == 64);
+  std::size_t rows = 0;
+  const auto ec = read_rows(data.storage(), [&](sqlite3* database) {
+    Statement all(database, "SELECT digest FROM sessions");
+    for (all.run(); all.next(); ++rows) {
+      const auto digest = sha256(token);
+      const auto stored = all.bytes(0);
+      CHECK(std::equal(stored.begin(), stored.end(), digest.begin(), digest.end()));
+    }
+  });
+  CHECK_FALSE(ec);
+  CHECK(rows == 1);
+}
+
+TEST_CASE("one session too many ends the advisor's oldest, and nobody else's") {
+  REQUIRE(sodium_init() >= 0);
+  DataFolder data;
+  add_advisor(data.storage(), "a");
+  add_advisor(data.storage(), "b");
+  Sessions sessions(data.storage(), 1h);
+  const std::string other = sessions.open("b", now)->token;
+  std::vector<std::string> tokens;
+  for (std::size_t i = 0; i <= Sessions::max_per_advisor; ++i) {
+    tokens.push_back(sessions.open("a", now + std::chrono::milliseconds{i})->token);
+  }
+  CHECK_FALSE(sessions.find(tokens.front(), now));
+  CHECK(sessions.find(tokens[1], now));
+  CHECK(sessions.find(tokens.back(), now));
+  CHECK(sessions.find(other, now));
+}
+
+TEST_CASE("a session of an unknown advisor is not opened") {
+  REQUIRE(sodium_init() >= 0);
+  DataFolder data;
+  Sessions sessions(data.storage(), 1h);
+  CHECK(sessions.open("nobody", now).has_error());
+}
+
+TEST_CASE("a second process is told that the database is in use") {
+  DataFolder data;
+  CHECK_THROWS_WITH(open_data(data.path()), Catch::Contains("in use"));
+}
+
+TEST_CASE("tables of a newer version are not touched") {
+  DataFolder data;
+  const auto ec = write_rows(data.storage(), [](sqlite3* database) {
+    Statement(database, "INSERT INTO host_migrations (version, applied_at) VALUES (1000, 0)").execute();
+  });
+  REQUIRE_FALSE(ec);
+  data.close();
+  CHECK_THROWS_WITH(open_data(data.path()), Catch::Contains("newer version"));
+}
