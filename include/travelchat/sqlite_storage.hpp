@@ -23,7 +23,7 @@ struct SqliteStorageOptions {
   // Reading connections, opened when first needed. 0 is taken as 1.
   std::size_t max_readers = 4;
   // A checkpoint is tried outside the commit path when the WAL has grown past this many bytes.
-  std::size_t checkpoint_bytes = std::size_t{16} << 20;
+  std::size_t checkpoint_bytes = std::size_t{64} << 20;
 };
 
 class SqliteStorage : public Storage {

@@ -81,7 +81,7 @@ ChatEngine::ChatEngine(std::unique_ptr<Storage> storage, EngineOptions options)
 
 ChatEngine::~ChatEngine() {
   close();
-  core_->destroy_shards();
+  core_->dismantle();
 }
 
 void ChatEngine::close() {

@@ -118,10 +118,13 @@ void EngineCore::close() {
   sweep_timer_.reset();
 }
 
-void EngineCore::destroy_shards() {
+void EngineCore::dismantle() {
+  // A handler that goes with its context may hold a subscription, which comes back here.
   std::vector<std::unique_ptr<Shard>> gone = std::move(shards_);
   shards_.clear();
   gone.clear();
+  committer_.reset();
+  storage_.reset();
 }
 
 asio::any_io_executor EngineCore::executor_or_own(const asio::any_io_executor& wanted) const {

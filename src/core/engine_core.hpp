@@ -50,8 +50,9 @@ class EngineCore : public std::enable_shared_from_this<EngineCore> {
 
   void start();
   void close();
-  // After `close`: ends the contexts and with them whatever handlers they still hold.
-  void destroy_shards();
+  // After `close`: ends the contexts, with them whatever handlers they still hold, and the storage. What is left does
+  // nothing: subscriptions may keep it.
+  void dismantle();
 
   bool closed() const noexcept { return closed_.load(); }
   const EngineOptions& options() const noexcept { return options_; }

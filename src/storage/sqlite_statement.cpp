@@ -1,5 +1,7 @@
 #include "storage/sqlite_statement.hpp"
 
+#include "storage/sqlite_wal_vfs.hpp"
+
 #include <cerrno>
 #include <cstring>
 
@@ -25,8 +27,9 @@ void fail(sqlite3* database, int code) {
 
 Database::Database(const std::filesystem::path& path, Access access) {
   const int flags = access == Access::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const char* const vfs = access == Access::read_only ? nullptr : gathering_wal_vfs();
   // No mutex: a connection is used by one thread at a time.
-  const int code = sqlite3_open_v2(path.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX, vfs);
   if (code != SQLITE_OK) {
     const Failure failure{handle_ != nullptr ? sqlite3_extended_errcode(handle_) : code,
                           handle_ != nullptr ? sqlite3_system_errno(handle_) : 0};

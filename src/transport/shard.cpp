@@ -13,6 +13,8 @@ namespace travelchat::transport {
 namespace {
 
 constexpr std::size_t scratch_bytes = 64 * 1024;
+// Outboxes flushed before the loop looks at its sockets again: what arrives meanwhile gathers in those still to come.
+constexpr std::size_t flush_slice = 32;
 constexpr std::size_t max_cards = 10'000;
 constexpr auto slowest_tick = std::chrono::milliseconds{500};
 
@@ -42,7 +44,8 @@ void remove_at(std::vector<T*>& list, std::size_t index, std::size_t T::*member)
 
 }  // namespace
 
-Connection::Connection(Shard& shard) : shard_(shard), index_(shard.connections_.size()) {
+Connection::Connection(Shard& shard)
+    : server_(shard.server().shared_from_this()), shard_(shard), index_(shard.connections_.size()) {
   shard_.connections_.push_back(this);
 }
 
@@ -106,27 +109,29 @@ void Shard::cut() {
 void Shard::list(Outbox& outbox) {
   outbox.listed_ = true;
   to_flush_.push_back(&outbox);
+  post_flush();
+}
+
+void Shard::post_flush() {
   if (flush_posted_) return;
   flush_posted_ = true;
   boost::asio::post(context_, [this, server = server_.shared_from_this()] { flush(); });
 }
 
 void Shard::unlist(Outbox& outbox) noexcept {
-  std::erase(to_flush_, &outbox);
-  std::replace(flushing_.begin(), flushing_.end(), &outbox, static_cast<Outbox*>(nullptr));
+  std::replace(to_flush_.begin(), to_flush_.end(), &outbox, static_cast<Outbox*>(nullptr));
 }
 
 void Shard::flush() {
   flush_posted_ = false;
-  flushing_.swap(to_flush_);
-  for (std::size_t i = 0; i < flushing_.size(); ++i) {
-    Outbox* const outbox = flushing_[i];
+  for (std::size_t n = std::min<std::size_t>(to_flush_.size(), flush_slice); n > 0; --n) {
+    Outbox* const outbox = to_flush_.front();
+    to_flush_.pop_front();
     if (outbox == nullptr) continue;
-    flushing_[i] = nullptr;
     outbox->listed_ = false;
     outbox->flush_and_tell();
   }
-  flushing_.clear();
+  if (!to_flush_.empty()) post_flush();
 }
 
 void Shard::add(PendingCall& call) {

@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -54,6 +55,10 @@ class Connection : public OutboxOwner, public std::enable_shared_from_this<Conne
   virtual void cut() = 0;
 
   std::shared_ptr<void> outbox_lifetime() final { return shared_from_this(); }
+
+ private:
+  // Declared first, so that it goes last: the shard belongs to the server, and is needed to the end.
+  std::shared_ptr<Server> server_;
 
  protected:
   Shard& shard_;
@@ -151,6 +156,7 @@ class Shard {
   };
 
   void flush();
+  void post_flush();
   void schedule_tick();
   void tick();
 
@@ -163,8 +169,7 @@ class Shard {
   std::vector<char> scratch_;
   std::vector<Connection*> connections_;
   std::vector<PendingCall*> calls_;
-  std::vector<Outbox*> to_flush_;
-  std::vector<Outbox*> flushing_;
+  std::deque<Outbox*> to_flush_;
   std::unordered_map<SocketOwner, std::size_t, SocketOwnerHash> sockets_;
   std::unordered_map<std::string, RememberedCard> cards_;
   std::shared_ptr<const EventBatch> inbox_batch_;

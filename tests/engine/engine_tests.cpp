@@ -4,9 +4,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 using namespace travelchat;
@@ -15,57 +12,6 @@ using namespace std::chrono_literals;
 using boost::asio::use_future;
 
 namespace {
-
-// A memory storage whose commits can be held, made to fail, or made to throw.
-class Gate : public Storage {
- public:
-  error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) override {
-    {
-      std::unique_lock lock(mutex);
-      ++commits_begun;
-      changed.notify_all();
-      changed.wait(lock, [&] { return !held; });
-    }
-    if (throwing) throw std::runtime_error("a storage of somebody else's");
-    if (failing) return *failing;
-    return inner->commit(writes, results);
-  }
-  result<std::optional<Conversation>> find_conversation(const Uuid& id) override {
-    if (throwing) throw std::runtime_error("a storage of somebody else's");
-    return inner->find_conversation(id);
-  }
-  result<std::vector<ConversationSummary>> list_conversations(const ConversationQuery& query) override {
-    return inner->list_conversations(query);
-  }
-  result<MessagePage> list_messages(const MessageQuery& query) override { return inner->list_messages(query); }
-  result<ChangeList> list_changes(const Uuid& id, std::uint64_t since, std::size_t limit) override {
-    if (failing) return *failing;
-    return inner->list_changes(id, since, limit);
-  }
-  result<std::uint64_t> count_unread(const std::string& org_id) override { return inner->count_unread(org_id); }
-  result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) override {
-    return inner->find_token(digest, now);
-  }
-  error_code ping() override { return inner->ping(); }
-
-  void hold(bool on) {
-    const std::lock_guard lock(mutex);
-    held = on;
-    changed.notify_all();
-  }
-  void wait_for_commit(int count) {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return commits_begun >= count; });
-  }
-
-  std::unique_ptr<Storage> inner = make_memory_storage();
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool held = false;
-  int commits_begun = 0;
-  std::atomic<bool> throwing{false};
-  std::optional<errc> failing;
-};
 
 errc code_of(const error_code& error) {
   return describe(error).code;

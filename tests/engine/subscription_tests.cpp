@@ -192,13 +192,20 @@ TEST_CASE("a listener may end its own subscription while it is delivered to") {
   REQUIRE(f.engine.stats().subscribers == 2);
 }
 
-TEST_CASE("a subscription may outlive its engine") {
+TEST_CASE("a subscription may outlive its engine, and does not keep the storage") {
+  struct Watched : Gate {
+    explicit Watched(bool& flag) : gone(flag) {}
+    ~Watched() override { gone = true; }
+    bool& gone;
+  };
   Subscription kept;
+  bool storage_gone = false;
   const auto listener = std::make_shared<Recorder>();
   {
-    Running f;
+    Running f({}, std::make_unique<Watched>(storage_gone));
     kept = f.subscribe(client, f.open(), listener);
   }
+  REQUIRE(storage_gone);
   REQUIRE(listener->wait_for_close() == errc::closed);
   kept.set_typing(true);
   kept.reset();
