@@ -90,7 +90,7 @@ TEST_CASE("the file may be named in the environment") {
   CHECK(options.allowed_origins == std::vector<std::string>{"https://a.example", "https://b.example"});
 }
 
-TEST_CASE("--demo takes a number of clients behind an equals sign, or 20") {
+TEST_CASE("the option --demo takes a number of clients behind an equals sign, or 20") {
   CHECK(serve({"--demo"}).demo_clients == 20u);
   CHECK(serve({"--demo=2000"}).demo_clients == 2000u);
   CHECK(serve({"--demo", "--data", "x"}).demo_clients == 20u);
@@ -106,7 +106,7 @@ TEST_CASE("an option that is given twice counts as it was given last") {
   CHECK(options.demo_clients == 5u);
 }
 
-TEST_CASE("--allowed-origin can be repeated, and has commas in the environment") {
+TEST_CASE("the option --allowed-origin can be repeated, and has commas in the environment") {
   CHECK(serve({"--allowed-origin", "https://a.example", "--allowed-origin", "http://b:1"}).allowed_origins.size() == 2);
   const Environment origins("TRAVELCHAT_ALLOWED_ORIGIN", "https://a.example,https://b.example,https://c.example");
   CHECK(serve({}).allowed_origins.size() == 3);
@@ -147,7 +147,7 @@ TEST_CASE("subcommands take the data folder too") {
   CHECK(std::get<AddAdvisorOptions>(parsed).data == "here");
 }
 
-TEST_CASE("--help and --version end with status 0") {
+TEST_CASE("the options --help and --version end with status 0") {
   for (const char* option : {"--help", "--version"}) {
     const auto parsed = parse_options({option});
     REQUIRE(std::holds_alternative<Exit>(parsed));
