@@ -1,0 +1,194 @@
+// The chat of the specification on the stack that it names: Express, ws and SQLite through better-sqlite3 with
+// synchronous=FULL. It is the baseline of scripts/bench, written as that stack's competent user would: prepared
+// statements, one fsync for each message, one JSON.stringify for each broadcast. It has the routes that the bench
+// measures and those it needs to get there.
+//
+//   node server.js [--listen 127.0.0.1:0] --data DIR [--demo=CLIENTS]
+//
+// Prints "ready http://HOST:PORT" once it answers.
+import express from 'express';
+import { createServer } from 'node:http';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Storage } from './storage.js';
+import { broadcastNewMessage, broadcastReactionUpdate, broadcastSeen, setupWebSocket } from './websocket.js';
+
+const { values: options } = parseArgs({
+  options: {
+    listen: { type: 'string', default: '127.0.0.1:0' },
+    data: { type: 'string' },
+    demo: { type: 'string', default: '20' },
+  },
+});
+if (!options.data) {
+  console.error('--data DIR is required');
+  process.exit(2);
+}
+
+mkdirSync(options.data, { recursive: true });
+const storage = new Storage(join(options.data, 'node.sqlite'));
+const demo = storage.seed(Number(options.demo));
+
+const app = express();
+app.disable('x-powered-by');
+app.disable('etag');
+app.use(express.json({ limit: '64kb' }));
+
+const sessionCookie = /(?:^|;\s*)connect\.sid=([^;]+)/;
+
+// A session store's look-up for every request, as express-session does it; without its write per request.
+function isAuthenticated(req, res, next) {
+  const sid = sessionCookie.exec(req.headers.cookie ?? '')?.[1];
+  const session = sid && storage.getSession(sid);
+  if (!session) {
+    res.status(401).json({ message: 'Unauthorized' });
+    return;
+  }
+  req.userId = session.userId;
+  next();
+}
+
+function orgMiddleware(req, res, next) {
+  const profile = storage.getProfile(req.userId);
+  if (!profile) {
+    res.status(403).json({ message: 'No organization' });
+    return;
+  }
+  req.profile = profile;
+  req.orgId = profile.orgId;
+  next();
+}
+
+const advisor = [isAuthenticated, orgMiddleware];
+const emojis = new Set(['❤️', '👍', '😂', '😮', '😢', '👎']);
+
+// Nobody waits for it; the demo data has no subscriptions, so it costs its query.
+async function sendPushToOrg(orgId, notification) {
+  for (const subscription of storage.getPushSubscriptions(orgId)) {
+    await fetch(subscription.endpoint, { method: 'POST', body: JSON.stringify(notification) });
+  }
+}
+
+app.get('/api/demo', (req, res) => res.json(demo));
+
+app.post('/api/login', (req, res) => {
+  const { email, password } = req.body ?? {};
+  const sid = typeof email === 'string' && typeof password === 'string' ? storage.login(email, password) : null;
+  if (!sid) {
+    res.status(401).json({ message: 'Wrong e-mail or password' });
+    return;
+  }
+  res.cookie('connect.sid', sid, { httpOnly: true, sameSite: 'lax' }).json({ ok: true });
+});
+
+app.get('/api/chat-token', (req, res) => {
+  const { tripId, shareToken } = req.query;
+  if (!tripId || !shareToken) return res.status(400).json({ message: 'tripId and shareToken are required' });
+  const trip = storage.getTripFullView(tripId);
+  if (!trip) return res.status(404).json({ message: 'Trip not found' });
+  if (!trip.shareEnabled || trip.shareToken !== shareToken) return res.status(403).json({ message: 'Not shared' });
+  if (!trip.clientId) return res.status(400).json({ message: 'Trip has no client' });
+  const conversation = storage.getOrCreateConversation(trip.orgId, trip.clientId);
+  const chatToken = storage.createClientChatToken(trip.clientId, trip.orgId, trip.id);
+  return res.json({
+    chatToken,
+    conversationId: conversation.id,
+    clientId: trip.clientId,
+    clientName: trip.clientName,
+    orgId: trip.orgId,
+    advisorName: trip.advisorName,
+    advisorAvatar: trip.advisorAvatar,
+  });
+});
+
+app.post('/api/conversations/:id/messages', advisor, (req, res) => {
+  const { content } = req.body ?? {};
+  if (typeof content !== 'string' || !content.trim()) return res.status(400).json({ message: 'content is required' });
+  const conversation = storage.getConversationById(req.params.id);
+  if (!conversation || conversation.orgId !== req.orgId) return res.status(404).json({ message: 'Not found' });
+  const message = storage.createMessage({
+    conversationId: conversation.id,
+    orgId: req.orgId,
+    senderType: 'advisor',
+    senderId: req.userId,
+    senderName: req.profile.fullName,
+    content: content.trim(),
+  });
+  broadcastNewMessage(conversation.id, message);
+  return res.status(201).json(message);
+});
+
+app.post('/api/conversations/:id/messages/client', (req, res) => {
+  const { content, chatToken } = req.body ?? {};
+  if (typeof content !== 'string' || !content.trim() || !chatToken) {
+    return res.status(400).json({ message: 'content and chatToken are required' });
+  }
+  const claims = storage.validateClientChatToken(chatToken);
+  if (!claims) return res.status(401).json({ message: 'Invalid or expired token' });
+  const conversation = storage.getConversationById(req.params.id);
+  if (!conversation || conversation.orgId !== claims.orgId || conversation.clientId !== claims.clientId) {
+    return res.status(404).json({ message: 'Not found' });
+  }
+  const client = storage.getClient(claims.clientId, claims.orgId);
+  const message = storage.createMessage({
+    conversationId: conversation.id,
+    orgId: claims.orgId,
+    senderType: 'client',
+    senderId: claims.clientId,
+    senderName: client.fullName,
+    content: content.trim(),
+  });
+  broadcastNewMessage(conversation.id, message);
+  sendPushToOrg(claims.orgId, {
+    title: `New message from ${client.fullName}`,
+    body: message.content.slice(0, 100),
+    url: `/dashboard/messages?id=${conversation.id}`,
+  }).catch((error) => console.error('push failed', error));
+  return res.status(201).json(message);
+});
+
+app.post('/api/conversations/:id/read/client', (req, res) => {
+  const claims = storage.validateClientChatToken(req.body?.chatToken ?? '');
+  if (!claims) return res.status(401).json({ message: 'Invalid or expired token' });
+  const conversation = storage.getConversationById(req.params.id);
+  if (!conversation || conversation.orgId !== claims.orgId || conversation.clientId !== claims.clientId) {
+    return res.status(404).json({ message: 'Not found' });
+  }
+  storage.markConversationSeenByClient(conversation.id);
+  broadcastSeen(conversation.id, new Date().toISOString());
+  return res.json({ ok: true });
+});
+
+app.route('/api/conversations/:id/messages/:messageId/reactions')
+  .post(advisor, (req, res) => {
+    const { emoji } = req.body ?? {};
+    if (!emojis.has(emoji)) return res.status(400).json({ message: 'Invalid emoji' });
+    const { id, messageId } = req.params;
+    const reactor = { type: 'advisor', id: req.userId, name: req.profile.fullName };
+    storage.addReaction(messageId, id, req.orgId, reactor, emoji);
+    const reactions = storage.getReactionsForMessage(messageId);
+    broadcastReactionUpdate(id, messageId, reactions);
+    return res.json(reactions);
+  })
+  .delete(advisor, (req, res) => {
+    const { id, messageId } = req.params;
+    storage.removeReaction(messageId, req.userId, 'advisor');
+    const reactions = storage.getReactionsForMessage(messageId);
+    broadcastReactionUpdate(id, messageId, reactions);
+    return res.json(reactions);
+  });
+
+const httpServer = createServer(app);
+httpServer.keepAliveTimeout = 120_000;
+setupWebSocket(httpServer);
+
+const [host, port] = options.listen.split(':');
+httpServer.listen({ host, port: Number(port), backlog: 4096 }, () => {
+  console.log(`ready http://${host}:${httpServer.address().port}`);
+});
+
+process.on('SIGTERM', () => {
+  storage.close();
+  process.exit(0);
+});

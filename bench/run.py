@@ -1,0 +1,445 @@
+#!/usr/bin/env python3
+"""Measures travelchat-server against a bare broadcast loop and a Node server, all in one run.
+
+Each repetition runs every server of a scenario in turn, each freshly started and pinned to one core, with the load
+generator on another. Figures are medians over the repetitions, ratios are medians of the ratios within a repetition, so
+that a machine that drifts weighs on both sides. scripts/bench builds what this needs and calls it.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from servers import BareLoop, BareLoopWithSync, Node, Travelchat
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "performance.md"
+
+
+# ---- What is measured ----
+
+
+@dataclass
+class Entry:
+    """One column of a scenario: a server, and what the load generator does differently for it."""
+
+    label: str
+    server: type
+    extra: list = field(default_factory=list)
+
+
+@dataclass
+class Figure:
+    """A row of the table: how to read it from a run, and how to show it."""
+
+    title: str
+    read: object  # of a run's result
+    unit: str
+
+
+@dataclass
+class Target:
+    """What the project promised: a ratio of two columns of one figure, or a bound on one column."""
+
+    title: str
+    figure: str
+    of: str
+    against: str | None  # None: the figure of `of` itself
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def holds(self, value):
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+
+    def bound(self, unit):
+        number, sign = (self.at_least, "≥") if self.at_least is not None else (self.at_most, "≤")
+        return f"{sign} {number:g}" + (" ×" if self.against else f" {unit}")
+
+
+@dataclass
+class Scenario:
+    name: str
+    title: str
+    method: str
+    load: list  # arguments of travelchat-load
+    check: list  # arguments that make it small, for --check
+    entries: list
+    figures: list
+    targets: list
+    rooms: int = 1
+    check_rooms: int = 1
+    measures_memory: bool = False
+    lasts: float = 1  # times the usual seconds
+
+
+def quantile(of, name):
+    return lambda result: result[of][name] / 1000
+
+
+DELIVERIES = Figure("deliveries", lambda r: r["deliveriesPerSecond"], "/s")
+MESSAGES = Figure("messages answered", lambda r: r["messagesPerSecond"], "/s")
+P50 = Figure("delivery p50", quantile("delivery", "p50"), "ms")
+P99 = Figure("delivery p99", quantile("delivery", "p99"), "ms")
+P999 = Figure("delivery p99.9", quantile("delivery", "p999"), "ms")
+ANSWER_P99 = Figure("answer p99", quantile("answer", "p99"), "ms")
+BYTES = Figure("server RSS for each socket", lambda r: r["bytesPerSocket"], "bytes")
+BYTES_AFTER_TOKENS = Figure("of that, after the tokens were made", lambda r: r["bytesAfterTokens"], "bytes")
+TOTAL = Figure("server RSS with all open", lambda r: r["totalBytes"] / 2**20, "MiB")
+
+TRAVELCHAT = Entry("travelchat", Travelchat)
+BARE = Entry("bare loop", BareLoop)
+SYNCED = Entry("bare loop + fdatasync", BareLoopWithSync)
+NODE = Entry("Node", Node)
+
+SCENARIOS = [
+    Scenario(
+        "fanout", "Fan-out: 1 room × 1,000 sockets, 16 messages in flight",
+        "A message counts as done, and the next one goes, once it is answered and all 1,000 sockets have it. For "
+        "travelchat and Node it is durable by then.",
+        ["--sockets-per-room", "1000", "--connections", "16", "--in-flight", "16"],
+        ["--sockets-per-room", "20"],
+        [TRAVELCHAT, BARE, SYNCED, NODE],
+        [DELIVERIES, P50, P99, P999],
+        [Target("fan-out against the bare loop", "deliveries", "travelchat", "bare loop", at_least=0.7),
+         Target("fan-out against Node", "deliveries", "travelchat", "Node", at_least=10)]),
+    Scenario(
+        "rooms", "Rooms: 2,000 rooms × 2 sockets, durable messages",
+        "128 keep-alive connections, each with one message under way, round robin over the rooms; advisor and client "
+        "write by turns.",
+        ["--sockets-per-room", "2", "--connections", "128", "--in-flight", "128"],
+        ["--connections", "8", "--in-flight", "8"],
+        [TRAVELCHAT, NODE, SYNCED],
+        [MESSAGES, P50, P99, ANSWER_P99],
+        [Target("durable messages against Node", "messages answered", "travelchat", "Node", at_least=12)],
+        rooms=2000, check_rooms=20),
+    Scenario(
+        "paced", "Paced: 1 room × 1,000 sockets, 20 messages/s (20,000 deliveries/s)",
+        "Messages go by the clock. Latency counts from the time a message was due.",
+        ["--sockets-per-room", "1000", "--connections", "16", "--rate", "20"],
+        ["--sockets-per-room", "20"],
+        [TRAVELCHAT, BARE, SYNCED, NODE],
+        [P50, P99, P999],
+        [Target("p99 at 20,000 deliveries/s, one room", "delivery p99", "travelchat", "bare loop", at_most=1.3)]),
+    Scenario(
+        "paced-rooms", "Paced: 100 rooms × 10 sockets, 2,000 messages/s (20,000 deliveries/s)",
+        "As above. Node is left out: it cannot keep 2,000 durable messages/s. A message waits for its fsync, which "
+        "the bare loop does not do, so the one that does is the fair measure of what can be reached.",
+        ["--sockets-per-room", "10", "--connections", "128", "--rate", "2000"],
+        ["--sockets-per-room", "2", "--rate", "200"],
+        [TRAVELCHAT, BARE, SYNCED],
+        [P50, P99, P999],
+        [Target("p99 at 20,000 deliveries/s, 100 rooms", "delivery p99", "travelchat", "bare loop", at_most=1.3),
+         Target("the same against a loop that flushes too", "delivery p99", "travelchat", "bare loop + fdatasync",
+                at_most=1.3)],
+        rooms=100, check_rooms=5),
+    Scenario(
+        "memory", "Memory: 10,000 idle authenticated sockets",
+        "2,000 rooms × 5 sockets, opened with their credentials. The server's resident memory with all of them open, "
+        "less what it was right after its start: so the logins, the 2,000 tokens and the rooms are in it.",
+        ["--sockets-per-room", "5", "--connections", "0", "--hold"],
+        [],
+        [TRAVELCHAT, NODE],
+        [BYTES, BYTES_AFTER_TOKENS, TOTAL],
+        [Target("memory of an idle socket", "server RSS for each socket", "travelchat", None, at_most=4096)],
+        rooms=2000, check_rooms=20, measures_memory=True),
+    Scenario(
+        "stalled", "A stalled reader among 1,000: 50 messages/s of 8,000 bytes",
+        "One more socket of the room stops reading. First the kernel's buffers for it fill up (4 MB), then the "
+        "server's queue (1 MiB), then it is cut, about 12 s in. What the others get is measured all the while.",
+        ["--sockets-per-room", "1000", "--connections", "16", "--rate", "50", "--content-bytes", "8000"],
+        ["--sockets-per-room", "20"],
+        [Entry("with it", Travelchat, ["--stalled", "1"]), Entry("without", Travelchat)],
+        [P50, P99, P999, Figure("stalled sockets cut", lambda r: r.get("stalledClosed", 0), "")],
+        [Target("others' p99 with a stalled reader", "delivery p99", "with it", "without", at_most=1.1)],
+        lasts=2),
+]
+
+
+# ---- Running ----
+
+
+class Bench:
+    def __init__(self, options, data_root):
+        self.options = options
+        self.data_root = data_root
+        self.load = options.build / "bench" / "travelchat-load"
+
+    def load_command(self, server, plan, scenario, extra):
+        command = ["taskset", "-c", str(self.options.load_core), str(self.load), "--server", server.address, "--plan",
+                   plan, "--rooms", str(self.rooms(scenario)), *scenario.load]
+        if self.options.check:
+            command += scenario.check
+        if not scenario.measures_memory:
+            command += ["--warmup", str(self.options.warmup), "--seconds", str(self.options.seconds * scenario.lasts)]
+        return command + extra
+
+    def rooms(self, scenario):
+        return scenario.check_rooms if self.options.check else scenario.rooms
+
+    def run_once(self, scenario, entry):
+        demo_clients = max(20, self.rooms(scenario))
+        with entry.server(self.options.server_core, self.data_root, demo_clients) as server, \
+                tempfile.NamedTemporaryFile("w", dir=self.data_root, suffix=".plan") as plan:
+            at_start = self.settled_memory(server) if scenario.measures_memory else 0
+            plan.write(server.plan(self.rooms(scenario)))
+            plan.flush()
+            command = self.load_command(server, plan.name, scenario, entry.extra)
+            if scenario.measures_memory:
+                return self.measure_memory(server, command, at_start, self.rooms(scenario) * 5)
+            run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 timeout=self.options.seconds * scenario.lasts + self.options.warmup + 120)
+            if run.returncode != 0:
+                raise RuntimeError(f"{entry.label}, {scenario.name}: {run.stderr.strip()}\n{server.errors()}")
+            result = json.loads(run.stdout)
+            if result["undelivered"]:
+                raise RuntimeError(f"{entry.label}, {scenario.name}: {result['undelivered']} messages did not arrive")
+            return result
+
+    def measure_memory(self, server, command, at_start, sockets):
+        before = self.settled_memory(server)
+        load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            if load.stdout.readline() != "open\n":
+                raise RuntimeError(f"{server.name}: the sockets could not be opened")
+            after = self.settled_memory(server)
+        finally:
+            load.stdin.close()
+            try:
+                load.wait(20)
+            except subprocess.TimeoutExpired:
+                load.kill()
+                load.wait()
+        if load.returncode != 0:
+            raise RuntimeError(f"{server.name}: a socket was lost while idle")
+        return {"bytesPerSocket": (after - at_start) / sockets, "bytesAfterTokens": (after - before) / sockets,
+                "totalBytes": after, "loadBusy": 0}
+
+    @staticmethod
+    def settled_memory(server):
+        """Resident bytes, once two readings half a second apart agree to 16 KiB."""
+        previous = server.resident_bytes()
+        for _ in range(40):
+            time.sleep(0.5)
+            current = server.resident_bytes()
+            if abs(current - previous) <= 16 * 1024:
+                return current
+            previous = current
+        return previous
+
+    def measure_event_overhead(self):
+        """What a travelchat event weighs besides its content; the bare loop sends events as long."""
+        probe = Scenario("probe", "", "", ["--sockets-per-room", "1", "--connections", "1", "--in-flight", "1"], [],
+                         [], [], [])
+        result = self.run_once(probe, TRAVELCHAT)
+        return result["eventBytes"] - result["contentBytes"]
+
+    def run(self, scenario):
+        """Results by entry label, one of each repetition."""
+        results = {entry.label: [] for entry in scenario.entries}
+        for repetition in range(self.options.repetitions):
+            # Another one goes first each time, so that no server is always the one after another.
+            shift = repetition % len(scenario.entries)
+            for entry in scenario.entries[shift:] + scenario.entries[:shift]:
+                print(f"  {scenario.name} {repetition + 1}/{self.options.repetitions}: {entry.label} … ", end="",
+                      file=sys.stderr, flush=True)
+                result = self.run_once(scenario, entry)
+                results[entry.label].append(result)
+                print(", ".join(f"{f.title} {show(f.read(result), f.unit)}" for f in scenario.figures) +
+                      f", load {result['loadBusy']:.0%} busy", file=sys.stderr, flush=True)
+        return results
+
+
+SCENARIO_BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+# ---- Reporting ----
+
+
+def show(value, unit):
+    if value >= 100 or value == int(value):
+        text = f"{value:,.0f}"
+    elif value >= 10:
+        text = f"{value:.1f}"
+    else:
+        text = f"{value:.2f}"
+    return f"{text}{unit}" if unit in ("/s", "") else f"{text} {unit}"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def figures_table(scenario, results):
+    rows = []
+    for figure in scenario.figures:
+        row = [figure.title]
+        for entry in scenario.entries:
+            values = [figure.read(result) for result in results[entry.label]]
+            cell = show(statistics.median(values), figure.unit)
+            if len(values) > 1:
+                cell += f" ({show(min(values), '')} – {show(max(values), '')})"
+            row.append(cell)
+        rows.append(row)
+    return table(["", *(entry.label for entry in scenario.entries)], rows)
+
+
+def judge(scenario, results):
+    """A row of the table of ratios for each target, and whether all hold."""
+    rows = []
+    for target in scenario.targets:
+        figure = next(f for f in scenario.figures if f.title == target.figure)
+        values = [figure.read(result) for result in results[target.of]]
+        measured = statistics.median(values)
+        shown = show(measured, figure.unit)
+        if target.against:
+            others = [figure.read(result) for result in results[target.against]]
+            shown += " / " + show(statistics.median(others), figure.unit)
+            measured = statistics.median(a / b for a, b in zip(values, others))
+            result = f"**{measured:.2f} ×**"
+        else:
+            result = f"**{shown}**"
+        rows.append([target.title, shown, result, target.bound(figure.unit), "yes" if target.holds(measured) else "NO"])
+    return rows
+
+
+TARGET_HEAD = ["what", "figures", "result", "target", "holds"]
+
+
+def output_of(*command):
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True,
+                              cwd=ROOT).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def flush_microseconds(folder):
+    """Median time of a 4 KiB append with fdatasync: what every durable figure here rests on."""
+    times = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(300):
+            file.write(bytes(4096))
+            file.flush()
+            begin = time.perf_counter()
+            os.fdatasync(file.fileno())
+            times.append(time.perf_counter() - begin)
+    return statistics.median(times) * 1e6
+
+
+def machine_facts(options, data_root, event_overhead):
+    model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), platform.machine())
+    commit = output_of("git", "rev-parse", "--short=12", "HEAD")
+    if commit != "unknown" and output_of("git", "status", "--porcelain", "--", "src", "include", "examples", "bench"):
+        commit += " with local changes"
+    return [
+        ["date", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")],
+        ["source", commit],
+        ["machine", f"{model}, {os.cpu_count()} cores, Linux {platform.release()}"],
+        ["load average before the run", f"{options.load_average:.2f}"],
+        ["disk", f"{output_of('findmnt', '-n', '-o', 'FSTYPE', '-T', str(data_root))}, "
+                 f"4 KiB append + fdatasync {flush_microseconds(data_root):.0f} µs"],
+        ["compiler", output_of("c++", "--version").splitlines()[0]],
+        ["Node", output_of("node", "--version")],
+        ["repetitions", f"{options.repetitions} of {options.seconds:g} s, {options.warmup:g} s to warm up"],
+        ["a message", f"100 bytes of content, {100 + event_overhead} bytes as an event"],
+    ]
+
+
+PREAMBLE = """# Performance
+
+Generated by `scripts/bench`; do not edit. The server runs pinned to one core, the load generator to another. The
+**bare loop** is the limit: one epoll thread that does nothing but broadcast, with no credentials, no JSON and no
+database, sending in one call for each socket all that a round of its loop brought, in events as long as travelchat's.
+Given **+ fdatasync**, it also appends each round to a file and flushes it before sending, as anything durable must.
+**Node** is the specification on its own stack: Express, `ws` and better-sqlite3 with `synchronous=FULL`.
+
+Every delivery to every socket is timed, from the time in the message's content to when the load generator has read it.
+Figures are medians (and ranges) over the repetitions; a ratio is the median of those within a repetition.
+"""
+
+
+def page(facts, verdicts, sections):
+    return (PREAMBLE + "\n## Targets\n\n" + table(TARGET_HEAD, verdicts) + "\n" + "\n".join(sections) +
+            "\n## Where\n\n" + table(["", ""], facts))
+
+
+# ---- Command line ----
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--build", type=Path, default=ROOT / "build" / "release", help="where the executables are")
+    parser.add_argument("--only", metavar="SCENARIO", action="append", choices=sorted(SCENARIO_BY_NAME),
+                        help="only this one (may be repeated): " + ", ".join(SCENARIO_BY_NAME))
+    parser.add_argument("--quick", action="store_true", help="one short repetition")
+    parser.add_argument("--check", action="store_true",
+                        help="a few sockets for a moment: does the bench itself work? Judges no figure")
+    parser.add_argument("--repetitions", type=int)
+    parser.add_argument("--seconds", type=float, help="of one measurement")
+    parser.add_argument("--warmup", type=float, help="seconds before it")
+    parser.add_argument("--server-core", type=int, default=0)
+    parser.add_argument("--load-core", type=int, default=1)
+    parser.add_argument("--output", type=Path, help=f"write the page here (a full run writes {PAGE.relative_to(ROOT)})")
+    options = parser.parse_args()
+
+    brief = options.quick or options.check
+    if options.repetitions is None:
+        options.repetitions = 1 if brief else 5
+    if options.seconds is None:
+        options.seconds = 0.3 if options.check else 3 if options.quick else 10
+    if options.warmup is None:
+        options.warmup = 0.1 if options.check else 1 if options.quick else 2
+    if options.output is None and not brief and not options.only:
+        options.output = PAGE
+    options.load_average = os.getloadavg()[0]
+    return options
+
+
+def main():
+    options = parse_options()
+    # So that an end by signal, too, unwinds through the servers' context managers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    Travelchat.executable = options.build / "examples" / "travel-lab" / "server" / "travelchat-server"
+    BareLoop.executable = options.build / "bench" / "travelchat-bare-loop"
+    if not options.check and options.load_average > 0.5:
+        print(f"warning: the load average is {options.load_average:.2f}; figures will be off", file=sys.stderr)
+
+    scenarios = [s for s in SCENARIOS if not options.only or s.name in options.only]
+    # Beside the build: a temporary folder may be in memory, where a flush costs nothing.
+    data_root = options.build / "bench-data"
+    data_root.mkdir(parents=True, exist_ok=True)
+    bench = Bench(options, data_root)
+    BareLoop.event_overhead = bench.measure_event_overhead()
+
+    verdicts, sections = [], []
+    for scenario in scenarios:
+        results = bench.run(scenario)
+        verdicts += judge(scenario, results)
+        sections.append(f"## {scenario.title}\n\n{scenario.method}\n\n{figures_table(scenario, results)}")
+        if not options.check:
+            print(f"\n{sections[-1]}", flush=True)
+    if options.check:
+        print("the bench works")
+        return 0
+    print(table(TARGET_HEAD, verdicts))
+    if options.output:
+        options.output.write_text(page(machine_facts(options, data_root, BareLoop.event_overhead), verdicts, sections))
+        print(f"written to {options.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
