@@ -114,9 +114,9 @@ SCENARIOS = [
          Target("fan-out against Node", "deliveries", "travelchat", "Node", at_least=10)]),
     Scenario(
         "rooms", "Rooms: 2,000 rooms × 2 sockets, durable messages",
-        "128 keep-alive connections, each with one message under way, round robin over the rooms; advisor and client "
+        "512 keep-alive connections, each with one message under way, round robin over the rooms; advisor and client "
         "write by turns.",
-        ["--sockets-per-room", "2", "--connections", "128", "--in-flight", "128"],
+        ["--sockets-per-room", "2", "--connections", "512", "--in-flight", "512"],
         ["--connections", "8", "--in-flight", "8"],
         [TRAVELCHAT, NODE, SYNCED],
         [MESSAGES, P50, P99, ANSWER_P99],

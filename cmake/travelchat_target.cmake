@@ -4,7 +4,9 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 find_program(TRAVELCHAT_CCACHE ccache)
 if(TRAVELCHAT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${TRAVELCHAT_CCACHE}")
+  # Without the folder's name in its keys, so that a fresh clone finds what another one compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
+                                  "${TRAVELCHAT_CCACHE}")
 endif()
 
 if(TRAVELCHAT_SANITIZE)
