@@ -122,8 +122,12 @@ void log_requests(travelchat::BeastServer& server, Log& log) {
   });
 }
 
-void print_demo(const std::string& url, const Directory& directory, const std::vector<DemoLogin>& logins) {
-  std::cout << "\nDemonstration. Sign in at " << url << "/login as one of\n";
+// With pages, where to open them; without, the same by their routes.
+void print_demo(const std::string& url, bool has_pages, const Directory& directory,
+                const std::vector<DemoLogin>& logins) {
+  std::cout << "\nDemonstration. Sign in "
+            << (has_pages ? "at " + url + "/login" : "with POST " + url + R"(/api/login {"email","password"})")
+            << " as one of\n";
   for (const DemoLogin& login : logins) {
     const Advisor* advisor = directory.find_advisor(login.advisor_id);
     if (advisor == nullptr) continue;
@@ -133,8 +137,8 @@ void print_demo(const std::string& url, const Directory& directory, const std::v
   }
   const auto trips = shared_demo_trips(directory, logins);
   if (!trips.empty()) {
-    std::cout << "or open a client's trip:\n  " << url << "/trip/" << trips.front()->id
-              << "?token=" << trips.front()->share_token << '\n';
+    std::cout << "or open a client's trip:\n  " << url << (has_pages ? "/trip/" : "/api/trip-view/")
+              << trips.front()->id << "?token=" << trips.front()->share_token << '\n';
   }
   std::cout << "All logins and trips: " << url << "/api/demo\n" << std::flush;
 }
@@ -195,7 +199,7 @@ int serve(const ServeOptions& options) {
   log.write(LogLevel::info, "started",
             {{"url", url}, {"ioThreads", engine.shard_count()}, {"data", options.data.native()}});
   std::cout << "travelchat ready " << url << '\n' << std::flush;
-  if (options.demo_clients) print_demo(url, directory, demo_logins);
+  if (options.demo_clients) print_demo(url, options.web.has_value(), directory, demo_logins);
 
   const int signal = wait_for_stop();
   log.write(LogLevel::info, "stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
