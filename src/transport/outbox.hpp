@@ -1,8 +1,9 @@
 // What waits to leave on one connection: shared, immutable buffers, sent in gathered writes.
 //
-// An append costs a pointer; the shard flushes every outbox that got something once, at the end of the loop's round, so
-// that whatever a round produced for a connection (events of several batches, pongs, pipelined answers) leaves in one
-// system call. Buffers hold whole frames or whole answers, so nothing is ever interleaved within one.
+// An append costs a pointer; the shard flushes every outbox that got something, once and behind whatever the loop has
+// ready, a slice of them at a time, so that all that came up for a connection meanwhile (events of several batches,
+// pongs, pipelined answers) leaves in one system call. Buffers hold whole frames or whole answers, so nothing is ever
+// interleaved within one.
 //
 // Belongs to a connection and its shard's thread.
 #pragma once
