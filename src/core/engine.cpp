@@ -1,8 +1,10 @@
 #include <travelchat/engine.hpp>
 
+#include "core/clock.hpp"
 #include "core/digest.hpp"
 #include "core/engine_core.hpp"
 #include "core/validate.hpp"
+#include "storage/rules.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,10 +13,6 @@
 namespace travelchat {
 
 namespace {
-
-TimePoint now() {
-  return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-}
 
 constexpr std::size_t max_attachment_bytes = 2'048;  // of each of the three strings
 
@@ -25,10 +23,6 @@ bool is_attachment_text(const std::optional<std::string>& text) {
 
 bool is_participant(const Participant& who) {
   return is_host_id(who.org_id) && is_host_id(who.id);
-}
-
-bool reaches(const Participant& who, const Conversation& conversation) {
-  return who.org_id == conversation.org_id && (who.role == Role::advisor || who.id == conversation.client_id);
 }
 
 // Completes with a value that is already known, or with `errc::closed` after `close`.
@@ -110,7 +104,7 @@ EngineStats ChatEngine::stats() const noexcept {
 void ChatEngine::open_conversation(Handler<Conversation> done, std::string org_id, std::string client_id) {
   if (!is_host_id(org_id) || !is_host_id(client_id))
     return answer<Conversation>(*core_, std::move(done), errc::invalid_argument);
-  const TimePoint at = now();
+  const TimePoint at = utc_now();
   core_->write<Conversation>(std::move(done),
                              OpenConversation{make_uuid(at), std::move(org_id), std::move(client_id), at},
                              [](Written& written) { return std::move(written.conversation); });
@@ -150,7 +144,7 @@ void ChatEngine::send(Handler<Sent> done, Participant sender, Draft draft) {
   result<std::string> content = normalize_content(draft.content);
   if (!content) return answer<Sent>(*core_, std::move(done), content.error());
   sender.name = clean_name(sender.name);
-  const TimePoint at = now();
+  const TimePoint at = utc_now();
   core_->write<Sent>(std::move(done),
                      AppendMessage{make_uuid(at), draft.conversation_id, std::move(sender), std::move(*content),
                                    std::move(draft.client_message_id), std::move(draft.attachment_url),
@@ -168,7 +162,7 @@ void ChatEngine::list_messages(Handler<MessagePage> done, Participant reader, Me
                            [reader = std::move(reader), query](Storage& storage) -> result<MessagePage> {
                              const auto found = storage.find_conversation(query.conversation_id);
                              if (!found) return found.error();
-                             if (!*found || !reaches(reader, **found)) return errc::not_found;
+                             if (!*found || !storage::reaches(reader, **found)) return errc::not_found;
                              return storage.list_messages(query);
                            });
 }
@@ -177,7 +171,7 @@ void ChatEngine::react(Handler<std::vector<Reaction>> done, Participant reactor,
                        std::optional<Emoji> emoji) {
   if (!is_participant(reactor)) return answer<std::vector<Reaction>>(*core_, std::move(done), errc::invalid_argument);
   reactor.name = clean_name(reactor.name);
-  const TimePoint at = now();
+  const TimePoint at = utc_now();
   core_->write<std::vector<Reaction>>(
       std::move(done), PutReaction{make_uuid(at), conversation_id, message_id, std::move(reactor), emoji, at},
       [](Written& written) { return std::move(written.reactions); });
@@ -185,7 +179,7 @@ void ChatEngine::react(Handler<std::vector<Reaction>> done, Participant reactor,
 
 void ChatEngine::mark(Handler<Marked> done, Participant viewer, Uuid conversation_id) {
   if (!is_participant(viewer)) return answer<Marked>(*core_, std::move(done), errc::invalid_argument);
-  const TimePoint at = now();
+  const TimePoint at = utc_now();
   core_->write<Marked>(std::move(done), MarkConversation{conversation_id, std::move(viewer), at},
                        [at](const Written& written) {
                          return Marked{at, written.count, written.conversation.rev};
@@ -199,7 +193,7 @@ void ChatEngine::issue_token(Handler<IssuedToken> done, TokenGrant grant) {
   std::array<std::uint8_t, 32> secret{};
   random_bytes(secret);
   std::string token = to_hex(secret);
-  const TimePoint at = now();
+  const TimePoint at = utc_now();
   const TimePoint expires_at = at + core_->options().token_lifetime;
   PutToken command{sha256(token),
                    TokenClaims{std::move(grant.org_id), std::move(grant.client_id), std::move(grant.trip_id),
@@ -214,7 +208,7 @@ void ChatEngine::issue_token(Handler<IssuedToken> done, TokenGrant grant) {
 void ChatEngine::authenticate_token(Handler<TokenClaims> done, std::string chat_token) {
   if (!is_token(chat_token)) return answer<TokenClaims>(*core_, std::move(done), errc::unauthenticated);
   const Sha256Digest digest = sha256(chat_token);
-  const TimePoint at = now();
+  const TimePoint at = utc_now();
   const auto steady = std::chrono::steady_clock::now();
   if (std::optional<TokenClaims> known = core_->tokens().find(digest, steady)) {
     if (known->expires_at <= at) return answer<TokenClaims>(*core_, std::move(done), errc::unauthenticated);
@@ -238,7 +232,7 @@ void ChatEngine::revoke_token(Handler<bool> done, std::string chat_token) {
 }
 
 void ChatEngine::sweep_tokens(Handler<std::uint64_t> done) {
-  core_->write<std::uint64_t>(std::move(done), SweepTokens{now()},
+  core_->write<std::uint64_t>(std::move(done), SweepTokens{utc_now()},
                               [](const Written& written) { return written.count; });
 }
 

@@ -1,5 +1,6 @@
 #include "core/engine_core.hpp"
 
+#include "core/clock.hpp"
 #include "core/digest.hpp"
 
 #include <boost/asio/dispatch.hpp>
@@ -18,10 +19,6 @@ namespace {
 
 std::size_t default_shards(std::size_t wanted) {
   return wanted != 0 ? wanted : std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
-}
-
-TimePoint now() {
-  return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
 
 // The events that a write brought, for the conversation's room and for the organization's inbox.
@@ -240,7 +237,7 @@ void EngineCore::schedule_sweep() {
   sweep_timer_->expires_after(options_.sweep_interval);
   sweep_timer_->async_wait([this](const error_code& error) {
     if (error || closed()) return;
-    write<std::uint64_t>({[](result<std::uint64_t>) {}, {}}, SweepTokens{now()},
+    write<std::uint64_t>({[](result<std::uint64_t>) {}, {}}, SweepTokens{utc_now()},
                          [](const Written& written) { return written.count; });
     schedule_sweep();
   });

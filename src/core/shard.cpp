@@ -97,8 +97,12 @@ void Shard::watch_typing(const Uuid& id) {
   typing_rooms_.insert(id);
   if (typing_timer_armed_) return;
   // All deadlines lie one and the same time-out ahead of their frame, so the first that is armed is the earliest.
+  arm_typing_timer(std::chrono::steady_clock::now() + limits_.typing_timeout);
+}
+
+void Shard::arm_typing_timer(SteadyTime at) {
   typing_timer_armed_ = true;
-  typing_timer_.expires_after(limits_.typing_timeout);
+  typing_timer_.expires_at(at);
   typing_timer_.async_wait([this](const error_code& error) {
     if (!error) expire_typing();
   });
@@ -118,12 +122,7 @@ void Shard::expire_typing() {
     if (!earliest || *next < *earliest) earliest = next;
     ++at;
   }
-  if (!earliest) return;
-  typing_timer_armed_ = true;
-  typing_timer_.expires_at(*earliest);
-  typing_timer_.async_wait([this](const error_code& error) {
-    if (!error) expire_typing();
-  });
+  if (earliest) arm_typing_timer(*earliest);
 }
 
 void Shard::finish_replay(const Uuid& id, std::uint64_t key, const result<ChangeList>& changes) {

@@ -61,6 +61,7 @@ class Shard {
  private:
   Room* find(const Uuid& room);
   void watch_typing(const Uuid& room);
+  void arm_typing_timer(SteadyTime at);
   void expire_typing();
   // After members may have left: `before` is how many there were.
   void settle_departures(const Uuid& id, Room& room, std::size_t before);

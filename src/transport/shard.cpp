@@ -2,6 +2,8 @@
 
 #include "transport/server.hpp"
 
+#include "core/clock.hpp"
+
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
@@ -190,8 +192,7 @@ void Shard::schedule_tick() {
 }
 
 void Shard::tick() {
-  const Now now{std::chrono::steady_clock::now(),
-                std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now())};
+  const Now now{std::chrono::steady_clock::now(), utc_now()};
   inbox_batch_ = nullptr;
   inbox_bytes_ = nullptr;
   for (std::size_t i = connections_.size(); i-- > 0;) {
