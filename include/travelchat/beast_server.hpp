@@ -51,7 +51,8 @@ struct BeastServerOptions {
   std::optional<TlsOptions> tls;
 
   // Origins (scheme://host[:port]) that may open sockets or write with a cookie, besides the server's own (the one that
-  // the Host header names).
+  // the Host header names). Their pages may also read the answers of the client's routes (CORS), never with a cookie.
+  // No wildcard: a cookie's requests rest on this list.
   std::vector<std::string> allowed_origins;
 
   std::size_t max_header_bytes = 8 * 1024;                              // 431

@@ -54,6 +54,23 @@ std::string_view view(boost::beast::string_view text) noexcept {
   return {text.data(), text.size()};
 }
 
+// What a page of an allowed origin may ask of this path.
+HttpResponse preflight_answer(std::span<const std::string_view> path) {
+  std::string methods;
+  Pattern::Params ignored;
+  for (const ChatRoute& route : chat_routes()) {
+    if (!route.cross_origin || !route.pattern.match(path, ignored)) continue;
+    if (!methods.empty()) methods += ", ";
+    methods += route.method;
+  }
+  HttpResponse response;
+  response.status = 204;
+  response.headers = {{"Access-Control-Allow-Methods", std::move(methods)},
+                      {"Access-Control-Allow-Headers", "Authorization, Content-Type"},
+                      {"Access-Control-Max-Age", "7200"}};  // Chromium keeps it no longer
+  return response;
+}
+
 }  // namespace
 
 class HttpSession final : public Connection {
@@ -105,6 +122,9 @@ class HttpSession final : public Connection {
  private:
   enum class Phase : std::uint8_t { reading, answering, closing, lingering, closed };
   enum class Waiting : std::uint8_t { request, head, body };
+  // Whether a page of another origin may read the answer. `none`: nobody's may; `refused`: allowed origins' may, and
+  // this is none of them.
+  enum class Sharing : std::uint8_t { none, refused, granted };
 
   std::shared_ptr<HttpSession> self() { return std::static_pointer_cast<HttpSession>(shared_from_this()); }
 
@@ -119,6 +139,7 @@ class HttpSession final : public Connection {
   void refuse(errc error);
   void dispatch();
   void dispatch(Exchange exchange);
+  void share(std::string_view method, std::span<const std::string_view> path);
   void upgrade(Exchange exchange, std::string_view query);
   void close_gently();
   void linger();
@@ -148,6 +169,7 @@ class HttpSession final : public Connection {
   std::size_t stalled_bytes_ = 0;
   Phase phase_ = Phase::reading;
   Waiting waiting_ = Waiting::request;
+  Sharing sharing_ = Sharing::none;
   bool in_message_ = false;
   bool head_seen_ = false;
   bool close_after_ = false;
@@ -233,6 +255,7 @@ void HttpSession::begin_message() {
   parser_->body_limit(options.max_body_bytes);
   in_message_ = true;
   head_seen_ = false;
+  sharing_ = Sharing::none;
   head_bytes_ = 0;
   begun_ = std::chrono::steady_clock::now();
 }
@@ -327,7 +350,26 @@ void HttpSession::refuse(errc error) {
   if (phase_ != Phase::reading) return;
   phase_ = Phase::answering;
   close_after_ = true;
+  // A page of another origin sees the error only if it may: what it cannot read, it would take for a lost network.
+  if (const auto path = TargetPath::parse(split_target(view(request().target())).first)) {
+    share(view(request().method_string()), path->segments());
+  }
   fail(describe(error));
+}
+
+// Decides who may read the answer to `method` on this path (the Fetch standard's CORS protocol). Only the routes that
+// need no session are shared, and without Access-Control-Allow-Credentials, so browsers give a foreign page nothing
+// that rests on a cookie.
+void HttpSession::share(std::string_view method, std::span<const std::string_view> path) {
+  const auto& allowed = shard_.server().options().allowed_origins;
+  if (allowed.empty()) return;
+  Pattern::Params ignored;
+  const bool is_shared = std::ranges::any_of(chat_routes(), [&](const ChatRoute& route) {
+    return route.cross_origin && (route.method == method || (route.method == "GET" && method == "HEAD")) &&
+           route.pattern.match(path, ignored);
+  });
+  if (is_shared)
+    sharing_ = is_listed_origin(header(http::field::origin), allowed) ? Sharing::granted : Sharing::refused;
 }
 
 void HttpSession::dispatch() {
@@ -348,6 +390,16 @@ void HttpSession::dispatch(Exchange exchange) {
   if (segments.size() == 2 && segments[0] == "ws" && (segments[1] == "chat" || segments[1] == "inbox")) {
     upgrade(std::move(exchange), raw_query);
     return;
+  }
+  if (exchange.method() == "OPTIONS") {
+    // Without a method to ask for it is no preflight, and answered as any method that a route does not have.
+    share(header(http::field::access_control_request_method), segments);
+    if (sharing_ == Sharing::granted) {
+      exchange.respond(preflight_answer(segments));
+      return;
+    }
+  } else {
+    share(exchange.method(), segments);
   }
   auto query = Query::parse(raw_query);
   if (!query) {
@@ -494,6 +546,12 @@ void HttpSession::answer(Answer answer) {
     bytes += "\r\n";
   }
   bytes += answer.headers;
+  if (sharing_ != Sharing::none) bytes += "Vary: Origin\r\n";
+  if (sharing_ == Sharing::granted) {
+    bytes += "Access-Control-Allow-Origin: ";
+    bytes += header(http::field::origin);
+    bytes += "\r\nAccess-Control-Expose-Headers: X-Has-More, Retry-After\r\n";
+  }
   if (has_length) {
     bytes += "Content-Length: ";
     append_number(size, bytes);

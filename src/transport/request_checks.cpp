@@ -208,12 +208,15 @@ bool is_json(std::string_view content_type) noexcept {
   return iequals(trim(content_type.substr(0, content_type.find(';'))), "application/json");
 }
 
+bool is_listed_origin(std::string_view origin, std::span<const std::string> allowed) noexcept {
+  return !origin.empty() &&
+         std::any_of(allowed.begin(), allowed.end(), [&](const std::string& entry) { return iequals(origin, entry); });
+}
+
 bool is_trusted_origin(std::string_view origin, std::string_view fetch_site, std::string_view host,
                        std::span<const std::string> allowed) {
   if (!origin.empty()) {
-    for (const std::string& entry : allowed) {
-      if (iequals(origin, entry)) return true;
-    }
+    if (is_listed_origin(origin, allowed)) return true;
     // The scheme is not compared: behind a proxy that ends TLS it is unknown here, and the host decides who serves it.
     std::string_view default_port;
     std::string_view authority;

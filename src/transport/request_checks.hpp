@@ -77,6 +77,9 @@ bool equal_secrets(std::string_view a, std::string_view b) noexcept;
 // Whether a Content-Type is application/json, whatever its parameters.
 bool is_json(std::string_view content_type) noexcept;
 
+// Whether this Origin header is on the list; an absent one (empty) is not.
+bool is_listed_origin(std::string_view origin, std::span<const std::string> allowed) noexcept;
+
 // Whether a request that carries ambient credentials comes from the server's own pages or from an allowed origin. Empty
 // strings for headers that are absent; without either header the sender is no browser and is trusted.
 bool is_trusted_origin(std::string_view origin, std::string_view fetch_site, std::string_view host,

@@ -71,6 +71,8 @@ struct ChatRoute {
   Pattern pattern;
   BodyKind body = BodyKind::none;
   Detached (*handle)(Exchange exchange) = nullptr;
+  // Also for pages of the allowed origins (CORS): what needs no session, so that a widget in another site's page works.
+  bool cross_origin = false;
 };
 
 // The chat's own routes.

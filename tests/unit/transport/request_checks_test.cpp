@@ -130,6 +130,19 @@ TEST_CASE("A request with ambient credentials comes from the own pages or an all
   CHECK_FALSE(trusted("http://chat.example:443", "", "chat.example"));
 }
 
+TEST_CASE("Only an origin on the list is a listed one") {
+  const std::vector<std::string> allowed = {"https://app.example", "http://localhost:5173"};
+  CHECK(is_listed_origin("https://app.example", allowed));
+  CHECK(is_listed_origin("HTTPS://App.Example", allowed));
+  CHECK(is_listed_origin("http://localhost:5173", allowed));
+  for (const std::string_view origin : {"", "null", "*", "http://app.example", "https://app.example:444",
+                                        "https://app.example.evil.example", "https://app.example/"}) {
+    CAPTURE(origin);
+    CHECK_FALSE(is_listed_origin(origin, allowed));
+  }
+  CHECK_FALSE(is_listed_origin("https://app.example", {}));
+}
+
 TEST_CASE("A handshake is checked as RFC 6455 wants it") {
   HandshakeHeaders good{true, true, "WebSocket", "keep-alive, Upgrade", "dGhlIHNhbXBsZSBub25jZQ==", "13"};
   CHECK(check_handshake(good) == Handshake::ok);
