@@ -86,6 +86,10 @@ def test_every_route_answers_as_described(lab: Lab, room: Room, speak: Speaker) 
     speak("DELETE", f"{room.reactions_path(message)}/client", json=token)
     speak("POST", f"{room.path}/read", **advisor)
     speak("POST", f"{room.path}/read/client", json=token)
+    browser = {"endpoint": "https://push.example.com/described", "expirationTime": None, "keys": {
+        "p256dh": speak("GET", "/api/push/key", **advisor)["publicKey"], "auth": "BTBZMqHH6r4Tts7J_aSIgg"}}
+    speak("POST", "/api/push/subscriptions", 201, json=browser, **advisor)
+    speak("DELETE", "/api/push/subscriptions", json={"endpoint": browser["endpoint"]}, **advisor)
     speak("POST", "/api/logout", headers={"Cookie": room.advisor.login()})
 
     for path in ("/livez", "/readyz", "/metrics"):

@@ -80,6 +80,16 @@ CREATE TABLE demo_logins (
   password TEXT NOT NULL
 ) STRICT;
 CREATE INDEX demo_logins_by_advisor ON demo_logins (advisor_id);
+)",
+    R"(
+CREATE TABLE push_subscriptions (
+  endpoint TEXT PRIMARY KEY,           -- a secret: whoever knows it can send there
+  advisor_id TEXT NOT NULL REFERENCES advisors (id) ON DELETE CASCADE,
+  p256dh BLOB NOT NULL,                -- the browser's public key, an uncompressed point of P-256
+  auth BLOB NOT NULL,                  -- and its authentication secret, 16 bytes
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX push_subscriptions_by_advisor ON push_subscriptions (advisor_id, created_at);
 )"};
 
 void execute(sqlite3* database, const char* sql) {

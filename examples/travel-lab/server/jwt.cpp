@@ -1,5 +1,7 @@
 #include "jwt.hpp"
 
+#include "base64url.hpp"
+
 #include <sodium.h>
 #include <boost/json.hpp>
 
@@ -15,18 +17,6 @@ namespace {
 
 namespace json = boost::json;
 using travelchat::TimePoint;
-
-// Strict base64url without padding (RFC 7515 section 2).
-std::optional<std::string> decode_base64url(std::string_view text) {
-  std::string bytes(text.size(), '\0');
-  std::size_t size = 0;
-  const char* end = nullptr;
-  const int failed = sodium_base642bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), text.data(),
-                                       text.size(), nullptr, &size, &end, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-  if (failed != 0 || end != text.data() + text.size()) return std::nullopt;
-  bytes.resize(size);
-  return bytes;
-}
 
 std::optional<json::object> parse_object(std::string_view text) {
   boost::system::error_code ec;

@@ -8,10 +8,13 @@
 #include "log.hpp"
 #include "login_throttle.hpp"
 #include "options.hpp"
+#include "push_subscriptions.hpp"
 #include "routes.hpp"
 #include "sessions.hpp"
 #include "static_files.hpp"
 #include "travel_lab_host.hpp"
+#include "vapid.hpp"
+#include "web_push_sender.hpp"
 #include "worker_pool.hpp"
 
 #include <travelchat/beast_server.hpp>
@@ -38,7 +41,7 @@ namespace {
 // Each verification holds 64 MiB while it runs; one that waits behind 64 others would wait for seconds.
 constexpr std::size_t password_threads = 2;
 constexpr std::size_t max_queued_passwords = 64;
-constexpr std::size_t max_queued_session_writes = 1'024;
+constexpr std::size_t max_queued_row_writes = 1'024;
 
 // Every socket is a file.
 void raise_file_limit() {
@@ -151,7 +154,7 @@ void require_readable(const std::filesystem::path& file) {
 }
 
 int serve(const ServeOptions& options) {
-  for (const auto& file : {options.tls_certificate, options.tls_key}) {
+  for (const auto& file : {options.tls_certificate, options.tls_key, options.push_ca_file}) {
     if (file) require_readable(*file);
   }
   Log log(options.log_level);
@@ -174,15 +177,24 @@ int serve(const ServeOptions& options) {
 
   // In this order, so that the pools finish what they were given before the server and the engine go.
   travelchat::ChatEngine engine(std::move(owned_storage), engine_options(options));
+  PushSubscriptions push_subscriptions(storage);
+  std::optional<WebPushSender> push;
+  if (options.push) {
+    push.emplace(push_subscriptions, Vapid::load(options.data / "push-key.pem", options.push_contact),
+                 WebPushOptions{.ca_file = options.push_ca_file, .allow_private = options.push_allow_private}, log);
+    host.notify_through(*push);
+  }
   travelchat::BeastServer server(engine, host, server_options(options));
   WorkerPool passwords(password_threads, max_queued_passwords);
-  WorkerPool session_writes(1, max_queued_session_writes);
+  WorkerPool row_writes(1, max_queued_row_writes);
   const Site site{directory,
                   sessions,
                   host,
                   throttle,
                   passwords,
-                  session_writes,
+                  row_writes,
+                  push ? &push_subscriptions : nullptr,
+                  push ? &*push : nullptr,
                   web ? &*web : nullptr,
                   options.demo_clients ? &demo_logins : nullptr,
                   log};
@@ -204,6 +216,7 @@ int serve(const ServeOptions& options) {
   const int signal = wait_for_stop();
   log.write(LogLevel::info, "stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
   server.stop();
+  if (push) push->stop();
   engine.close();
   log.write(LogLevel::info, "stopped");
   return 0;

@@ -238,6 +238,14 @@ CommandLine::CommandLine() {
       "HOURS", "How long an advisor stays signed in", "168");
   seconds("--token-lifetime", serve.token_lifetime, 1, "How long a client's chat token lives");
 
+  on_off("--push", serve.push, "Notifications on advisors' browsers (Web Push); connects to their push services");
+  option(
+      "--push-contact", [this](const CLI::results_t& given) { return serve.push_contact = given.at(0), true; }, "URI",
+      "Whom push services can write to, mailto:… or https://…; Apple's delivers nothing without it");
+  path("--push-ca-file", serve.push_ca_file, "Certificate authorities (PEM) trusted for push besides the system's");
+  on_off("--push-allow-private", serve.push_allow_private,
+         "For tests only: also push to private addresses, so that whoever signs in can reach this server's network");
+
   on_off("--rate-limits", serve.rate_limits, "Limits on messages, typing, sockets, chat tokens and logins");
   count("--max-connections", serve.max_connections, 1, 10'000'000, "Connections at once; further ones wait");
   count("--max-outbox-bytes", serve.max_outbox_bytes, 4'096, std::size_t{1} << 30,
@@ -318,6 +326,12 @@ void CommandLine::check() const {
     if (!has_scheme || origin.find('/', origin.find("//") + 2) != std::string::npos) {
       throw OptionError("--allowed-origin: \"" + origin + "\" is not like https://host or https://host:port");
     }
+  }
+  const auto names_somebody = [this](std::string_view scheme) {
+    return serve.push_contact.starts_with(scheme) && serve.push_contact.size() > scheme.size();
+  };
+  if (!serve.push_contact.empty() && !names_somebody("mailto:") && !names_somebody("https://")) {
+    throw OptionError("--push-contact: \"" + serve.push_contact + "\" is neither mailto:ADDRESS nor https://PAGE");
   }
   if (serve.jwt_audience.empty()) throw OptionError("--jwt-audience is empty");
 }

@@ -29,6 +29,10 @@ struct ServeOptions {
   std::vector<std::string> allowed_origins;
   std::optional<std::filesystem::path> jwt_secret_file;  // empty: no Bearer tokens
   std::string jwt_audience = "travelchat";
+  bool push = true;          // notifications on advisors' browsers
+  std::string push_contact;  // a mailto: or https: URI; empty: push services are not told
+  std::optional<std::filesystem::path> push_ca_file;
+  bool push_allow_private = false;
   std::chrono::milliseconds session_lifetime = std::chrono::hours{24 * 7};
   std::chrono::milliseconds token_lifetime = std::chrono::hours{24};
 

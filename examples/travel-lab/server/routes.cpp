@@ -3,6 +3,7 @@
 #include "avatar.hpp"
 #include "clock.hpp"
 #include "passwords.hpp"
+#include "push_endpoint.hpp"
 #include "responses.hpp"
 #include "secrets.hpp"
 #include "views.hpp"
@@ -90,7 +91,7 @@ void login(const Site& site, HttpRequest request, HttpRespond respond) {
 
 void logout(const Site& site, const HttpRequest& request, HttpRespond respond) {
   const std::string_view token = site.host.session_token(request.header("cookie"));
-  const bool is_accepted = site.session_writes.submit([&site, respond, token = std::string(token)] {
+  const bool is_accepted = site.row_writes.submit([&site, respond, token = std::string(token)] {
     if (const auto ec = site.sessions.close(token)) {
       site.log.write(LogLevel::error, "session_not_deleted", {{"reason", travelchat::describe(ec).name}});
       return respond(error_response(travelchat::describe(ec).code));
@@ -151,9 +152,91 @@ HttpResponse avatar(const Site& site, std::string_view file) {
   response.headers = {{"Content-Type", "image/svg+xml"},
                       {"Cache-Control", "public, max-age=86400"},
                       {"Content-Security-Policy", "default-src 'none'"},
+                      // The widget shows it in other sites' pages.
+                      {"Cross-Origin-Resource-Policy", "cross-origin"},
                       {"X-Content-Type-Options", "nosniff"}};
   response.body = draw_avatar(id, advisor != nullptr ? advisor->full_name : client->full_name);
   return response;
+}
+
+// What the body of a push route must be: JSON, from somebody who is signed in. Nullptr: it has answered.
+const Advisor* admit(const Site& site, const HttpRequest& request, const HttpRespond& respond) {
+  const auto viewer = site.host.sign_in(request.header("cookie"), request.header("authorization"));
+  if (!viewer) {
+    respond(error_response(errc::unauthenticated));
+  } else if (!is_json(request.header("content-type"))) {
+    respond(error_response(errc::unsupported_media_type));
+  } else {
+    return viewer->advisor;
+  }
+  return nullptr;
+}
+
+// Writes push subscriptions where it may block, and answers.
+void write_subscription(const Site& site, int status, HttpRespond respond,
+                        std::function<travelchat::error_code()> write) {
+  const bool is_accepted = site.row_writes.submit([&site, status, respond, write = std::move(write)] {
+    const travelchat::error_code ec = write();
+    if (!ec) return respond(json_response("{\"ok\":true}", status));
+    const travelchat::ErrorInfo& error = travelchat::describe(ec);
+    if (error.http_status >= 500) {
+      site.log.write(LogLevel::error, "push_subscription_not_written", {{"reason", error.name}});
+    }
+    respond(error_response(error.code));
+  });
+  if (!is_accepted) respond(error_response(errc::overloaded));
+}
+
+// A member of the object `keys`, which wire::Body passes over.
+travelchat::result<std::string> push_key(const json::value& body, std::string_view name) {
+  const json::value* keys = body.as_object().if_contains("keys");
+  if (keys == nullptr) return errc::missing_field;
+  if (!keys->is_object()) return errc::invalid_argument;
+  const json::value* key = keys->get_object().if_contains(name);
+  if (key == nullptr) return errc::missing_field;
+  if (!key->is_string()) return errc::invalid_argument;
+  return std::string(key->get_string());
+}
+
+// The body is a browser's PushSubscription.toJSON().
+void subscribe(const Site& site, const HttpRequest& request, HttpRespond respond) {
+  const Advisor* advisor = admit(site, request, respond);
+  if (advisor == nullptr) return;
+  const auto fail = [&respond](const travelchat::error_code& ec) {
+    respond(error_response(travelchat::describe(ec).code));
+  };
+  // The stricter of the two parsers first.
+  const auto body = travelchat::wire::Body::parse(request.body);
+  if (!body) return fail(body.error());
+  const auto endpoint = body->string("endpoint");
+  if (!endpoint) return fail(endpoint.error());
+  travelchat::error_code ec;
+  const json::value document = json::parse(request.body, ec);
+  if (ec) return fail(errc::malformed_json);
+  const auto p256dh = push_key(document, "p256dh");
+  if (!p256dh) return fail(p256dh.error());
+  const auto auth = push_key(document, "auth");
+  if (!auth) return fail(auth.error());
+  const auto keys = parse_push_keys(*p256dh, *auth);
+  if (!keys || !parse_push_endpoint(*endpoint, site.push->allows_private())) {
+    return respond(error_response(errc::invalid_argument));
+  }
+  write_subscription(site, 201, std::move(respond),
+                     [&site, id = advisor->id, subscription = PushSubscription{std::string(*endpoint), *keys}] {
+                       return site.push_subscriptions->add(id, subscription, current_time());
+                     });
+}
+
+void unsubscribe(const Site& site, const HttpRequest& request, HttpRespond respond) {
+  const Advisor* advisor = admit(site, request, respond);
+  if (advisor == nullptr) return;
+  const auto body = travelchat::wire::Body::parse(request.body);
+  if (!body) return respond(error_response(travelchat::describe(body.error()).code));
+  const auto endpoint = body->string("endpoint");
+  if (!endpoint) return respond(error_response(travelchat::describe(endpoint.error()).code));
+  write_subscription(site, 200, std::move(respond), [&site, id = advisor->id, text = std::string(*endpoint)] {
+    return site.push_subscriptions->remove(id, text);
+  });
 }
 
 HttpResponse demo(const Site& site) {
@@ -197,6 +280,7 @@ HttpResponse welcome(const HttpRequest& request) {
 <li><code>GET /api/clients</code>, <code>GET /api/clients/ID</code>, <code>GET /api/trips</code></li>
 <li><code>GET /api/trip-view/ID?token=TOKEN</code></li>
 <li><code>/api/conversations</code>, <code>/api/messages/unread-count</code>, <code>/api/chat-token</code></li>
+<li><code>/api/push/key</code>, <code>/api/push/subscriptions</code></li>
 <li><code>/ws/chat</code>, <code>/ws/inbox</code></li>
 <li><a href="/livez">/livez</a>, <a href="/readyz">/readyz</a>, <a href="/metrics">/metrics</a></li>
 <li><a href="/api/demo">/api/demo</a>, when started with <code>--demo</code></li>
@@ -237,6 +321,17 @@ void add_routes(travelchat::BeastServer& server, const Site& site) {
   server.route("GET", "/avatars/:file", [&site](const HttpRequest& request, const HttpRespond& respond) {
     respond(avatar(site, request.params.at(0)));
   });
+  if (site.push_subscriptions != nullptr) {
+    server.route("GET", "/api/push/key", for_advisor([&site](const Advisor&, const HttpRequest&) {
+                   return json_response(json::serialize(json::object{{"publicKey", site.push->public_key()}}));
+                 }));
+    server.route("POST", "/api/push/subscriptions", [&site](const HttpRequest& request, HttpRespond respond) {
+      subscribe(site, request, std::move(respond));
+    });
+    server.route("DELETE", "/api/push/subscriptions", [&site](const HttpRequest& request, HttpRespond respond) {
+      unsubscribe(site, request, std::move(respond));
+    });
+  }
   if (site.demo_logins != nullptr) {
     server.route("GET", "/api/demo", [&site](const HttpRequest&, const HttpRespond& respond) { respond(demo(site)); });
   }

@@ -5,9 +5,11 @@
 #include "directory.hpp"
 #include "log.hpp"
 #include "login_throttle.hpp"
+#include "push_subscriptions.hpp"
 #include "sessions.hpp"
 #include "static_files.hpp"
 #include "travel_lab_host.hpp"
+#include "web_push_sender.hpp"
 #include "worker_pool.hpp"
 
 #include <travelchat/beast_server.hpp>
@@ -22,8 +24,10 @@ struct Site {
   Sessions& sessions;
   const TravelLabHost& host;
   LoginThrottle& throttle;
-  WorkerPool& passwords;  // verifies, and writes the session of whoever signs in
-  WorkerPool& session_writes;
+  WorkerPool& passwords;                      // verifies, and writes the session of whoever signs in
+  WorkerPool& row_writes;                     // of sessions that end, and of push subscriptions
+  PushSubscriptions* push_subscriptions;      // null: no push, and none of its routes
+  const WebPushSender* push;                  // null when that is
   const StaticFiles* web;                     // null: a built-in page at "/"
   const std::vector<DemoLogin>* demo_logins;  // null: no GET /api/demo
   Log& log;

@@ -55,8 +55,12 @@ const MediaType& media_type_of(std::string_view extension) {
 // Scripts from here only. Styles may be inline, because React components set them. Nobody may frame the pages.
 constexpr const char* content_security_policy =
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'";
+    "font-src 'self' data:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+// The one file that is made for other sites' pages. It holds nothing of anybody's, so every site may load it, also with
+// the `integrity` attribute, for which a browser wants CORS.
+constexpr std::string_view widget_path = "/widget.js";
 
 std::string read_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -205,6 +209,10 @@ travelchat::HttpResponse StaticFiles::answer(const travelchat::HttpRequest& requ
                       {"X-Content-Type-Options", "nosniff"},
                       // A trip's link carries its share token: other sites must not learn it.
                       {"Referrer-Policy", "same-origin"}};
+  if (found->first == widget_path) {
+    response.headers.emplace_back("Cross-Origin-Resource-Policy", "cross-origin");
+    response.headers.emplace_back("Access-Control-Allow-Origin", "*");
+  }
   if (file.gzip.content != nullptr) response.headers.emplace_back("Vary", "Accept-Encoding");
   if (matches_etag(request.header("if-none-match"), encoded.etag)) {
     response.status = 304;

@@ -124,6 +124,7 @@ void TravelLabHost::search_clients(std::string org_id, std::string text,
 
 void TravelLabHost::notify(travelchat::PushNotification notification) {
   log_.write(LogLevel::debug, "notify", {{"orgId", notification.org_id}});
+  if (push_ != nullptr) push_->send(std::move(notification));
 }
 
 }  // namespace travel_lab

@@ -8,6 +8,7 @@
 #include "jwt.hpp"
 #include "log.hpp"
 #include "sessions.hpp"
+#include "web_push_sender.hpp"
 
 #include <travelchat/host.hpp>
 
@@ -30,6 +31,9 @@ class TravelLabHost final : public travelchat::Host {
   TravelLabHost(const Directory& directory, const Sessions& sessions, std::optional<JwtVerifier> jwt,
                 bool secure_cookies, Log& log);
 
+  // Before the server starts; without it nobody is notified. `sender` outlives the server.
+  void notify_through(WebPushSender& sender) noexcept { push_ = &sender; }
+
   // The advisor of these credentials. An Authorization header decides alone when there is one, so that a bad Bearer
   // token is not covered up by a cookie beside it.
   std::optional<SignedIn> sign_in(std::string_view cookie, std::string_view authorization) const;
@@ -45,7 +49,6 @@ class TravelLabHost final : public travelchat::Host {
   void find_clients(std::string org_id, std::vector<std::string> client_ids,
                     travelchat::Reply<std::vector<travelchat::ClientCard>> reply) override;
   void search_clients(std::string org_id, std::string text, travelchat::Reply<std::vector<std::string>> reply) override;
-  // Says in the log, without content, that somebody would be notified: delivery is the business of a push service.
   void notify(travelchat::PushNotification notification) override;
 
  private:
@@ -54,6 +57,7 @@ class TravelLabHost final : public travelchat::Host {
   const std::optional<JwtVerifier> jwt_;
   const bool secure_cookies_;
   Log& log_;
+  WebPushSender* push_ = nullptr;
 };
 
 }  // namespace travel_lab

@@ -114,6 +114,24 @@ TEST_CASE("the option --allowed-origin can be repeated, and has commas in the en
   CHECK(refusal({"--allowed-origin", "https://a.example/path"}).find("/path") != std::string::npos);
 }
 
+TEST_CASE("push is on and reaches public addresses only, unless somebody says otherwise") {
+  const ServeOptions plain = serve({});
+  CHECK(plain.push);
+  CHECK(plain.push_contact.empty());
+  CHECK_FALSE(plain.push_ca_file);
+  CHECK_FALSE(plain.push_allow_private);
+  const ConfigFile config("push = \"off\"\npush-ca-file = \"ca.pem\"\npush-contact = \"mailto:a@b.example\"\n");
+  const Environment allow("TRAVELCHAT_PUSH_ALLOW_PRIVATE", "on");
+  const ServeOptions options = serve({"--config", config.path(), "--push-contact", "https://travel.example/contact"});
+  CHECK_FALSE(options.push);
+  CHECK(options.push_contact == "https://travel.example/contact");
+  CHECK(options.push_ca_file == "ca.pem");
+  CHECK(options.push_allow_private);
+  for (const char* contact : {"ops@travel.example", "mailto:", "http://travel.example", "https://"}) {
+    CHECK(refusal({"--push-contact", contact}).find("--push-contact") != std::string::npos);
+  }
+}
+
 TEST_CASE("a wrong option ends with status 2 and one line that names it") {
   CHECK(refusal({"--nonsense"}).find("--nonsense") != std::string::npos);
   CHECK(refusal({"--listen", "127.0.0.1"}).find("HOST:PORT") != std::string::npos);

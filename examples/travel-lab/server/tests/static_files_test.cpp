@@ -89,6 +89,38 @@ TEST_CASE("a file is served with its type, a strong ETag and the security header
   CHECK(header(page, "ETag") != header(script, "ETag"));
 }
 
+TEST_CASE("the widget, and nothing else, may be loaded by other sites' pages") {
+  const WebFolder folder;
+  folder.write("widget.js", "1");
+  folder.write("assets/widget.js", "1");
+  const auto files = StaticFiles::load(folder.path());
+  const HttpResponse widget = files.answer(get("/widget.js"));
+  CHECK(header(widget, "Cross-Origin-Resource-Policy") == "cross-origin");
+  CHECK(header(widget, "Access-Control-Allow-Origin") == "*");
+  CHECK(header(widget, "Cache-Control") == "no-cache");
+  for (const char* path : {"/", "/index.html", "/assets/widget.js"}) {
+    CAPTURE(path);
+    const HttpResponse other = files.answer(get(path));
+    CHECK(other.status == 200);
+    CHECK(header(other, "Cross-Origin-Resource-Policy").empty());
+    CHECK(header(other, "Access-Control-Allow-Origin").empty());
+  }
+}
+
+TEST_CASE("a service worker is asked for anew each time, and the pages may start it") {
+  const WebFolder folder;
+  folder.write("sw.js", "1");
+  folder.write("manifest.webmanifest", "{}");
+  const auto files = StaticFiles::load(folder.path());
+  const HttpResponse worker = files.answer(get("/sw.js"));
+  CHECK(header(worker, "Cache-Control") == "no-cache");
+  CHECK(header(worker, "Content-Type") == "text/javascript; charset=utf-8");
+  CHECK(header(files.answer(get("/manifest.webmanifest")), "Content-Type") == "application/manifest+json");
+  const std::string policy = header(files.answer(get("/")), "Content-Security-Policy");
+  CHECK(policy.find("worker-src 'self'") != std::string::npos);
+  CHECK(policy.find("manifest-src 'self'") != std::string::npos);
+}
+
 TEST_CASE("who has the file already gets 304 without a body") {
   const WebFolder folder;
   const auto files = StaticFiles::load(folder.path());
@@ -151,7 +183,7 @@ TEST_CASE("nothing outside the folder can be reached, and nothing hidden in it")
   }
 }
 
-TEST_CASE("the application's pages are index.html; other unknown paths are not") {
+TEST_CASE("the application's pages are index.html, other unknown paths are not") {
   for (const char* path : {"/", "/login", "/dashboard", "/dashboard/messages", "/trip/1", "/clients", "/clients/2/x"}) {
     CAPTURE(path);
     CHECK(is_page(path));

@@ -1,0 +1,77 @@
+#include "push_subscriptions.hpp"
+
+#include "database.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace travel_lab {
+namespace {
+
+using travelchat::errc;
+using travelchat::error_code;
+
+// Not both: the row was written by nobody we know.
+std::optional<PushKeys> keys_of(std::span<const std::uint8_t> p256dh, std::span<const std::uint8_t> auth) {
+  PushKeys keys;
+  if (p256dh.size() != keys.p256dh.size() || auth.size() != keys.auth.size()) return std::nullopt;
+  std::ranges::copy(p256dh, keys.p256dh.begin());
+  std::ranges::copy(auth, keys.auth.begin());
+  return keys;
+}
+
+}  // namespace
+
+error_code PushSubscriptions::add(const std::string& advisor_id, const PushSubscription& subscription,
+                                  travelchat::TimePoint now) {
+  bool is_stored = false;
+  const error_code ec = write_rows(storage_, [&](sqlite3* database) {
+    Statement insert(database,
+                     "INSERT INTO push_subscriptions (endpoint, advisor_id, p256dh, auth, created_at) "
+                     "VALUES (?, ?, ?, ?, ?) ON CONFLICT (endpoint) DO UPDATE SET advisor_id = excluded.advisor_id, "
+                     "p256dh = excluded.p256dh, auth = excluded.auth, created_at = excluded.created_at "
+                     "WHERE advisor_id = excluded.advisor_id OR (p256dh = excluded.p256dh AND auth = excluded.auth) "
+                     "RETURNING 1");
+    insert.run(subscription.endpoint, advisor_id, subscription.keys.p256dh, subscription.keys.auth,
+               std::int64_t{now.time_since_epoch().count()});
+    while (insert.next()) is_stored = true;
+    Statement trim(database,
+                   "DELETE FROM push_subscriptions WHERE endpoint IN (SELECT endpoint FROM push_subscriptions "
+                   "WHERE advisor_id = ? AND endpoint <> ? ORDER BY created_at DESC LIMIT -1 OFFSET ?)");
+    trim.execute(advisor_id, subscription.endpoint, std::int64_t{max_per_advisor} - 1);
+  });
+  if (ec) return ec;
+  return is_stored ? error_code() : make_error_code(errc::forbidden);
+}
+
+error_code PushSubscriptions::remove(const std::string& advisor_id, const std::string& endpoint) {
+  return write_rows(storage_, [&](sqlite3* database) {
+    Statement(database, "DELETE FROM push_subscriptions WHERE endpoint = ? AND advisor_id = ?")
+        .execute(endpoint, advisor_id);
+  });
+}
+
+error_code PushSubscriptions::forget(const PushSubscription& subscription) {
+  return write_rows(storage_, [&](sqlite3* database) {
+    Statement(database, "DELETE FROM push_subscriptions WHERE endpoint = ? AND p256dh = ? AND auth = ?")
+        .execute(subscription.endpoint, subscription.keys.p256dh, subscription.keys.auth);
+  });
+}
+
+travelchat::result<std::vector<PushSubscription>> PushSubscriptions::of_organization(const std::string& org_id) const {
+  std::vector<PushSubscription> found;
+  const error_code ec = read_rows(storage_, [&](sqlite3* database) {
+    Statement rows(database,
+                   "SELECT endpoint, p256dh, auth FROM push_subscriptions WHERE advisor_id IN "
+                   "(SELECT id FROM advisors WHERE org_id = ?)");
+    for (rows.run(org_id); rows.next();) {
+      if (const auto keys = keys_of(rows.bytes(1), rows.bytes(2))) found.push_back({rows.text(0), *keys});
+    }
+  });
+  if (ec) return ec;
+  return found;
+}
+
+}  // namespace travel_lab

@@ -1,0 +1,47 @@
+// The browsers that advisors want to be notified on: rows of the host's table `push_subscriptions`.
+//
+// Owner: main. Every function reads or writes the database and may block; any thread but an I/O thread.
+#pragma once
+
+#include "web_push_message.hpp"
+
+#include <travelchat/error.hpp>
+#include <travelchat/sqlite_storage.hpp>
+#include <travelchat/types.hpp>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace travel_lab {
+
+struct PushSubscription {
+  std::string endpoint;  // whoever knows it can send; never logged
+  PushKeys keys;
+};
+
+class PushSubscriptions {
+ public:
+  // A further one ends the oldest.
+  static constexpr std::size_t max_per_advisor = 20;
+
+  explicit PushSubscriptions(travelchat::SqliteStorage& storage) noexcept : storage_(storage) {}
+
+  // Stores it, or takes it over: a browser has one subscription, which follows whoever signs in there last. Only a
+  // browser knows both its endpoint and its keys, so with other keys another advisor's stays, `errc::forbidden`.
+  travelchat::error_code add(const std::string& advisor_id, const PushSubscription& subscription,
+                             travelchat::TimePoint now);
+  // An endpoint that is unknown, or another advisor's, is no error and stays.
+  travelchat::error_code remove(const std::string& advisor_id, const std::string& endpoint);
+  // The push service no longer knows it. What was subscribed anew since, with other keys, stays.
+  travelchat::error_code forget(const PushSubscription& subscription);
+
+  // Those of all advisors of the organization.
+  travelchat::result<std::vector<PushSubscription>> of_organization(const std::string& org_id) const;
+
+ private:
+  travelchat::SqliteStorage& storage_;
+};
+
+}  // namespace travel_lab
