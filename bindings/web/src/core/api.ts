@@ -1,0 +1,155 @@
+// The HTTP half of the wire: JSON in and out, refusals as ChatError, one renewal of a chat token that was refused.
+import type { SessionCredential, TokenCredential } from './client';
+import type { Environment } from './environment';
+import { browserEnvironment } from './environment';
+import type { ChatFailure } from './model';
+import type { ChatGrant } from './types';
+
+// Long enough for a page of messages over a poor line.
+const TIMEOUT = 20_000;
+
+/** `code` is the wire's (docs/protocol.md, "Errors"), or `network` with status 0 when there was no answer, or none
+ * that a chat server gives. `retryAfter` is in milliseconds. */
+export class ChatError extends Error implements ChatFailure {
+  override readonly name = 'ChatError';
+
+  constructor(
+    readonly code: string,
+    readonly status: number,
+    message: string,
+    readonly retryAfter: number | null = null,
+  ) {
+    super(message);
+  }
+}
+
+/** What a snapshot may hold of it. */
+export const toFailure = (error: unknown): ChatFailure =>
+  error instanceof ChatError
+    ? { code: error.code, status: error.status, message: error.message }
+    : { code: 'network', status: 0, message: String(error) };
+
+/** Whether the same request may succeed later as it is. A gateway's 502 and 504, and 503, are as good as no answer. */
+export const isPassing = ({ status }: ChatFailure): boolean =>
+  status === 0 || [401, 408, 425, 429, 502, 503, 504].includes(status);
+
+export interface Answer {
+  readonly data: unknown;
+  readonly hasMore: boolean;
+}
+
+async function exchange(env: Environment, url: string, init: RequestInit): Promise<Answer> {
+  const abort = new AbortController();
+  const timer = env.setTimeout(() => abort.abort(), TIMEOUT);
+  try {
+    const response = await env.fetch(url, { ...init, signal: abort.signal, cache: 'no-store' });
+    const text = await response.text();
+    let data: unknown;
+    try {
+      data = JSON.parse(text);
+    } catch {
+      // A sign-in page of a hotel's network answers 200 with HTML.
+      if (response.ok) throw new ChatError('network', 0, 'The answer is not JSON.');
+    }
+    if (response.ok) return { data, hasMore: response.headers.get('x-has-more') === 'true' };
+    const { code, message } = (data ?? {}) as Partial<ChatFailure>;
+    const seconds = Number(response.headers.get('retry-after') ?? NaN);
+    throw new ChatError(
+      typeof code === 'string' ? code : `http_${response.status}`,
+      response.status,
+      typeof message === 'string' ? message : `The server answered ${response.status}.`,
+      seconds >= 0 ? seconds * 1000 : null,
+    );
+  } catch (error) {
+    throw error instanceof ChatError ? error : new ChatError('network', 0, 'The server could not be reached.');
+  } finally {
+    env.clearTimeout(timer);
+  }
+}
+
+export class Api {
+  /** Null for a session, which the browser attaches by itself. */
+  token: string | null;
+  #renewing: Promise<void> | null = null;
+  #isExpired = false;
+
+  constructor(
+    private readonly env: Environment,
+    readonly baseUrl: string,
+    private readonly credential: SessionCredential | TokenCredential,
+  ) {
+    this.token = credential.kind === 'chatToken' ? credential.token : null;
+  }
+
+  /** `path` is an advisor's; a client's credential gets to its own routes. Throws a ChatError. */
+  async request(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<Answer> {
+    const { token } = this;
+    try {
+      const answer = await exchange(this.env, this.#url(method, path), this.#init(method, token, body));
+      this.#isExpired = false;
+      return answer;
+    } catch (error) {
+      if (!(error instanceof ChatError) || error.status !== 401) throw error;
+      if (token === null) {
+        this.expire();
+        throw error;
+      }
+      await this.renew(token);
+      return exchange(this.env, this.#url(method, path), this.#init(method, this.token, body));
+    }
+  }
+
+  /** A new token in place of `refused`; at once when there is one already. Throws what the host's `renew` throws. */
+  renew(refused: string | null): Promise<void> {
+    const { credential } = this;
+    if (credential.kind !== 'chatToken' || this.token !== refused) return Promise.resolve();
+    this.#renewing ??= Promise.resolve()
+      .then(() => credential.renew())
+      .then((token) => {
+        this.token = token;
+      })
+      .finally(() => {
+        this.#renewing = null;
+      });
+    return this.#renewing;
+  }
+
+  /** The session is over: told once, until it works again. */
+  expire(): void {
+    const { credential } = this;
+    if (credential.kind !== 'session' || this.#isExpired) return;
+    this.#isExpired = true;
+    queueMicrotask(() => credential.onExpired?.());
+  }
+
+  #url(method: string, path: string): string {
+    return this.baseUrl + path + (this.token !== null && method !== 'GET' ? '/client' : '');
+  }
+
+  #init(method: string, token: string | null, body: object | undefined): RequestInit {
+    const headers: Record<string, string> = {};
+    const init: RequestInit = { method, headers };
+    if (method === 'GET') {
+      if (token !== null) headers.Authorization = `Bearer ${token}`;
+    } else {
+      headers['Content-Type'] = 'application/json';
+      init.body = JSON.stringify(token === null ? (body ?? {}) : { ...body, chatToken: token });
+    }
+    // A host on another origin that signs advisors in by cookie allows credentials; a chat token needs no cookie there.
+    init.credentials = token === null && this.baseUrl !== '' ? 'include' : 'same-origin';
+    return init;
+  }
+}
+
+/** What the share link of a trip gives. Throws a ChatError. */
+export async function fetchChatGrant(options: {
+  readonly baseUrl?: string;
+  readonly tripId: string;
+  readonly shareToken: string;
+}): Promise<ChatGrant> {
+  const query = new URLSearchParams({ tripId: options.tripId, shareToken: options.shareToken });
+  const url = `${options.baseUrl ?? ''}/api/chat-token?${query}`;
+  const grant = (await exchange(browserEnvironment(), url, { credentials: 'same-origin' })).data as Partial<ChatGrant>;
+  if (typeof grant?.chatToken !== 'string') throw new ChatError('network', 0, 'The answer is no chat grant.');
+  return grant as ChatGrant;
+}

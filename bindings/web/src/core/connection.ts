@@ -1,0 +1,178 @@
+// A socket that comes back: obeys connection_machine.ts with the environment's sockets and timers.
+import { ChatError } from './api';
+import type { Circumstances, ConnectionEffect, ConnectionInput, ConnectionState } from './connection_machine';
+import { closeCodeOf, initialConnection, stepConnection } from './connection_machine';
+import type { Environment, Socket, Timer } from './environment';
+import type { ClientFrame, ServerEvent } from './events';
+import { encodeFrame, parseServerEvent } from './events';
+import type { ConnectionStatus } from './model';
+
+/** With what a socket is opened: the part of `Api` that concerns it. */
+export interface Credential {
+  /** Null for a session. */
+  readonly token: string | null;
+  renew(refused: string | null): Promise<void>;
+  expire(): void;
+}
+
+export interface ConnectionOwner {
+  /** What must be there before the socket is opened. */
+  prepare(): Promise<void>;
+  /** Of a new socket, which is about to be made. */
+  url(): string;
+  /** The handshake is done; the server may still refuse it by a close code. `number` is for `ready` and `fail`. */
+  onJoined(number: number): void;
+  onEvent(event: ServerEvent): void;
+  /** The status changed. */
+  onStatus(status: ConnectionStatus): void;
+}
+
+const OPEN = 1;
+const PROTOCOL = 'travelchat.v1';
+
+const codeOf = (error: unknown): number => closeCodeOf(error instanceof ChatError ? error.status : 0);
+
+export class Connection {
+  #state: ConnectionState = initialConnection;
+  #status: ConnectionStatus = { phase: 'idle', attempt: 0, downSince: null, reason: null };
+  #socket: Socket | null = null;
+  #timer: Timer | null = null;
+  #endPageEvents: (() => void) | null = null;
+  /** With which the last socket was opened. */
+  #token: string | null = null;
+
+  constructor(
+    private readonly env: Environment,
+    private readonly credential: Credential,
+    private readonly owner: ConnectionOwner,
+  ) {}
+
+  get status(): ConnectionStatus {
+    return this.#status;
+  }
+
+  get isOpen(): boolean {
+    return this.#state.phase === 'open';
+  }
+
+  start(): void {
+    this.#endPageEvents ??= this.env.onPageEvent((type) => this.#take({ type }));
+    this.#take({ type: 'start' });
+  }
+
+  stop(): void {
+    this.#endPageEvents?.();
+    this.#endPageEvents = null;
+    this.#take({ type: 'stop' });
+  }
+
+  reconnect(): void {
+    this.#take({ type: 'reconnect' });
+  }
+
+  /** The socket misses something, or is not to be trusted: a new one resumes in its place. */
+  replace(): void {
+    this.#take({ type: 'replace' });
+  }
+
+  /** Nothing is missing: the socket is open. */
+  ready(number = this.#state.try): void {
+    this.#take({ type: 'ready', try: number });
+  }
+
+  /** What belongs to an open socket could not be had. */
+  fail(number: number, error: unknown): void {
+    this.#take({ type: 'closed', try: number, code: codeOf(error) });
+  }
+
+  /** False, and nothing sent, unless the socket is open. */
+  send(frame: ClientFrame): boolean {
+    if (!this.isOpen || this.#socket?.readyState !== OPEN) return false;
+    this.#socket.send(encodeFrame(frame));
+    return true;
+  }
+
+  #take(input: ConnectionInput): void {
+    const at: Circumstances = {
+      now: this.env.now(),
+      random: this.env.random(),
+      canRenew: this.credential.token !== null,
+    };
+    const [state, effects] = stepConnection(this.#state, input, at);
+    this.#state = state;
+    for (const effect of effects) this.#obey(effect);
+    const { phase, attempt, downSince, reason } = this.#state;
+    const shown = this.#status;
+    if (
+      shown.phase !== phase ||
+      shown.attempt !== attempt ||
+      shown.downSince !== downSince ||
+      shown.reason !== reason
+    ) {
+      this.#status = { phase, attempt, downSince, reason };
+      this.owner.onStatus(this.#status);
+    }
+  }
+
+  #obey(effect: ConnectionEffect): void {
+    switch (effect.type) {
+      case 'drop':
+        // Its events are of an old try from here on.
+        this.#socket?.close();
+        this.#socket = null;
+        break;
+      case 'timer':
+        if (this.#timer !== null) this.env.clearTimeout(this.#timer);
+        this.#timer = effect.ms === null ? null : this.env.setTimeout(() => this.#take({ type: 'timer' }), effect.ms);
+        break;
+      case 'renew':
+        this.credential.renew(this.#token).then(
+          () => this.#take({ type: 'renewed', try: effect.try }),
+          (error: unknown) => this.#take({ type: 'renewFailed', try: effect.try, code: codeOf(error) }),
+        );
+        break;
+      case 'prepare':
+        this.owner.prepare().then(
+          () => this.#take({ type: 'prepared', try: effect.try }),
+          (error: unknown) => this.#take({ type: 'closed', try: effect.try, code: codeOf(error) }),
+        );
+        break;
+      case 'join':
+        this.#join(effect.try);
+        break;
+      case 'expired':
+        this.credential.expire();
+        break;
+    }
+  }
+
+  #join(number: number): void {
+    const isCurrent = (): boolean => this.#state.try === number;
+    const closed = (code: number): void => this.#take({ type: 'closed', try: number, code });
+    const { token } = this.credential;
+    this.#token = token;
+    let socket: Socket;
+    try {
+      // A browser lets a page set no header of a socket: a token travels as a subprotocol, a session as the cookie.
+      socket = this.env.webSocket(this.owner.url(), token === null ? [PROTOCOL] : [PROTOCOL, `auth.${token}`]);
+    } catch {
+      // A browser throws for a mixed-content address, and when too many sockets are open.
+      queueMicrotask(() => closed(1006));
+      return;
+    }
+    this.#socket = socket;
+    socket.onopen = () => {
+      this.#take({ type: 'heard', try: number });
+      if (isCurrent()) this.owner.onJoined(number);
+    };
+    socket.onmessage = ({ data }: { data: unknown }) => {
+      if (!isCurrent()) return;
+      this.#take({ type: 'heard', try: number });
+      const event = typeof data === 'string' ? parseServerEvent(data) : null;
+      if (event) this.owner.onEvent(event);
+    };
+    // `close` follows an error. Without a listener Node's `ws` would throw it.
+    socket.onerror = () => {};
+    socket.onclose = ({ code }: { code: number }) => closed(code);
+  }
+}

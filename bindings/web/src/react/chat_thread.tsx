@@ -1,0 +1,280 @@
+// One conversation, without a header: the messages, the connection's banner and the input. Fills its parent.
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { createChime } from '../core/sound';
+import type { Thread, ThreadRow, ThreadSnapshot } from '../core/model';
+import { Composer, type ComposerHandle } from './composer';
+import { ConnectionBanner } from './connection_banner';
+import { useChatText } from './context';
+import { useStore } from './hooks';
+import { MessageList, type MessageListHandle } from './message_list';
+import { useKeyboardInset } from './use_keyboard_inset';
+
+export interface ChatThreadProps {
+  /** Open: the owner calls `open()` and `close()`, or uses `useThread`. */
+  thread: Thread;
+  otherName: string;
+  otherAvatarUrl: string | null;
+  autoFocus?: boolean;
+  /** Shown while there are no messages. */
+  emptyText?: string;
+  /** Escape in the input. */
+  onEscape?: () => void;
+  /** The server's origin, where that is not the page's own: attachments may be paths. */
+  baseUrl?: string;
+}
+
+export function ChatThread(props: ChatThreadProps) {
+  // Another conversation is another thread: nothing of the one before stays, neither text nor place.
+  return <ThreadView key={props.thread.snapshot().conversationId} {...props} />;
+}
+
+function ThreadView({ thread, otherName, otherAvatarUrl, autoFocus, emptyText, onEscape, baseUrl = '' }: ChatThreadProps) {
+  const { strings } = useChatText();
+  const snapshot = useStore(thread);
+  const { rows } = snapshot;
+  const root = useRef<HTMLDivElement>(null);
+  const list = useRef<MessageListHandle>(null);
+  const composer = useRef<ComposerHandle>(null);
+  const [isNearEnd, setNearEnd] = useState(true);
+  const newSeq = useNewSeq(snapshot);
+  const isReading = useReading(thread, newSeq !== undefined && isNearEnd);
+  const draft = useDraft(thread, rows);
+  const announcements = useIncoming(thread, snapshot, otherName, isReading);
+  useKeyboardInset(root);
+
+  const onSend = (text: string) => {
+    draft.send(text);
+    list.current?.toEnd();
+  };
+  const focusComposer = useCallback(() => composer.current?.focus(), []);
+  const isEmpty = rows.length === 0;
+
+  return (
+    <div ref={root} className="tc-thread">
+      <div className="tc-view">
+        <MessageList
+          thread={thread}
+          snapshot={snapshot}
+          otherName={otherName}
+          otherAvatarUrl={otherAvatarUrl}
+          baseUrl={baseUrl}
+          newSeq={newSeq ?? null}
+          onNearEnd={setNearEnd}
+          onRetry={draft.retry}
+          onDiscard={draft.discard}
+          onLeave={focusComposer}
+          handle={list}
+        />
+        {isEmpty && (
+          <div className="tc-empty">
+            {snapshot.loadFailure !== null ? (
+              <>
+                <p>{strings.messagesNotLoaded}</p>
+                <button type="button" className="tc-link-button" onClick={() => thread.reconnect()}>
+                  {strings.retry}
+                </button>
+              </>
+            ) : snapshot.loading === 'opening' ? (
+              <span className="tc-spinner" role="img" aria-label={strings.loadingMessages} />
+            ) : snapshot.connection.phase === 'idle' ? null : (
+              <p>{emptyText ?? strings.emptyThread}</p>
+            )}
+          </div>
+        )}
+        {!isEmpty && snapshot.loading === 'older' && (
+          <div className="tc-older">
+            <span className="tc-spinner" role="img" aria-label={strings.loadingOlder} />
+          </div>
+        )}
+        {!isEmpty && snapshot.loading === null && snapshot.loadFailure !== null && (
+          <div className="tc-older">
+            <span>{strings.messagesNotLoaded}</span>
+            <button type="button" className="tc-link-button" onClick={() => void thread.loadOlder()}>
+              {strings.retry}
+            </button>
+          </div>
+        )}
+        <ConnectionBanner connection={snapshot.connection} onReconnect={() => thread.reconnect()} />
+        {!isNearEnd && !isEmpty && (
+          <button
+            type="button"
+            className="tc-jump"
+            aria-label={snapshot.unseenCount > 0 ? undefined : strings.scrollToEnd}
+            data-count={snapshot.unseenCount}
+            onClick={() => {
+              list.current?.toEnd();
+              // The button goes; on a phone the input would raise the keyboard.
+              root.current?.querySelector<HTMLElement>('.tc-scroller')?.focus({ preventScroll: true });
+            }}
+          >
+            {snapshot.unseenCount > 0 ? (
+              strings.newMessages(snapshot.unseenCount)
+            ) : (
+              <svg viewBox="0 0 16 16" aria-hidden="true">
+                <path d="m3.5 6 4.5 4.5L12.5 6" />
+              </svg>
+            )}
+          </button>
+        )}
+      </div>
+      <Composer
+        text={draft.text}
+        onText={draft.setText}
+        onSend={onSend}
+        onTyped={() => thread.typed()}
+        onLeave={() => thread.stopTyping()}
+        onEscape={onEscape}
+        autoFocus={autoFocus ?? false}
+        handle={composer}
+      />
+      <div className="tc-announcer" aria-live="polite" aria-relevant="additions">
+        {announcements.map(({ id, text }) => (
+          <p key={id}>{text}</p>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+// Where the unread began. Told once everything missed is there, and then frozen: undefined until that, null for nowhere.
+function useNewSeq({ loading, connection, firstUnseenSeq, rows }: ThreadSnapshot): number | null | undefined {
+  const [newSeq, setNewSeq] = useState<number | null | undefined>(undefined);
+  const isKnown = loading !== 'opening' && (connection.phase === 'open' || (firstUnseenSeq !== null && rows.length > 0));
+  if (newSeq === undefined && isKnown) setNewSeq(firstUnseenSeq);
+  return newSeq;
+}
+
+// Somebody reads while the page is visible and has the focus, and the list is near its end.
+function useReading(thread: Thread, isInView: boolean): boolean {
+  const [isAttending, setAttending] = useState(false);
+  useEffect(() => {
+    const check = () => setAttending(document.visibilityState === 'visible' && document.hasFocus());
+    check();
+    window.addEventListener('focus', check);
+    window.addEventListener('blur', check);
+    document.addEventListener('visibilitychange', check);
+    return () => {
+      window.removeEventListener('focus', check);
+      window.removeEventListener('blur', check);
+      document.removeEventListener('visibilitychange', check);
+    };
+  }, []);
+  const isReading = isInView && isAttending;
+  useEffect(() => {
+    thread.setReading(isReading);
+    return () => thread.setReading(false);
+  }, [thread, isReading]);
+  return isReading;
+}
+
+interface Draft {
+  readonly text: string;
+  setText(text: string): void;
+  send(text: string): void;
+  retry(key: string): void;
+  discard(key: string): void;
+}
+
+// The text in the input. A message that was refused while the input is empty is put back into it, to be changed and sent
+// again: then it takes the failed row's place, so there are never two of it.
+function useDraft(thread: Thread, rows: readonly ThreadRow[]): Draft {
+  const [text, setText] = useState(() => thread.draft());
+  const [restored, setRestored] = useState<string | null>(null);
+  const sending = useRef(new Set<string>());
+  const latest = useRef({ text, restored, rows });
+  useLayoutEffect(() => {
+    latest.current = { text, restored, rows };
+  });
+
+  useEffect(() => {
+    // Unsent rows are at the end.
+    for (let i = rows.length - 1; i >= 0 && rows[i]!.status !== 'sent'; --i) {
+      const row = rows[i]!;
+      if (row.status === 'sending') sending.current.add(row.key);
+      else if (sending.current.delete(row.key) && latest.current.text === '') {
+        latest.current.text = row.message.content;
+        setText(row.message.content);
+        setRestored(row.key);
+      }
+    }
+  }, [rows]);
+
+  const change = useCallback(
+    (next: string) => {
+      setText(next);
+      thread.setDraft(next);
+      if (next === '') {
+        setRestored(null);
+        thread.stopTyping();
+      }
+    },
+    [thread],
+  );
+  const send = useCallback(
+    (next: string) => {
+      const { rows, restored } = latest.current;
+      // After a reload only the words tell that it is the same message.
+      const failed = rows.findLast(
+        (row) => row.status === 'failed' && (row.key === restored || row.message.content.trim() === next.trim()),
+      );
+      if (failed) thread.discard(failed.key);
+      if (thread.send(next) !== null) change('');
+    },
+    [thread, change],
+  );
+  const retry = useCallback(
+    (key: string) => {
+      const { rows, text, restored } = latest.current;
+      if (restored === key) {
+        setRestored(null);
+        if (rows.find((row) => row.key === key)?.message.content === text) change('');
+      }
+      thread.retry(key);
+    },
+    [thread, change],
+  );
+  const discard = useCallback(
+    (key: string) => {
+      if (latest.current.restored === key) setRestored(null);
+      thread.discard(key);
+    },
+    [thread],
+  );
+  return { text, setText: change, send, retry, discard };
+}
+
+interface Announcement {
+  readonly id: number;
+  readonly text: string;
+}
+
+// What a screen reader is told, and the sound for who does not look.
+function useIncoming(thread: Thread, { otherTyping }: ThreadSnapshot, otherName: string, isReading: boolean): Announcement[] {
+  const { strings } = useChatText();
+  const [announcements, setAnnouncements] = useState<Announcement[]>([]);
+  const nextId = useRef(0);
+  const latest = useRef({ strings, isReading });
+  useLayoutEffect(() => {
+    latest.current = { strings, isReading };
+  });
+  const announce = useCallback((text: string) => {
+    const announcement = { id: nextId.current++, text };
+    setAnnouncements((before) => [...before.slice(-4), announcement]);
+  }, []);
+  useEffect(() => {
+    const chime = createChime();
+    const end = thread.onIncoming((message) => {
+      const words = message.content || message.attachmentName || latest.current.strings.fileAttachment;
+      announce(latest.current.strings.personSaid(message.senderName, words));
+      if (!latest.current.isReading) chime.play();
+    });
+    return () => {
+      end();
+      chime.dispose();
+    };
+  }, [thread, announce]);
+  useEffect(() => {
+    if (otherTyping) announce(latest.current.strings.isTyping(otherName));
+  }, [otherTyping, otherName, announce]);
+  return announcements;
+}

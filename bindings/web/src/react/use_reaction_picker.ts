@@ -1,0 +1,164 @@
+// Which message has its picker open, and by what: the mouse over it, the focus on it, a key pressed on it, or a long press.
+import { useCallback, useEffect, useRef, useState, type PointerEvent, type RefObject } from 'react';
+import type { ThreadRow } from '../core/model';
+
+const LONG_PRESS_MS = 450;
+/** A finger that moved further than this scrolls. */
+const LONG_PRESS_SLOP = 10;
+/** The way from the bubble to the picker may lead past both. */
+const LEAVE_MS = 150;
+/** The click and the menu that belong to a touch come this soon after its end. */
+const CLICK_MS = 400;
+
+export interface OpenPicker {
+  readonly key: string;
+  readonly by: 'hover' | 'focus' | 'key' | 'press';
+}
+
+export interface ReactionPickerState {
+  readonly open: OpenPicker | null;
+  show(picker: OpenPicker | null): void;
+  onHover(row: ThreadRow, event: PointerEvent<HTMLElement>): void;
+  onLeave(row: ThreadRow): void;
+  onTouch(row: ThreadRow, event: PointerEvent<HTMLElement>): void;
+}
+
+export function useReactionPicker(list: RefObject<HTMLElement | null>, onDismiss: (key: string) => void): ReactionPickerState {
+  const [open, setOpen] = useState<OpenPicker | null>(null);
+  const leaveTimer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const pointer = useRef({ x: -1, y: -1 });
+  const endPress = useRef<(() => void) | null>(null);
+
+  useEffect(
+    () => () => {
+      clearTimeout(leaveTimer.current);
+      endPress.current?.();
+    },
+    [],
+  );
+
+  const show = useCallback((picker: OpenPicker | null) => {
+    clearTimeout(leaveTimer.current);
+    setOpen(picker);
+  }, []);
+
+  const onHover = useCallback((row: ThreadRow, event: PointerEvent<HTMLElement>) => {
+    if (event.pointerType === 'touch') return;
+    const { clientX: x, clientY: y } = event;
+    const hasMoved = x !== pointer.current.x || y !== pointer.current.y;
+    pointer.current = { x, y };
+    clearTimeout(leaveTimer.current);
+    // The browser tells of a move also when the list scrolls under a mouse that rests: no picker for each row that passes.
+    if (!hasMoved || row.status !== 'sent') return;
+    setOpen((now) =>
+      now && (now.by === 'key' || now.by === 'press' || now.key === row.key) ? now : { key: row.key, by: 'hover' },
+    );
+  }, []);
+
+  const onLeave = useCallback((row: ThreadRow) => {
+    clearTimeout(leaveTimer.current);
+    leaveTimer.current = setTimeout(
+      () => setOpen((now) => (now?.by === 'hover' && now.key === row.key ? null : now)),
+      LEAVE_MS,
+    );
+  }, []);
+
+  const openKey = open?.key;
+  const onTouch = useCallback(
+    (row: ThreadRow, event: PointerEvent<HTMLElement>) => {
+      endPress.current?.();
+      // On the message that is open already the browser's own long press selects text.
+      if (event.pointerType !== 'touch' || row.status !== 'sent' || openKey === row.key) return;
+      const { clientX, clientY } = event;
+      const target = event.currentTarget;
+      const ends = new AbortController();
+      let isPressed = false;
+      const timer = setTimeout(() => {
+        isPressed = true;
+        setOpen({ key: row.key, by: 'press' });
+      }, LONG_PRESS_MS);
+      const end = () => {
+        clearTimeout(timer);
+        setTimeout(() => ends.abort(), isPressed ? CLICK_MS : 0);
+        endPress.current = null;
+      };
+      const { signal } = ends;
+      target.addEventListener(
+        'pointermove',
+        (event) => {
+          const move = event as globalThis.PointerEvent;
+          if (Math.hypot(move.clientX - clientX, move.clientY - clientY) > LONG_PRESS_SLOP) clearTimeout(timer);
+        },
+        { signal },
+      );
+      target.addEventListener('pointerup', end, { signal });
+      target.addEventListener('pointercancel', end, { signal });
+      target.addEventListener('contextmenu', (menu) => menu.preventDefault(), { signal });
+      target.addEventListener(
+        'click',
+        (click) => {
+          if (!isPressed || (click.target as Element).closest('.tc-picker')) return;
+          click.preventDefault();
+          click.stopPropagation();
+        },
+        { signal, capture: true },
+      );
+      endPress.current = end;
+    },
+    [openKey],
+  );
+
+  // Until something else is touched, or Escape.
+  const by = open?.by;
+  const isModal = by === 'press' || by === 'key';
+  useEffect(() => {
+    const root = list.current?.getRootNode();
+    if (!isModal || !root || !openKey) return;
+    const listening = new AbortController();
+    const { signal } = listening;
+    const isInPicker = (event: Event) =>
+      event.composedPath().some((node) => node instanceof Element && node.matches('.tc-picker'));
+    const onDown = (event: Event) => {
+      if (isInPicker(event)) return;
+      setOpen((now) => (now?.key === openKey ? null : now));
+      // As on a phone: the tap that puts it away does nothing else, whatever it meets.
+      if (by === 'press') swallowClick();
+    };
+    root.addEventListener('pointerdown', onDown, { signal, capture: true });
+    if (root !== document) {
+      // From outside a shadow root one sees only that something in it was touched.
+      const { host } = root as ShadowRoot;
+      document.addEventListener('pointerdown', (event) => event.composedPath().includes(host) || onDown(event), {
+        signal,
+        capture: true,
+      });
+    }
+    // A dialog around the thread closes on Escape too, and listens on the document: this must come before it.
+    window.addEventListener(
+      'keydown',
+      (event) => {
+        if (event.key !== 'Escape') return;
+        event.preventDefault();
+        event.stopPropagation();
+        onDismiss(openKey);
+      },
+      { signal, capture: true },
+    );
+    return () => listening.abort();
+  }, [isModal, by, openKey, list, onDismiss]);
+
+  return { open, show, onHover, onLeave, onTouch };
+}
+
+function swallowClick(): void {
+  const ends = new AbortController();
+  setTimeout(() => ends.abort(), CLICK_MS);
+  window.addEventListener(
+    'click',
+    (click) => {
+      click.preventDefault();
+      click.stopPropagation();
+    },
+    { signal: ends.signal, capture: true, once: true },
+  );
+}

@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import vectors from '../../../../tests/vectors/events.json';
+import type { ClientFrame } from '../../src/core/events';
+import { encodeFrame, parseServerEvent } from '../../src/core/events';
+
+describe('events of the server', () => {
+  it.each(vectors.events)('$description', ({ json }) => {
+    expect(parseServerEvent(JSON.stringify(json))).toEqual(json);
+  });
+
+  it('members that are not known yet are no reason to refuse an event', () => {
+    const event = { type: 'caught_up', rev: 3, later: { x: [1] } };
+    expect(parseServerEvent(JSON.stringify(event))).toMatchObject({ type: 'caught_up', rev: 3 });
+  });
+
+  it('a type that is not known yet is nothing', () => {
+    expect(parseServerEvent('{"type":"message_edited","rev":4}')).toBeNull();
+    expect(parseServerEvent('{"type":"toString"}')).toBeNull();
+  });
+
+  it.each([
+    '',
+    ' ',
+    '{',
+    'null',
+    '7',
+    '"seen"',
+    '[]',
+    '[{"type":"seen"}]',
+    '{}',
+    '{"type":null}',
+    '\u0000',
+    '{"type":"seen"}x',
+  ])('is nothing, and no exception: %j', (text) => {
+    expect(parseServerEvent(text)).toBeNull();
+  });
+
+  // Every member that the core relies on, made wrong in every way, must make the whole event nothing.
+  const wrong: unknown[] = [undefined, null, 'x', -1, 1.5, 2 ** 53, true, [], {}];
+  const relied: Record<string, readonly (readonly [path: string, good: (value: unknown) => boolean])[]> = {
+    typing: [
+      ['advisorTyping', (v) => v === true],
+      ['clientTyping', (v) => v === true],
+    ],
+    new_message: [
+      ['rev', () => false],
+      ['message', () => false],
+      ['message.id', (v) => v === 'x'],
+      ['message.seq', () => false],
+      ['message.rev', () => false],
+      ['message.senderType', () => false],
+      ['message.senderId', (v) => v === 'x'],
+      ['message.content', (v) => v === 'x'],
+      ['message.createdAt', () => false],
+      ['message.reactions', (v) => Array.isArray(v)],
+    ],
+    reaction_update: [
+      ['rev', () => false],
+      ['messageId', (v) => v === 'x'],
+      ['reactions', (v) => Array.isArray(v)],
+    ],
+    seen: [
+      ['rev', () => false],
+      ['seenAt', () => false],
+    ],
+    read: [
+      ['rev', () => false],
+      ['readAt', () => false],
+    ],
+    caught_up: [['rev', () => false]],
+    resync: [['rev', () => false]],
+    conversation_update: [
+      ['conversation', () => false],
+      ['conversation.id', (v) => v === 'x'],
+      ['conversation.clientId', (v) => v === 'x'],
+      ['conversation.unreadCount', (v) => v == null],
+    ],
+    error: [
+      ['code', (v) => v === 'x'],
+      ['message', (v) => v === 'x'],
+    ],
+  };
+
+  it.each(Object.entries(relied))('a malformed %s is nothing', (type, members) => {
+    const good = vectors.events.find(({ json }) => json.type === type)!.json;
+    for (const [path, isGood] of members) {
+      for (const value of wrong.filter((v) => !isGood(v))) {
+        const event = structuredClone(good) as unknown as Record<string, unknown>;
+        const names = path.split('.');
+        const last = names.pop()!;
+        const holder = names.reduce((object, name) => object[name] as Record<string, unknown>, event);
+        holder[last] = value;
+        expect(parseServerEvent(JSON.stringify(event)), `${path} = ${JSON.stringify(value)}`).toBeNull();
+      }
+    }
+  });
+});
+
+describe('frames of a client', () => {
+  const frames = vectors.clientFrames.filter((vector) => 'frame' in vector) as unknown as {
+    description: string;
+    text: string;
+    frame: ClientFrame;
+  }[];
+
+  it.each(frames)('the text means the same as what is sent: $description', ({ text, frame }) => {
+    expect(JSON.parse(encodeFrame(frame))).toEqual(frame);
+    expect(JSON.parse(text)).toMatchObject({ type: frame.type });
+  });
+
+  it('are written as the vectors write them', () => {
+    const texts = frames.map(({ text }) => text);
+    for (const frame of [
+      { type: 'typing', isTyping: true },
+      { type: 'typing', isTyping: false },
+      { type: 'seen' },
+    ] as const) {
+      expect(texts).toContain(encodeFrame(frame));
+    }
+  });
+});
