@@ -1,0 +1,113 @@
+// What a test has at hand: the server of its worker, a conversation that no other test uses, and a stage for its people.
+import { test as base } from '@playwright/test';
+import path from 'node:path';
+import { type Server as Running, Server, type ServerOptions } from './server.ts';
+import { Stage } from './stage.ts';
+import { Room } from './voices.ts';
+import { addToDatabase, demoPasswordHash, hostRows, type Names, organization, type Organization } from './world.ts';
+
+export { expect } from '@playwright/test';
+
+const ORGANIZATIONS = 120;
+
+/** A server with organizations for tests in it; `prepare` adds more to its database before it runs. */
+export async function startServer(
+  options: ServerOptions = {},
+  count = ORGANIZATIONS,
+  names: (number: number) => Names = () => ({}),
+): Promise<{ server: Running; organizations: Organization[] }> {
+  const server = new Server(options);
+  try {
+    await server.start();
+    const organizations = Array.from({ length: count }, (_, number) => organization(number, names(number)));
+    await server.pausedFor(() => {
+      const hash = demoPasswordHash(server.database);
+      addToDatabase(server.database, organizations.flatMap((each) => hostRows(each, hash)));
+    });
+    return { server, organizations };
+  } catch (error) {
+    await server.discard();
+    throw error;
+  }
+}
+
+interface Theatre {
+  readonly server: Server;
+  readonly stage: Stage;
+  /** In its first organization. */
+  readonly room: Room;
+  readonly organizations: Organization[];
+}
+
+interface TestFixtures {
+  readonly isPhone: boolean;
+  readonly stage: Stage;
+  /** A conversation in an organization of its own. */
+  readonly room: Room;
+  /** A further server with options of its own, that ends with the test. */
+  readonly launch: (options?: ServerOptions, names?: (number: number) => Names) => Promise<Theatre>;
+}
+
+interface WorkerFixtures {
+  readonly world: { readonly server: Server; readonly organizations: Organization[] };
+  readonly server: Server;
+}
+
+export const test = base.extend<TestFixtures, WorkerFixtures>({
+  world: [
+    async ({}, use) => {
+      const world = await startServer();
+      try {
+        await use(world);
+        await world.server.stop();
+      } finally {
+        await world.server.discard();
+      }
+    },
+    { scope: 'worker' },
+  ],
+
+  server: [async ({ world }, use) => use(world.server), { scope: 'worker' }],
+
+  isPhone: async ({ hasTouch }, use) => use(hasTouch),
+
+  stage: async ({ browser, server, isPhone }, use, testInfo) => {
+    const stage = new Stage(browser, server, isPhone);
+    await use(stage);
+    await stage.close();
+    if (testInfo.status !== testInfo.expectedStatus) server.keepLog(testInfo.outputPath('server.log'));
+    base.expect(stage.complaints).toEqual([]);
+  },
+
+  room: async ({ world }, use) => {
+    const next = world.organizations.pop();
+    if (!next) throw new Error(`more than ${ORGANIZATIONS} tests in one worker: raise ORGANIZATIONS`);
+    await use(await Room.open(world.server.url, next));
+  },
+
+  launch: async ({ browser, isPhone }, use, testInfo) => {
+    const theatres: Theatre[] = [];
+    try {
+      await use(async (options, names) => {
+        const { server, organizations } = await startServer(options, 4, names);
+        const room = await Room.open(server.url, organizations[0]!);
+        const theatre = { server, organizations, room, stage: new Stage(browser, server, isPhone) };
+        theatres.push(theatre);
+        return theatre;
+      });
+      for (const { stage, server } of theatres) {
+        await stage.close();
+        base.expect(stage.complaints).toEqual([]);
+        await server.stop();
+      }
+    } finally {
+      for (const { server } of theatres) {
+        if (testInfo.status !== testInfo.expectedStatus) server.keepLog(testInfo.outputPath('launched.log'));
+        await server.discard();
+      }
+    }
+  },
+});
+
+/** Where the browsers' and servers' traces of failed tests go. */
+export const evidence = (file: string): string => path.join(test.info().outputDir, file);
