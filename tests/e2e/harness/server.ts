@@ -34,7 +34,6 @@ function pages(): string {
 export interface ServerOptions {
   /** Clients of the demonstration. */
   readonly demo?: number;
-  readonly rateLimits?: 'on' | 'off';
   readonly extra?: readonly string[];
 }
 
@@ -54,16 +53,11 @@ export class Server {
     return path.join(this.data, 'travelchat.db');
   }
 
-  /** What it wrote to standard error so far. */
-  get logs(): string {
-    return this.log;
-  }
-
   async start(): Promise<void> {
-    const { demo = 20, rateLimits = 'off', extra = [] } = this.options;
+    const { demo = 20, extra = [] } = this.options;
     const child = spawn(
       executable(),
-      [`--demo=${demo}`, '--data', this.data, '--listen', this.address, '--web', pages(), '--rate-limits', rateLimits]
+      [`--demo=${demo}`, '--data', this.data, '--listen', this.address, '--web', pages(), '--rate-limits', 'off']
         .concat(['--io-threads', '2'], extra),
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );

@@ -1,7 +1,6 @@
 // What a test has at hand: the server of its worker, a conversation that no other test uses, and a stage for its people.
 import { test as base } from '@playwright/test';
-import path from 'node:path';
-import { type Server as Running, Server, type ServerOptions } from './server.ts';
+import { Server, type ServerOptions } from './server.ts';
 import { Stage } from './stage.ts';
 import { Room } from './voices.ts';
 import { addToDatabase, demoPasswordHash, hostRows, type Names, organization, type Organization } from './world.ts';
@@ -10,12 +9,12 @@ export { expect } from '@playwright/test';
 
 const ORGANIZATIONS = 120;
 
-/** A server with organizations for tests in it; `prepare` adds more to its database before it runs. */
-export async function startServer(
+/** A server with `count` organizations for tests in it. */
+async function startServer(
   options: ServerOptions = {},
   count = ORGANIZATIONS,
   names: (number: number) => Names = () => ({}),
-): Promise<{ server: Running; organizations: Organization[] }> {
+): Promise<{ server: Server; organizations: Organization[] }> {
   const server = new Server(options);
   try {
     await server.start();
@@ -44,7 +43,7 @@ interface TestFixtures {
   readonly stage: Stage;
   /** A conversation in an organization of its own. */
   readonly room: Room;
-  /** A further server with options of its own, that ends with the test. */
+  /** A further server with options of its own, and people whom `names` names; it ends with the test. */
   readonly launch: (options?: ServerOptions, names?: (number: number) => Names) => Promise<Theatre>;
 }
 
@@ -108,6 +107,3 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     }
   },
 });
-
-/** Where the browsers' and servers' traces of failed tests go. */
-export const evidence = (file: string): string => path.join(test.info().outputDir, file);

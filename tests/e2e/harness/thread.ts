@@ -20,6 +20,18 @@ export function devTools(page: Page): Promise<CDPSession> {
   return session;
 }
 
+/** Resolves when the page has drawn this often. */
+async function frames(page: Page, count: number): Promise<void> {
+  await page.evaluate(
+    (wanted) =>
+      new Promise<void>((resolve) => {
+        const frame = (left: number) => (left === 0 ? resolve() : requestAnimationFrame(() => frame(left - 1)));
+        frame(wanted);
+      }),
+    count,
+  );
+}
+
 export class Thread {
   readonly log: Locator;
   readonly scroller: Locator;
@@ -119,7 +131,7 @@ export class Thread {
       await touch('touchStart', from);
       for (let step = 1; step <= 8; ++step) await touch('touchMove', from + (travel * step) / 8);
       // A finger that rests before it leaves does not fling.
-      for (let rest = 0; rest < 4; ++rest) await touch('touchMove', from + travel);
+      await frames(this.page, 12);
       await touch('touchEnd');
     }
   }

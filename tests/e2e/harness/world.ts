@@ -45,7 +45,6 @@ export interface Line {
 }
 
 export interface Names {
-  readonly organization?: string;
   readonly advisor?: string;
   readonly client?: string;
   readonly trip?: string;
@@ -71,7 +70,7 @@ export function organization(number: number, names: Names = {}): Organization {
   });
   return {
     id: `org-${tag}`,
-    name: names.organization ?? `Agency ${tag}`,
+    name: `Agency ${tag}`,
     advisors: [advisor('a', names.advisor ?? ADVISORS[0]), advisor('b', ADVISORS[1])],
     clients: [
       client('a', names.client ?? CLIENTS[0], names.trip ?? 'Lisbon in Spring'),

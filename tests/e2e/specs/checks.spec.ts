@@ -1,5 +1,6 @@
 // The eight checks of the product's specification. On the phone a long press stands for hovering.
 import type { Page } from '@playwright/test';
+import { atRest, endMotion, followMotion } from '../harness/motion.ts';
 import {
   nextEvent,
   showsBubble,
@@ -217,14 +218,16 @@ test('8. a new message does not move a reader who has scrolled up, and is there 
   await advisor.expectAtEnd();
   await advisor.scrollBy(-900);
   await expect.poll(() => advisor.distanceToEnd()).toBeGreaterThan(400);
-  const before = await advisor.scroller.evaluate((element) => element.scrollTop);
+  await atRest(advisor);
+  await followMotion(advisor);
 
   const counted = advisor.jump;
   await room.clientSays('Are you there?');
   await expect(counted).toHaveText(/1 new message\b/, { timeout: ARRIVAL_MS });
   await room.clientSays('Hello?');
   await expect(counted).toHaveText(/2 new messages/, { timeout: ARRIVAL_MS });
-  expect(await advisor.scroller.evaluate((element) => element.scrollTop)).toBe(before);
+  await atRest(advisor);
+  expect((await endMotion(advisor)).largest, 'pixels that the reader was moved').toBe(0);
   await expect(advisor.bubble('Hello?')).not.toBeInViewport();
 
   await expect(async () => {

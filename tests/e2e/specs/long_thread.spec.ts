@@ -342,7 +342,7 @@ test('a conversation keeps its messages together whichever end they came from', 
     await thread.scrollBy(-500);
     await atRest(thread);
     expect(seen.has(1)).toBe(true);
-  }).toPass({ timeout: 20_000 });
+  }).toPass({ timeout: 40_000, intervals: [0] });
   expect(seen.size).toBe(130);
   const count = 'SELECT last_seq FROM travelchat_conversations WHERE id = ?';
   expect(query(server.database, count, uuidBytes(room.conversationId))).toEqual([[130]]);
