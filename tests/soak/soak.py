@@ -61,7 +61,16 @@ def fuzz(arguments: argparse.Namespace) -> str:
     return "; ".join(done)
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], str]] = {"storm": storm, "kills": kills, "fuzz": fuzz}
+def walks(arguments: argparse.Namespace) -> str:
+    """The browser's client against a model server that loses, repeats and reorders what it can."""
+    run = subprocess.run(["npx", "vitest", "run", "--project", "core", "tests/core/interleavings.test.ts"],
+                         cwd=REPOSITORY / "bindings" / "web", capture_output=True, text=True,
+                         env=os.environ | {"TRAVELCHAT_WALKS": str(arguments.walks)})
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
+    return f"{arguments.walks:,} random walks of four tabs, each ended in the truth of the server"
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], str]] = {"storm": storm, "kills": kills, "fuzz": fuzz, "walks": walks}
 
 
 def main() -> int:
@@ -72,6 +81,7 @@ def main() -> int:
     parser.add_argument("--readers", type=int, default=6, help="of the storm, default %(default)s")
     parser.add_argument("--cuts", type=int, default=200, help="of its readers, default %(default)s")
     parser.add_argument("--kills", type=int, default=200, help="kill -9 under load, default %(default)s")
+    parser.add_argument("--walks", type=int, default=3_000, help="of the browser's client, default %(default)s")
     parser.add_argument("--minutes", type=float, default=5, help="for each fuzzer, default %(default)s")
     parser.add_argument("--fuzzers", default=str(REPOSITORY / "build" / "fuzz"), help="where they are, default build/fuzz")
     parser.add_argument("--io-threads", type=int, default=2, help="of the server, default %(default)s")
