@@ -347,3 +347,12 @@ test('a conversation keeps its messages together whichever end they came from', 
   const count = 'SELECT last_seq FROM travelchat_conversations WHERE id = ?';
   expect(query(server.database, count, uuidBytes(room.conversationId))).toEqual([[130]]);
 });
+
+test('without its style sheet a thread still shows its newest messages, and no more rows than ever', async ({ stage, room }) => {
+  await room.converse(300);
+  const context = await stage.advisorContext(room.advisor);
+  await context.route('**/*.css', (route) => route.fulfill({ contentType: 'text/css', body: '' }));
+  const thread = await stage.advisorThread(room, context);
+  await expect(thread.rows.last()).toHaveAttribute('data-seq', '300');
+  expect(await thread.rows.count()).toBeLessThan(MOST_ROWS);
+});

@@ -21,7 +21,7 @@ export interface ConnectionOwner {
   /** Of a new socket, which is about to be made. */
   url(): string;
   /** The handshake is done; the server may still refuse it by a close code. `number` is for `ready` and `fail`. */
-  onJoined(number: number): void;
+  onJoined?(number: number): void;
   onEvent(event: ServerEvent): void;
   /** The status changed. */
   onStatus(status: ConnectionStatus): void;
@@ -163,7 +163,7 @@ export class Connection {
     this.#socket = socket;
     socket.onopen = () => {
       this.#take({ type: 'heard', try: number });
-      if (isCurrent()) this.owner.onJoined(number);
+      if (isCurrent()) this.owner.onJoined?.(number);
     };
     socket.onmessage = ({ data }: { data: unknown }) => {
       if (!isCurrent()) return;

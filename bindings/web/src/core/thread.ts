@@ -76,7 +76,6 @@ export class LiveThread implements Thread {
     this.#connection = new Connection(env, api, {
       prepare: () => this.#prepare(),
       url: () => this.#url(),
-      onJoined: () => {},
       onEvent: (event) => this.#hear(event),
       onStatus: (status) => this.#onStatus(status),
     });
