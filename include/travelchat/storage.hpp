@@ -139,6 +139,18 @@ struct ChangeList {
   std::vector<Change> changes;  // every rev from since + 1 to current_rev, in order
 };
 
+// Where things stand, to be compared with what a node has told its listeners.
+struct RevisionQuery {
+  std::vector<Uuid> conversation_ids;
+  std::vector<std::string> org_ids;
+};
+
+struct Revisions {
+  std::vector<std::uint64_t> conversations;  // the rev of each that was asked for, in that order; 0: no such one
+  // For each organization a figure that another one follows whenever a conversation of it is made or changes.
+  std::vector<std::uint64_t> organizations;
+};
+
 class Storage {
  public:
   virtual ~Storage() = default;
@@ -156,6 +168,7 @@ class Storage {
   virtual result<MessagePage> list_messages(const MessageQuery& query) = 0;
   // `errc::not_found` when there is no such conversation.
   virtual result<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit) = 0;
+  virtual result<Revisions> list_revisions(const RevisionQuery& query) = 0;
   // The sum of `unread_count` over the organization.
   virtual result<std::uint64_t> count_unread(const std::string& org_id) = 0;
   // nullopt: unknown, or `expires_at <= now`.

@@ -149,6 +149,20 @@ class MemoryStorage final : public Storage {
     return list;
   }
 
+  result<Revisions> list_revisions(const RevisionQuery& query) override {
+    const std::shared_lock lock(mutex_);
+    Revisions revisions;
+    for (const Uuid& id : query.conversation_ids) {
+      const auto found = conversations_.find(id);
+      revisions.conversations.push_back(found == conversations_.end() ? 0 : found->second.row.rev);
+    }
+    for (const std::string& org_id : query.org_ids) {
+      std::uint64_t& sum = revisions.organizations.emplace_back(0);
+      for_each_of(org_id, [&](const StoredConversation& conversation) { sum += conversation.row.rev + 1; });
+    }
+    return revisions;
+  }
+
   result<std::uint64_t> count_unread(const std::string& org_id) override {
     const std::shared_lock lock(mutex_);
     std::uint64_t count = 0;

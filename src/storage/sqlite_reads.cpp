@@ -67,6 +67,8 @@ Reader::Reader(const std::filesystem::path& path)
       list_changes_(database_,
                     "SELECT rev, kind, first_seq, at FROM travelchat_changes WHERE conversation_pk = ? AND rev > ?"
                     " ORDER BY rev"),
+      find_rev_(database_, "SELECT rev FROM travelchat_conversations WHERE id = ?"),
+      sum_revs_(database_, "SELECT coalesce(sum(rev + 1), 0) FROM travelchat_conversations WHERE org_id = ?"),
       count_unread_(database_, "SELECT total(unread_count) FROM travelchat_conversations WHERE org_id = ?"),
       find_token_(database_,
                   "SELECT c.org_id, c.client_id, t.trip_id, c.id, t.expires_at FROM travelchat_tokens t"
@@ -212,6 +214,20 @@ std::optional<ChangeList> Reader::list_changes(const Uuid& conversation_id, std:
   }
   take_messages_before(std::numeric_limits<std::uint64_t>::max());
   return list;
+}
+
+Revisions Reader::list_revisions(const RevisionQuery& query) {
+  Transaction snapshot(database_, begin_);
+  Revisions revisions;
+  for (const Uuid& id : query.conversation_ids) {
+    Run row = find_rev_.run(id);
+    revisions.conversations.push_back(row.next() ? row.count(0) : 0);
+  }
+  for (const std::string& org_id : query.org_ids) {
+    Run row = sum_revs_.run(org_id);
+    revisions.organizations.push_back(row.next() ? row.count(0) : 0);
+  }
+  return revisions;
 }
 
 std::uint64_t Reader::count_unread(const std::string& org_id) {

@@ -25,6 +25,7 @@ class Reader {
   MessagePage list_messages(const MessageQuery& query);
   // nullopt: no such conversation.
   std::optional<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit);
+  Revisions list_revisions(const RevisionQuery& query);
   std::uint64_t count_unread(const std::string& org_id);
   std::optional<TokenClaims> find_token(const Sha256Digest& digest, TimePoint now);
   void ping();
@@ -47,6 +48,8 @@ class Reader {
   Statement created_rev_;
   Statement list_changed_;
   Statement list_changes_;
+  Statement find_rev_;
+  Statement sum_revs_;
   Statement count_unread_;
   Statement find_token_;
   Statement ping_;

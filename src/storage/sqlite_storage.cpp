@@ -168,6 +168,9 @@ class OwnedFile final : public SqliteStorage {
     if (!*list) return errc::not_found;
     return std::move(**list);
   }
+  result<Revisions> list_revisions(const RevisionQuery& query) override {
+    return reading([&](Reader& reader) { return reader.list_revisions(query); });
+  }
   result<std::uint64_t> count_unread(const std::string& org_id) override {
     return reading([&](Reader& reader) { return reader.count_unread(org_id); });
   }

@@ -212,6 +212,43 @@ TEST_CASE("a probe finds a working storage well") {
   CHECK_FALSE(chat.storage().ping());
 }
 
+TEST_CASE("revisions tell what has changed since") {
+  ON_EVERY_BACKEND(chat);
+  const auto one = chat.open("client-1");
+  const auto two = chat.open("client-2");
+  const auto other = chat.open("client-1", "org-2");
+  const Uuid nobody = make_uuid(chat.tick());
+  const auto look = [&] {
+    auto found =
+        chat.storage().list_revisions({{two.id, nobody, one.id, two.id, other.id}, {"org-2", "org-1", "org-none"}});
+    REQUIRE(found);
+    REQUIRE(found->organizations.size() == 3);
+    return std::move(*found);
+  };
+  const Revisions empty = look();
+  CHECK(empty.conversations == std::vector<std::uint64_t>{0, 0, 0, 0, 0});
+  CHECK(empty.organizations[2] == 0);
+
+  const auto message = chat.send(two.id, client("client-2"), "1");
+  REQUIRE(chat.react(message, advisor(), Emoji::heart));
+  chat.send(one.id, advisor(), "1");
+  const Revisions written = look();
+  CHECK(written.conversations == std::vector<std::uint64_t>{2, 0, 1, 2, 0});
+  CHECK(written.organizations[0] == empty.organizations[0]);
+  CHECK(written.organizations[1] != empty.organizations[1]);
+
+  REQUIRE(chat.mark(two.id, advisor()));
+  const Revisions read = look();
+  CHECK(read.conversations == std::vector<std::uint64_t>{3, 0, 1, 3, 0});
+  CHECK(read.organizations[1] != written.organizations[1]);
+
+  chat.open("client-3");
+  const Revisions opened = look();
+  CHECK(opened.organizations[1] != read.organizations[1]);
+  CHECK(look().organizations == opened.organizations);
+  CHECK(chat.storage().list_revisions({})->conversations.empty());
+}
+
 TEST_CASE("an empty commit succeeds") {
   ON_EVERY_BACKEND(chat);
   std::vector<result<Written>> results(3, errc::internal);

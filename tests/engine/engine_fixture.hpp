@@ -64,6 +64,10 @@ class Gate : public Storage {
     if (failing) return *failing;
     return inner->list_changes(id, since, limit);
   }
+  result<Revisions> list_revisions(const RevisionQuery& query) override {
+    if (failing) return *failing;
+    return inner->list_revisions(query);
+  }
   result<std::uint64_t> count_unread(const std::string& org_id) override { return inner->count_unread(org_id); }
   result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) override {
     return inner->find_token(digest, now);
