@@ -12,6 +12,7 @@
 // out. After `close` every operation completes with `errc::closed`.
 #pragma once
 
+#include <travelchat/backplane.hpp>
 #include <travelchat/error.hpp>
 #include <travelchat/event.hpp>
 #include <travelchat/storage.hpp>
@@ -65,6 +66,12 @@ struct EngineOptions {
   std::chrono::milliseconds token_cache_lifetime = std::chrono::seconds{30};
   // How often expired tokens are deleted. 0: never.
   std::chrono::seconds sweep_interval = std::chrono::minutes{10};
+  // With a backplane: how often what listeners were told is compared with the storage, in case a hint was lost. A round
+  // reads the revisions of all conversations with a listener on this node, 500 in one query. At least 1 ms.
+  std::chrono::milliseconds poll_interval = std::chrono::seconds{5};
+  // The same while the backplane is down; and without one how often a storage that failed is asked what became of the
+  // writes in question.
+  std::chrono::milliseconds poll_interval_down = std::chrono::seconds{1};
 };
 
 // What a sender hands in.
@@ -102,8 +109,14 @@ struct IssuedToken {
 
 struct SubscribeOptions {
   // Replay what changed after this revision before anything live. Empty: live only.
-  std::optional<std::uint64_t> since_rev;
+  std::optional<std::uint64_t> since_rev = std::nullopt;
+  // A revision that the conversation is known to have reached. With a backplane it spares the engine a read; without
+  // one it means nothing.
+  std::optional<std::uint64_t> known_rev = std::nullopt;
 };
+
+// Whether this node hears of others.
+enum class BackplaneState : std::uint8_t { none, up, down };
 
 // Running counts since the engine was made, and gauges of now.
 struct EngineStats {
@@ -115,6 +128,7 @@ struct EngineStats {
   std::uint64_t queued_writes = 0;  // gauge
   std::uint64_t subscribers = 0;    // gauge
   std::uint64_t rooms = 0;          // gauge: conversations with a subscriber
+  std::uint64_t catch_ups = 0;      // times that a room was told from the storage what it had missed
 };
 
 namespace detail {
@@ -168,8 +182,10 @@ class Subscription {
 
 class ChatEngine {
  public:
-  // Starts the threads. Throws std::system_error when the system has no thread to give.
-  explicit ChatEngine(std::unique_ptr<Storage> storage, EngineOptions options = {});
+  // Starts the threads. Throws std::system_error when the system has no thread to give. With a `backplane` this engine
+  // is one of several nodes on one storage, which must be one that they can share (PostgreSQL); null: the only one.
+  explicit ChatEngine(std::unique_ptr<Storage> storage, EngineOptions options = {},
+                      std::unique_ptr<Backplane> backplane = nullptr);
   ChatEngine(const ChatEngine&) = delete;
   ChatEngine& operator=(const ChatEngine&) = delete;
   ~ChatEngine();
@@ -294,6 +310,10 @@ class ChatEngine {
                                std::move(subscriber));
   }
 
+  // Says that somebody may have changed a conversation past the engine, in the database itself. Listeners on every node
+  // get what they have not been told. Returns at once; no effect on a conversation that does not exist.
+  void refresh(const Uuid& conversation_id);
+
   // ---- For transports ----
 
   // How `EventBatch::encoded` makes bytes. Set once, before the first subscribe.
@@ -310,6 +330,7 @@ class ChatEngine {
     return start<bool>(&ChatEngine::ping, std::forward<Token>(token));
   }
   EngineStats stats() const noexcept;
+  BackplaneState backplane_state() const noexcept;
 
  private:
   template <class T>

@@ -68,8 +68,8 @@ void Subscription::reset() noexcept {
 
 // ---- ChatEngine ----
 
-ChatEngine::ChatEngine(std::unique_ptr<Storage> storage, EngineOptions options)
-    : core_(std::make_shared<detail::EngineCore>(std::move(storage), options)) {
+ChatEngine::ChatEngine(std::unique_ptr<Storage> storage, EngineOptions options, std::unique_ptr<Backplane> backplane)
+    : core_(std::make_shared<detail::EngineCore>(std::move(storage), options, std::move(backplane))) {
   core_->start();
 }
 
@@ -96,6 +96,12 @@ std::size_t ChatEngine::shard_of_inbox(std::string_view org_id) const noexcept {
 }
 boost::asio::io_context& ChatEngine::shard_context(std::size_t shard) noexcept {
   return core_->shard(shard).context();
+}
+void ChatEngine::refresh(const Uuid& conversation_id) {
+  core_->refresh(conversation_id);
+}
+BackplaneState ChatEngine::backplane_state() const noexcept {
+  return core_->backplane_state();
 }
 EngineStats ChatEngine::stats() const noexcept {
   return core_->stats();
@@ -238,14 +244,14 @@ void ChatEngine::sweep_tokens(Handler<std::uint64_t> done) {
 
 void ChatEngine::subscribe(Handler<Subscription> done, Participant listener, Uuid conversation_id,
                            std::shared_ptr<Subscriber> subscriber, SubscribeOptions options) {
-  core_->subscribe(std::move(done), conversation_id, false, listener.role, std::move(listener.id),
-                   std::move(subscriber), options.since_rev);
+  core_->subscribe(std::move(done),
+                   {conversation_id, {}, listener.role, std::move(listener.id), std::move(subscriber), options});
 }
 
 void ChatEngine::subscribe_inbox(Handler<Subscription> done, std::string org_id,
                                  std::shared_ptr<Subscriber> subscriber) {
-  core_->subscribe(std::move(done), detail::inbox_room(org_id), true, Role::advisor, {}, std::move(subscriber),
-                   std::nullopt);
+  const Uuid room = detail::inbox_room(org_id);
+  core_->subscribe(std::move(done), {room, std::move(org_id), Role::advisor, {}, std::move(subscriber), {}});
 }
 
 void ChatEngine::ping(Handler<bool> done) {

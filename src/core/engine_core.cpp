@@ -17,6 +17,8 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr std::size_t max_queued_hints = 65'536;
+
 std::size_t default_shards(std::size_t wanted) {
   return wanted != 0 ? wanted : std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
 }
@@ -25,7 +27,6 @@ std::size_t default_shards(std::size_t wanted) {
 struct Consequences {
   std::optional<Event> event;
   std::optional<ConversationUpdated> update;
-  std::optional<std::pair<Role, std::string>> sender;
 };
 
 Consequences consequences_of(const Write& write, const Written& written, bool has_listeners, bool has_inbox) {
@@ -33,11 +34,8 @@ Consequences consequences_of(const Write& write, const Written& written, bool ha
   if (!written.changed) return out;
   if (std::holds_alternative<OpenConversation>(write)) {
     if (has_inbox) out.update = ConversationUpdated{{written.conversation, written.last_message}};
-  } else if (const auto* append = std::get_if<AppendMessage>(&write)) {
-    if (has_listeners) {
-      out.event = MessageCreated{*written.message, written.message->rev};
-      out.sender.emplace(append->sender.role, append->sender.id);
-    }
+  } else if (std::holds_alternative<AppendMessage>(write)) {
+    if (has_listeners) out.event = MessageCreated{*written.message, written.message->rev};
     if (has_inbox) out.update = ConversationUpdated{{written.conversation, written.message}};
   } else if (const auto* put = std::get_if<PutReaction>(&write)) {
     if (has_listeners) out.event = ReactionsChanged{put->message_id, written.reactions, written.conversation.rev};
@@ -52,6 +50,20 @@ Consequences consequences_of(const Write& write, const Written& written, bool ha
   return out;
 }
 
+// The conversation whose state nobody knows when this write failed: it may have been carried out all the same.
+std::optional<Uuid> conversation_of(const Write& write) {
+  return std::visit(
+      []<class W>(const W& w) -> std::optional<Uuid> {
+        if constexpr (std::is_same_v<W, AppendMessage> || std::is_same_v<W, PutReaction> ||
+                      std::is_same_v<W, MarkConversation>) {
+          return w.conversation_id;
+        } else {
+          return std::nullopt;
+        }
+      },
+      write);
+}
+
 // What one shard gets of one transaction: its events, by conversation, and the answers that belong to its context.
 struct Parcel {
   std::vector<Publication> publications;
@@ -62,13 +74,14 @@ struct Parcel {
     result<Written> written;
   };
   std::vector<Answer> answers;
+  std::vector<Uuid> doubtful;
 
   Publication& publication(const Uuid& room) {
     const auto [at, is_new] = by_room.try_emplace(room, publications.size());
-    if (is_new) publications.push_back(Publication{room, {}, {}});
+    if (is_new) publications.push_back(Publication{room, {}, 0});
     return publications[at->second];
   }
-  bool empty() const noexcept { return publications.empty() && answers.empty(); }
+  bool empty() const noexcept { return publications.empty() && answers.empty() && doubtful.empty(); }
 };
 
 }  // namespace
@@ -80,22 +93,79 @@ Uuid inbox_room(std::string_view org_id) noexcept {
   return room;
 }
 
-EngineCore::EngineCore(std::unique_ptr<Storage> storage, EngineOptions options)
+EngineCore::EngineCore(std::unique_ptr<Storage> storage, EngineOptions options, std::unique_ptr<Backplane> backplane)
     : storage_(std::move(storage)),
+      backplane_(std::move(backplane)),
       options_(options),
       tokens_(options.token_cache_entries, options.token_cache_lifetime),
       readers_(std::max<std::size_t>(options.readers, 1)) {
   const std::size_t count = default_shards(options_.shards);
+  const Shard::Options shard_options{options_.max_replay_backlog, options_.typing_timeout, options_.poll_interval,
+                                     options_.poll_interval_down, make_uuid(utc_now())};
   for (std::size_t i = 0; i < count; ++i) {
-    shards_.push_back(
-        std::make_unique<Shard>(&encoder_, Shard::Limits{options_.max_replay_backlog, options_.typing_timeout}));
+    shards_.push_back(std::make_unique<Shard>(&encoder_, shard_options, backplane_.get()));
   }
 }
 
 EngineCore::~EngineCore() = default;
 
+class EngineCore::ReadsOfShard final : public ShardReads {
+ public:
+  ReadsOfShard(EngineCore& core, std::size_t shard) noexcept : core_(core), shard_(shard) {}
+
+  void read_changes(const Uuid& conversation, std::uint64_t since, Done<ChangeList> done) override {
+    core_.read_for_shard<ChangeList>(
+        shard_,
+        [conversation, since, limit = core_.options_.max_replay](Storage& storage) {
+          return storage.list_changes(conversation, since, limit);
+        },
+        std::move(done));
+  }
+  void read_inbox(const std::string& org_id, Done<std::vector<ConversationSummary>> done) override {
+    core_.read_for_shard<std::vector<ConversationSummary>>(
+        shard_,
+        [org_id](Storage& storage) {
+          return storage.list_conversations({org_id, std::nullopt, {}});
+        },
+        std::move(done));
+  }
+  void read_revisions(RevisionQuery query, Done<Revisions> done) override {
+    core_.read_for_shard<Revisions>(
+        shard_, [query = std::move(query)](Storage& storage) { return storage.list_revisions(query); },
+        std::move(done));
+  }
+  void read_row(const Uuid& conversation, Done<ConversationSummary> done) override {
+    core_.read_for_shard<ConversationSummary>(
+        shard_,
+        [conversation](Storage& storage) -> result<ConversationSummary> {
+          // The message first: a row that is newer than its message is told again with the next one.
+          MessageQuery newest;
+          newest.conversation_id = conversation;
+          newest.limit = 1;
+          result<MessagePage> page = storage.list_messages(newest);
+          if (!page) return page.error();
+          result<std::optional<Conversation>> found = storage.find_conversation(conversation);
+          if (!found) return found.error();
+          if (!*found) return errc::not_found;
+          ConversationSummary row{std::move(**found), std::nullopt};
+          if (!page->messages.empty()) {
+            row.last_message = std::move(page->messages.front());
+            row.last_message->reactions.clear();
+          }
+          return row;
+        },
+        std::move(done));
+  }
+  void publish_row(ConversationSummary row) override { core_.publish_row(std::move(row)); }
+
+ private:
+  EngineCore& core_;
+  const std::size_t shard_;
+};
+
 void EngineCore::start() {
-  for (auto& shard : shards_) shard->start();
+  for (std::size_t i = 0; i < shards_.size(); ++i) shards_[i]->start(std::make_unique<ReadsOfShard>(*this, i));
+  if (backplane_) backplane_->start(*this);
   committer_ = std::make_unique<Committer>(
       *storage_, options_.max_queued_writes, options_.max_batch,
       [this](auto jobs, error_code failed, auto& results) { settle(std::move(jobs), failed, results); });
@@ -112,6 +182,7 @@ void EngineCore::close() {
   committer_->stop();
   readers_.join();
   for (auto& shard : shards_) shard->stop();
+  if (backplane_) backplane_->stop();
   sweep_timer_.reset();
 }
 
@@ -121,6 +192,7 @@ void EngineCore::dismantle() {
   shards_.clear();
   gone.clear();
   committer_.reset();
+  backplane_.reset();
   storage_.reset();
 }
 
@@ -141,8 +213,9 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
   failed ? ++failed_commits_ : ++commits_;
   writes_ += jobs.size();
   std::vector<Parcel> parcels(shards_.size());
-  const bool has_inbox =
-      std::any_of(shards_.begin(), shards_.end(), [](const auto& shard) { return shard->inbox_listeners() > 0; });
+  const bool others_listen = backplane_ != nullptr;
+  const bool has_inbox = others_listen || std::any_of(shards_.begin(), shards_.end(),
+                                                      [](const auto& shard) { return shard->inbox_listeners() > 0; });
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     std::unique_ptr<EngineJob> job(static_cast<EngineJob*>(jobs[i].release()));
     result<Written> written = failed ? result<Written>(failed) : std::move(results[i]);
@@ -153,15 +226,24 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
 
       const Uuid& room = written->conversation.id;
       const std::size_t home = shard_of(room);
-      Consequences brought = consequences_of(job->write, *written, shards_[home]->listeners() > 0, has_inbox);
+      const bool has_listeners = others_listen || shards_[home]->listeners() > 0;
+      Consequences brought = consequences_of(job->write, *written, has_listeners, has_inbox);
       if (brought.event) {
         Publication& publication = parcels[home].publication(room);
         publication.events.push_back(std::move(*brought.event));
-        if (brought.sender) publication.senders.push_back(std::move(*brought.sender));
+        publication.rev = written->conversation.rev;
+      } else if (!written->changed && has_listeners && std::holds_alternative<AppendMessage>(job->write)) {
+        // A repeat: whoever took the first request may have ended before it told anybody.
+        Publication& publication = parcels[home].publication(room);
+        publication.rev = std::max(publication.rev, written->conversation.rev);
       }
       if (brought.update) {
         const Uuid inbox = inbox_room(written->conversation.org_id);
         parcels[shard_of(inbox)].publication(inbox).events.emplace_back(std::move(*brought.update));
+      }
+    } else if (written.error() == make_error_code(errc::storage_failed)) {
+      if (const auto conversation = conversation_of(job->write)) {
+        parcels[shard_of(*conversation)].doubtful.push_back(*conversation);
       }
     }
     // Answers that belong to a shard's thread travel with its events: one wake-up for all of a transaction.
@@ -179,9 +261,15 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
     });
   }
   for (std::size_t i = 0; i < parcels.size(); ++i) {
-    if (parcels[i].empty()) continue;
     Shard* const shard = shards_[i].get();
+    if (others_listen) {
+      // Before the answers: whoever has one may rely on the other nodes' having been told.
+      for (Publication& publication : parcels[i].publications) publish_to_others(publication);
+      if (shard->listeners() == 0) parcels[i].publications.clear();
+    }
+    if (parcels[i].empty()) continue;
     asio::post(shard->context(), [shard, parcel = std::move(parcels[i])]() mutable {
+      for (const Uuid& conversation : parcel.doubtful) shard->doubt(conversation);
       for (Publication& publication : parcel.publications) shard->publish(std::move(publication));
       for (auto& [job, executor, written] : parcel.answers) {
         asio::dispatch(executor, [answered = std::move(job), value = std::move(written)]() mutable {
@@ -192,33 +280,139 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
   }
 }
 
-void EngineCore::subscribe(Completion<Subscription> completion, const Uuid& room, bool is_inbox, Role role,
-                           std::string id, std::shared_ptr<Subscriber> subscriber, std::optional<std::uint64_t> since) {
-  if (closed()) return finish<Subscription>(std::move(completion), errc::closed);
-  const std::size_t index = shard_of(room);
-  asio::dispatch(shard(index).context(),
-                 [this, self = shared_from_this(), completion = std::move(completion), room, is_inbox, role,
-                  id = std::move(id), subscriber = std::move(subscriber), since, index]() mutable {
-                   const std::uint64_t key =
-                       shard(index).join(room, role, std::move(id), std::move(subscriber), is_inbox, since.has_value());
-                   if (since) read_history(index, room, key, *since);
-                   finish<Subscription>(std::move(completion), Subscription(std::move(self), index, room, key));
-                 });
+template <class T, class Read, class Done>
+void EngineCore::read_for_shard(std::size_t index, Read read, Done done) {
+  auto answer = [this, index, done = std::move(done)](result<T> value) mutable {
+    asio::post(shard(index).context(),
+               [done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
+  };
+  if (closed()) return answer(error<T>(errc::closed));
+  if (!reserve_read()) return answer(error<T>(errc::overloaded));
+  asio::post(readers_, [this, read = std::move(read), answer = std::move(answer)]() mutable {
+    result<T> value = guarded<T>([&] { return read(*storage_); });
+    release_read();
+    answer(std::move(value));
+  });
 }
 
-void EngineCore::read_history(std::size_t index, const Uuid& room, std::uint64_t key, std::uint64_t since) {
-  const auto deliver = [this, index, room, key](result<ChangeList> changes) {
-    asio::post(shard(index).context(), [this, index, room, key, changes = std::move(changes)] {
-      shard(index).finish_replay(room, key, changes);
-    });
-  };
-  if (closed() || !reserve_read()) return deliver(errc::overloaded);
-  asio::post(readers_, [this, room, since, deliver] {
-    result<ChangeList> changes =
-        guarded<ChangeList>([&] { return storage_->list_changes(room, since, options_.max_replay); });
-    release_read();
-    deliver(std::move(changes));
+void EngineCore::subscribe(Completion<Subscription> completion, Listening listening) {
+  if (closed()) return finish<Subscription>(std::move(completion), errc::closed);
+  const std::size_t index = shard_of(listening.room);
+  asio::dispatch(shard(index).context(), [this, self = shared_from_this(), completion = std::move(completion),
+                                          listening = std::move(listening), index]() mutable {
+    if (!backplane_ || listening.options.known_rev || shard(index).has_room(listening.room)) {
+      const std::uint64_t known_rev = listening.options.known_rev.value_or(0);
+      return join(std::move(completion), std::move(listening), index, known_rev, {});
+    }
+    // Read before the room is made: what is committed from here on is told.
+    const Uuid id = listening.room;
+    const std::string org_id = listening.inbox_of;
+    auto then_join = [this, self = std::move(self), completion = std::move(completion),
+                      listening = std::move(listening), index](error_code failed, std::uint64_t known_rev,
+                                                               std::vector<ConversationSummary> known_list) mutable {
+      if (failed) return finish<Subscription>(std::move(completion), error<Subscription>(failed));
+      join(std::move(completion), std::move(listening), index, known_rev, std::move(known_list));
+    };
+    if (org_id.empty()) {
+      read_for_shard<std::optional<Conversation>>(
+          index, [id](Storage& storage) { return storage.find_conversation(id); },
+          [then = std::move(then_join)](result<std::optional<Conversation>> found) mutable {
+            if (!found) return then(found.error(), 0, {});
+            then({}, *found ? (*found)->rev : 0, {});
+          });
+    } else {
+      read_for_shard<std::vector<ConversationSummary>>(
+          index,
+          [org_id](Storage& storage) {
+            return storage.list_conversations({org_id, std::nullopt, {}});
+          },
+          [then = std::move(then_join)](result<std::vector<ConversationSummary>> list) mutable {
+            if (!list) return then(list.error(), 0, {});
+            then({}, 0, std::move(*list));
+          });
+    }
   });
+}
+
+void EngineCore::join(Completion<Subscription> completion, Listening listening, std::size_t index,
+                      std::uint64_t known_rev, std::vector<ConversationSummary> known_list) {
+  const Uuid room = listening.room;
+  const std::optional<std::uint64_t> since = listening.options.since_rev;
+  const std::uint64_t key =
+      shard(index).join({room, std::move(listening.inbox_of), listening.role, std::move(listening.id),
+                         std::move(listening.subscriber), since.has_value(), known_rev, std::move(known_list)});
+  if (since) {
+    read_for_shard<ChangeList>(
+        index,
+        [room, since = *since, limit = options_.max_replay](Storage& storage) {
+          return storage.list_changes(room, since, limit);
+        },
+        [this, index, room, key](result<ChangeList> changes) {
+          shard(index).finish_replay(room, key, std::move(changes));
+        });
+  }
+  finish<Subscription>(std::move(completion), Subscription(shared_from_this(), index, room, key));
+}
+
+// ---- Other nodes ----
+
+void EngineCore::publish_to_others(Publication& publication) {
+  if (!backplane_) return;
+  if (publication.rev > 0) {
+    Hint hint = Progress{publication.rev, std::move(publication.events)};
+    publish_hint(*backplane_, publication.room, hint);
+    publication.events = std::move(std::get<Progress>(hint).events);
+    return;
+  }
+  for (Event& event : publication.events) {
+    auto& row = std::get<ConversationUpdated>(event).summary;
+    Hint hint = InboxRow{std::move(row)};
+    publish_hint(*backplane_, publication.room, hint);
+    row = std::move(std::get<InboxRow>(hint).summary);
+  }
+}
+
+void EngineCore::publish_row(ConversationSummary row) {
+  Publication publication{inbox_room(row.conversation.org_id), {}, 0};
+  publication.events.emplace_back(ConversationUpdated{std::move(row)});
+  publish_to_others(publication);
+  Shard* const home = shards_[shard_of(publication.room)].get();
+  asio::post(home->context(),
+             [home, publication = std::move(publication)]() mutable { home->publish(std::move(publication)); });
+}
+
+// A shard that falls behind the other nodes drops what they say and asks the storage instead: its queue stays bounded.
+void EngineCore::received(const Uuid& topic, std::string_view payload) noexcept {
+  if (queued_hints_.fetch_add(1) >= max_queued_hints) {
+    --queued_hints_;
+    if (!hints_dropped_.exchange(true)) missed();
+    return;
+  }
+  Shard* const home = shards_[shard_of(topic)].get();
+  asio::post(home->context(), [this, home, topic, hint = decode_hint(payload)]() mutable {
+    --queued_hints_;
+    home->take_hint(topic, std::move(hint));
+  });
+}
+
+void EngineCore::joined(const Uuid& topic) noexcept {
+  Shard* const home = shards_[shard_of(topic)].get();
+  asio::post(home->context(), [home, topic] { home->joined(topic); });
+}
+
+void EngineCore::missed() noexcept {
+  for (const auto& shard : shards_) {
+    asio::post(shard->context(), [this, home = shard.get()] {
+      hints_dropped_ = false;
+      home->missed();
+    });
+  }
+}
+
+void EngineCore::refresh(const Uuid& conversation) {
+  if (closed()) return;
+  const std::size_t index = shard_of(conversation);
+  asio::post(shard(index).context(), [this, index, conversation] { shard(index).doubt(conversation); });
 }
 
 void EngineCore::leave(std::size_t index, const Uuid& room, std::uint64_t key) noexcept {
@@ -243,6 +437,11 @@ void EngineCore::schedule_sweep() {
   });
 }
 
+BackplaneState EngineCore::backplane_state() const noexcept {
+  if (!backplane_) return BackplaneState::none;
+  return backplane_->is_up() ? BackplaneState::up : BackplaneState::down;
+}
+
 EngineStats EngineCore::stats() const noexcept {
   EngineStats out;
   out.messages = messages_;
@@ -251,6 +450,7 @@ EngineStats EngineCore::stats() const noexcept {
   out.failed_commits = failed_commits_;
   out.queued_writes = committer_ ? committer_->queued() : 0;
   for (const auto& shard : shards_) {
+    out.catch_ups += shard->catch_ups();
     out.deliveries += shard->deliveries();
     out.subscribers += shard->listeners();
     out.rooms += shard->rooms();

@@ -43,10 +43,10 @@ class EngineJob : public Job {
   virtual const boost::asio::any_io_executor& executor() const noexcept = 0;
 };
 
-class EngineCore : public std::enable_shared_from_this<EngineCore> {
+class EngineCore final : public std::enable_shared_from_this<EngineCore>, private BackplaneListener {
  public:
-  EngineCore(std::unique_ptr<Storage> storage, EngineOptions options);
-  ~EngineCore();
+  EngineCore(std::unique_ptr<Storage> storage, EngineOptions options, std::unique_ptr<Backplane> backplane);
+  ~EngineCore() override;
 
   void start();
   void close();
@@ -63,6 +63,7 @@ class EngineCore : public std::enable_shared_from_this<EngineCore> {
   std::size_t shard_of(const Uuid& room) const noexcept { return std::hash<Uuid>{}(room) % shards_.size(); }
   Shard& shard(std::size_t index) noexcept { return *shards_[index]; }
   EngineStats stats() const noexcept;
+  BackplaneState backplane_state() const noexcept;
 
   // Completes later, through the handler's executor.
   template <class T>
@@ -89,8 +90,16 @@ class EngineCore : public std::enable_shared_from_this<EngineCore> {
   template <class T, class Answer>
   void write(Completion<T> completion, Write command, Answer answer);
 
-  void subscribe(Completion<Subscription> completion, const Uuid& room, bool is_inbox, Role role, std::string id,
-                 std::shared_ptr<Subscriber> subscriber, std::optional<std::uint64_t> since);
+  struct Listening {
+    Uuid room;
+    std::string inbox_of;  // the organization; empty: a conversation's room
+    Role role = Role::advisor;
+    std::string id;
+    std::shared_ptr<Subscriber> subscriber;
+    SubscribeOptions options;
+  };
+  void subscribe(Completion<Subscription> completion, Listening listening);
+  void refresh(const Uuid& conversation);
   void leave(std::size_t shard, const Uuid& room, std::uint64_t key) noexcept;
   void set_typing(std::size_t shard, const Uuid& room, std::uint64_t key, bool is_typing);
 
@@ -110,11 +119,24 @@ class EngineCore : public std::enable_shared_from_this<EngineCore> {
 
   bool reserve_read() noexcept;
   void release_read() noexcept { --queued_reads_; }
-  void read_history(std::size_t shard, const Uuid& room, std::uint64_t key, std::uint64_t since);
+  // Runs `read(storage)` on a reader thread, then `done(result<T>)` on the shard.
+  template <class T, class Read, class Done>
+  void read_for_shard(std::size_t shard, Read read, Done done);
+  class ReadsOfShard;
+  void join(Completion<Subscription> completion, Listening listening, std::size_t shard, std::uint64_t known_rev,
+            std::vector<ConversationSummary> known_list);
   void settle(std::vector<std::unique_ptr<Job>> jobs, error_code failed, std::vector<result<Written>>& results);
+  void publish_to_others(Publication& publication);
+  void publish_row(ConversationSummary row);
   void schedule_sweep();
 
+  // BackplaneListener
+  void received(const Uuid& topic, std::string_view payload) noexcept override;
+  void joined(const Uuid& topic) noexcept override;
+  void missed() noexcept override;
+
   std::unique_ptr<Storage> storage_;
+  std::unique_ptr<Backplane> backplane_;  // null: no other nodes
   const EngineOptions options_;
   EventEncoder encoder_;
   TokenCache tokens_;
@@ -125,6 +147,8 @@ class EngineCore : public std::enable_shared_from_this<EngineCore> {
   std::mutex closing_;
   std::atomic<bool> closed_{false};
   std::atomic<std::size_t> queued_reads_{0};
+  std::atomic<std::size_t> queued_hints_{0};
+  std::atomic<bool> hints_dropped_{false};
   std::atomic<std::uint64_t> messages_{0};
   std::atomic<std::uint64_t> commits_{0};
   std::atomic<std::uint64_t> writes_{0};

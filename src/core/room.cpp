@@ -5,32 +5,6 @@
 
 namespace travelchat::detail {
 
-namespace {
-
-std::vector<Event> events_of(const ChangeList& list) {
-  std::vector<Event> events;
-  events.reserve(list.changes.size() + 1);
-  for (const Change& change : list.changes) {
-    switch (change.kind) {
-      case Change::Kind::message:
-        events.emplace_back(MessageCreated{*change.message, change.rev});
-        break;
-      case Change::Kind::reaction:
-        events.emplace_back(ReactionsChanged{change.message_id, change.reactions, change.rev});
-        break;
-      case Change::Kind::seen:
-        events.emplace_back(MessagesSeen{change.at, change.rev});
-        break;
-      case Change::Kind::read:
-        events.emplace_back(MessagesRead{change.at, change.rev});
-        break;
-    }
-  }
-  return events;
-}
-
-}  // namespace
-
 Room::Member* Room::find(std::uint64_t key) noexcept {
   const auto at = std::lower_bound(members_.begin(), members_.end(), key,
                                    [](const Member& member, std::uint64_t wanted) { return member.key < wanted; });
@@ -68,7 +42,7 @@ void Room::leave(std::uint64_t key) {
   announce_typing(before, 0);
 }
 
-void Room::finish_replay(std::uint64_t key, const ChangeList& changes) {
+void Room::finish_replay(std::uint64_t key, ChangeList changes) {
   Member* member = find(key);
   if (member == nullptr || !member->replay) return;
   const std::unique_ptr<Replay> replay = std::move(member->replay);
@@ -79,17 +53,18 @@ void Room::finish_replay(std::uint64_t key, const ChangeList& changes) {
     deliver(*member, {Event(Resync{rev})});
     return;
   }
-  member->delivered_rev = changes.current_rev;
+  const std::uint64_t current = changes.current_rev;
+  member->delivered_rev = current;
   std::vector<Event> events;
   if (changes.too_many) {
-    events.emplace_back(Resync{changes.current_rev});
+    events.emplace_back(Resync{current});
   } else {
-    events = events_of(changes);
-    events.emplace_back(CaughtUp{changes.current_rev});
+    events = events_of(std::move(changes));
+    events.emplace_back(CaughtUp{current});
   }
   for (const SharedBatch& batch : replay->backlog) {
     for (const Event& event : batch->events()) {
-      if (revision(event) > changes.current_rev) events.push_back(event);
+      if (revision(event) > current) events.push_back(event);
     }
   }
   subscriber->deliver(std::make_shared<EventBatch>(std::move(events), encoder_));
@@ -106,7 +81,7 @@ void Room::fail_replay(std::uint64_t key, errc reason) {
 void Room::stop_typing(Member& member) noexcept {
   if (!member.is_typing) return;
   member.is_typing = false;
-  --(member.role == Role::advisor ? typing_advisors_ : typing_clients_);
+  --typing_count(member.role);
 }
 
 void Room::set_typing(std::uint64_t key, bool is_typing, SteadyTime expires) {
@@ -114,7 +89,7 @@ void Room::set_typing(std::uint64_t key, bool is_typing, SteadyTime expires) {
   if (member == nullptr) return;
   const TypingChanged before = typing();
   if (is_typing) {
-    if (!member->is_typing) ++(member->role == Role::advisor ? typing_advisors_ : typing_clients_);
+    if (!member->is_typing) ++typing_count(member->role);
     member->is_typing = true;
     member->typing_until = expires;
   } else {
@@ -123,8 +98,30 @@ void Room::set_typing(std::uint64_t key, bool is_typing, SteadyTime expires) {
   announce_typing(before, is_typing ? key : 0);
 }
 
+TypingChanged Room::elsewhere_typing() const noexcept {
+  TypingChanged typing;
+  for (const TypingNode& node : typing_nodes_) {
+    typing.advisor_typing |= node.typing.advisor_typing;
+    typing.client_typing |= node.typing.client_typing;
+  }
+  return typing;
+}
+
+TypingChanged Room::typing() const noexcept {
+  const TypingChanged here = local_typing();
+  const TypingChanged elsewhere = elsewhere_typing();
+  return {here.advisor_typing || elsewhere.advisor_typing, here.client_typing || elsewhere.client_typing};
+}
+
+void Room::set_node_typing(const Uuid& node, TypingChanged typing, SteadyTime expires) {
+  const TypingChanged before = this->typing();
+  std::erase_if(typing_nodes_, [&](const TypingNode& known) { return known.id == node; });
+  if (typing != TypingChanged{}) typing_nodes_.push_back({node, typing, expires});
+  announce_typing(before, 0);
+}
+
 void Room::clear_typing(Role role, const std::string& participant_id) {
-  if ((role == Role::advisor ? typing_advisors_ : typing_clients_) == 0) return;
+  if (typing_count(role) == 0) return;
   const TypingChanged before = typing();
   for (Member& member : members_) {
     if (member.role == role && member.participant_id == participant_id) stop_typing(member);
@@ -135,6 +132,10 @@ void Room::clear_typing(Role role, const std::string& participant_id) {
 std::optional<SteadyTime> Room::expire_typing(SteadyTime now) {
   const TypingChanged before = typing();
   std::optional<SteadyTime> next;
+  std::erase_if(typing_nodes_, [now](const TypingNode& node) { return node.until <= now; });
+  for (const TypingNode& node : typing_nodes_) {
+    if (!next || node.until < *next) next = node.until;
+  }
   for (Member& member : members_) {
     if (!member.is_typing) continue;
     if (member.typing_until <= now) {
@@ -159,18 +160,45 @@ void Room::announce_typing(TypingChanged before, std::uint64_t starter) {
     if (member.key == starter || member.told == now) continue;
     member.told = now;
     if (member.is_typing) {
-      bool& own = member.role == Role::advisor ? member.told.advisor_typing : member.told.client_typing;
-      own = (member.role == Role::advisor ? typing_advisors_ : typing_clients_) > 1;
+      const TypingChanged elsewhere = elsewhere_typing();
+      const bool is_advisor = member.role == Role::advisor;
+      bool& own = is_advisor ? member.told.advisor_typing : member.told.client_typing;
+      own = typing_count(member.role) > 1 || (is_advisor ? elsewhere.advisor_typing : elsewhere.client_typing);
     }
     member.subscriber->deliver(batch);
   }
 }
 
-std::size_t Room::publish(const SharedBatch& batch) {
+std::size_t Room::publish(std::vector<Event> events) {
+  if (!is_inbox()) return hand_out(order_.take(std::move(events)));
+  if (inbox_order_) {
+    std::erase_if(events, [this](const Event& event) {
+      const auto* updated = std::get_if<ConversationUpdated>(&event);
+      return updated != nullptr && !inbox_order_->take(updated->summary);
+    });
+  }
+  return hand_out(std::move(events));
+}
+
+std::size_t Room::fill(ChangeList changes) {
+  return hand_out(order_.fill(std::move(changes)));
+}
+
+std::size_t Room::resync(std::uint64_t rev) {
+  return hand_out(order_.resync(rev));
+}
+
+std::size_t Room::compare(std::vector<ConversationSummary> list) {
+  return inbox_order_ ? hand_out(inbox_order_->compare(std::move(list))) : 0;
+}
+
+std::size_t Room::hand_out(std::vector<Event> list) {
+  if (list.empty()) return 0;
+  const SharedBatch batch = std::make_shared<EventBatch>(std::move(list), encoder_);
   const std::vector<Event>& events = batch->events();
-  if (events.empty()) return 0;
-  const std::uint64_t first = revision(events.front());
-  const std::uint64_t last = revision(events.back());
+  const auto* resync = std::get_if<Resync>(&events.front());
+  const std::uint64_t first = resync != nullptr ? resync->rev : revision(events.front());
+  const std::uint64_t last = std::max(first, revision(events.back()));
   std::size_t delivered = 0;
   for (std::size_t i = 0; i < members_.size(); ++i) {
     Member& member = members_[i];
@@ -178,7 +206,8 @@ std::size_t Room::publish(const SharedBatch& batch) {
       Replay& replay = *member.replay;
       replay.last_rev = std::max(replay.last_rev, last);
       replay.events += events.size();
-      if (replay.events > max_backlog_) {
+      // Its history may end before what nobody knows.
+      if (replay.events > max_backlog_ || resync != nullptr) {
         replay.overflown = true;
         replay.backlog.clear();
       } else if (!replay.overflown) {
@@ -199,6 +228,11 @@ std::size_t Room::publish(const SharedBatch& batch) {
     delivered += rest.size();
     if (!rest.empty()) deliver(member, std::move(rest));
   }
+  for (const Event& event : events) {
+    if (const auto* created = std::get_if<MessageCreated>(&event)) {
+      clear_typing(created->message.sender_type, created->message.sender_id);
+    }
+  }
   return delivered;
 }
 
@@ -206,6 +240,7 @@ void Room::close(errc reason) {
   std::vector<Member> members = std::move(members_);
   members_.clear();
   typing_advisors_ = typing_clients_ = 0;
+  typing_nodes_.clear();
   for (Member& member : members) member.subscriber->close(reason);
 }
 

@@ -2,21 +2,42 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <future>
 #include <utility>
 
 namespace travelchat::detail {
 
 namespace asio = boost::asio;
+using namespace std::chrono_literals;
 
-Shard::Shard(const EventEncoder* encoder, Limits limits)
-    : work_(asio::make_work_guard(context_)), typing_timer_(context_), encoder_(encoder), limits_(limits) {}
+namespace {
+
+// Nodes that write to one conversation at the same time often hear of each other in another order than the storage
+// gave; what is missing is mostly on its way.
+constexpr auto patience = 10ms;
+constexpr std::size_t max_reads_under_way = 16;  // of what was missed, so that requests find readers, too
+constexpr std::size_t poll_slice = 500;          // conversations in one read
+constexpr unsigned rounds_per_list = 6;          // a list is compared in every sixth round: it is read as a whole
+constexpr std::size_t max_doubtful = 10'000;     // more are not remembered; the next event of each tells
+
+}  // namespace
+
+Shard::Shard(const EventEncoder* encoder, Options options, Backplane* backplane)
+    : work_(asio::make_work_guard(context_)),
+      encoder_(encoder),
+      options_(options),
+      backplane_(backplane),
+      typing_timer_(context_),
+      await_timer_(context_),
+      poll_timer_(context_) {}
 
 Shard::~Shard() {
   stop();
 }
 
-void Shard::start() {
+void Shard::start(std::unique_ptr<ShardReads> reads) {
+  reads_ = std::move(reads);
   // The thread waits until its handle is in place: `on_own_thread` reads it.
   std::promise<void> ready;
   thread_ = std::thread([this, go = ready.get_future()]() mutable {
@@ -24,18 +45,24 @@ void Shard::start() {
     context_.run();
   });
   ready.set_value();
+  if (backplane_ != nullptr) asio::post(context_, [this] { arm_poll_timer(false); });
 }
 
 void Shard::stop() {
   if (!thread_.joinable()) return;
   asio::post(context_, [this] {
     typing_timer_.cancel();
+    await_timer_.cancel();
+    poll_timer_.cancel();
     auto rooms = std::exchange(rooms_, {});
     typing_rooms_.clear();
     room_count_ = 0;
     listeners_ = 0;
     inbox_listeners_ = 0;
-    for (auto& [id, room] : rooms) room.close(errc::closed);
+    for (auto& [id, place] : rooms) {
+      place.room.close(errc::closed);
+      tell_typing(id, place);
+    }
     // Completions that are already queued run first.
     asio::post(context_, [this] { context_.stop(); });
   });
@@ -43,107 +70,356 @@ void Shard::stop() {
   work_.reset();
 }
 
-Room* Shard::find(const Uuid& room) {
+Shard::Place* Shard::find(const Uuid& room) {
   const auto at = rooms_.find(room);
   return at == rooms_.end() ? nullptr : &at->second;
 }
 
-std::uint64_t Shard::join(const Uuid& id, Role role, std::string participant_id, std::shared_ptr<Subscriber> subscriber,
-                          bool is_inbox, bool replaying) {
+// ---- Listeners ----
+
+std::uint64_t Shard::join(Joining joining) {
   const std::uint64_t key = next_key_++;
-  Room& room = rooms_.try_emplace(id, encoder_, limits_.max_replay_backlog, is_inbox).first->second;
-  room.join(key, role, std::move(participant_id), std::move(subscriber), replaying);
+  const bool is_inbox = !joining.inbox_of.empty();
+  const auto [at, is_new] =
+      rooms_.try_emplace(joining.room, encoder_, options_.max_replay_backlog, is_inbox, backplane_ != nullptr);
+  Place& place = at->second;
+  place.room.join(key, joining.role, std::move(joining.participant_id), std::move(joining.subscriber),
+                  joining.replaying);
   room_count_ = rooms_.size();
   // Sequentially consistent: a commit that finds no listener here was durable before this listener's history is read.
   ++listeners_;
-  if (is_inbox) {
-    ++inbox_listeners_;
-  } else {
-    room.greet(key);
+  if (is_inbox) ++inbox_listeners_;
+  if (is_new && backplane_ != nullptr) {
+    place.inbox_of = std::move(joining.inbox_of);
+    if (is_inbox) {
+      place.room.compare(std::move(joining.known_list));
+    } else {
+      place.room.order().start_at(joining.known_rev);
+    }
+    backplane_->join(joining.room);
   }
+  if (!is_inbox) place.room.greet(key);
   return key;
 }
 
 void Shard::leave(const Uuid& id, std::uint64_t key) {
-  Room* room = find(id);
-  if (room == nullptr) return;
-  const std::size_t before = room->size();
-  room->leave(key);
-  settle_departures(id, *room, before);
+  Place* place = find(id);
+  if (place == nullptr) return;
+  const std::size_t before = place->room.size();
+  place->room.leave(key);
+  settle_departures(id, *place, before);
 }
 
-void Shard::settle_departures(const Uuid& id, Room& room, std::size_t before) {
-  const std::size_t gone = before - room.size();
+void Shard::settle_departures(const Uuid& id, Place& place, std::size_t before) {
+  const std::size_t gone = before - place.room.size();
   listeners_ -= gone;
-  if (room.is_inbox()) inbox_listeners_ -= gone;
-  if (!room.empty()) return;
+  if (place.room.is_inbox()) inbox_listeners_ -= gone;
+  tell_typing(id, place);
+  if (!place.room.empty()) return;
+  if (backplane_ != nullptr) backplane_->leave(id);
   rooms_.erase(id);
   typing_rooms_.erase(id);
   room_count_ = rooms_.size();
 }
 
+void Shard::finish_replay(const Uuid& id, std::uint64_t key, result<ChangeList> changes) {
+  Place* place = find(id);
+  if (place == nullptr) return;
+  if (changes) {
+    const std::uint64_t reached = changes->current_rev;
+    place->room.finish_replay(key, std::move(*changes));
+    place->room.order().expect(reached);
+    await_missing(id, *place);
+    return;
+  }
+  const std::size_t before = place->room.size();
+  place->room.fail_replay(key, describe(changes.error()).code);
+  settle_departures(id, *place, before);
+}
+
+void Shard::publish(Publication publication) {
+  Place* place = find(publication.room);
+  if (place == nullptr) return;
+  count_delivered(place->room.publish(std::move(publication.events)));
+  place->room.order().expect(publication.rev);
+  await_missing(publication.room, *place);
+  tell_typing(publication.room, *place);
+  if (!place->room.anybody_typing()) typing_rooms_.erase(publication.room);
+}
+
+// ---- Typing ----
+
 void Shard::set_typing(const Uuid& id, std::uint64_t key, bool is_typing) {
-  Room* room = find(id);
-  if (room == nullptr) return;
-  room->set_typing(key, is_typing, std::chrono::steady_clock::now() + limits_.typing_timeout);
-  if (room->anybody_typing()) {
-    watch_typing(id);
+  Place* place = find(id);
+  if (place == nullptr) return;
+  const SteadyTime until = std::chrono::steady_clock::now() + options_.typing_timeout;
+  place->room.set_typing(key, is_typing, until);
+  tell_typing(id, *place);
+  if (place->room.anybody_typing()) {
+    watch_typing(id, until);
   } else {
     typing_rooms_.erase(id);
   }
 }
 
-void Shard::watch_typing(const Uuid& id) {
+void Shard::watch_typing(const Uuid& id, SteadyTime until) {
   typing_rooms_.insert(id);
-  if (typing_timer_armed_) return;
-  // All deadlines lie one and the same time-out ahead of their frame, so the first that is armed is the earliest.
-  arm_typing_timer(std::chrono::steady_clock::now() + limits_.typing_timeout);
-}
-
-void Shard::arm_typing_timer(SteadyTime at) {
-  typing_timer_armed_ = true;
-  typing_timer_.expires_at(at);
+  if (typing_timer_at_ && *typing_timer_at_ <= until) return;
+  typing_timer_at_ = until;
+  typing_timer_.expires_at(until);
   typing_timer_.async_wait([this](const error_code& error) {
     if (!error) expire_typing();
   });
 }
 
 void Shard::expire_typing() {
-  typing_timer_armed_ = false;
+  typing_timer_at_.reset();
   const SteadyTime now = std::chrono::steady_clock::now();
-  std::optional<SteadyTime> earliest;
-  for (auto at = typing_rooms_.begin(); at != typing_rooms_.end();) {
-    Room* room = find(*at);
-    const std::optional<SteadyTime> next = room != nullptr ? room->expire_typing(now) : std::nullopt;
-    if (!next) {
-      at = typing_rooms_.erase(at);
-      continue;
-    }
-    if (!earliest || *next < *earliest) earliest = next;
-    ++at;
+  std::vector<std::pair<Uuid, SteadyTime>> left;
+  for (const Uuid& id : std::exchange(typing_rooms_, {})) {
+    Place* place = find(id);
+    if (place == nullptr) continue;
+    if (const std::optional<SteadyTime> next = place->room.expire_typing(now)) left.emplace_back(id, *next);
+    tell_typing(id, *place);
   }
-  if (earliest) arm_typing_timer(*earliest);
+  for (const auto& [id, until] : left) watch_typing(id, until);
 }
 
-void Shard::finish_replay(const Uuid& id, std::uint64_t key, const result<ChangeList>& changes) {
-  Room* room = find(id);
-  if (room == nullptr) return;
-  if (changes) {
-    room->finish_replay(key, *changes);
+void Shard::tell_typing(const Uuid& id, Place& place) {
+  if (backplane_ == nullptr || place.room.is_inbox()) return;
+  const TypingChanged typing = place.room.local_typing();
+  if (typing == TypingChanged{} && place.told_typing == typing) return;
+  const SteadyTime now = std::chrono::steady_clock::now();
+  if (typing == place.told_typing && now - place.told_typing_at < options_.typing_timeout / 3) return;
+  place.told_typing = typing;
+  place.told_typing_at = now;
+  publish_hint(*backplane_, id, NodeTyping{options_.node, typing, options_.typing_timeout});
+}
+
+// ---- The backplane ----
+
+void Shard::take_hint(const Uuid& id, Hint hint) {
+  Place* place = find(id);
+  if (place == nullptr) return;
+  if (auto* progress = std::get_if<Progress>(&hint)) {
+    publish({id, std::move(progress->events), progress->rev});
+  } else if (auto* row = std::get_if<InboxRow>(&hint)) {
+    publish({id, {Event(ConversationUpdated{std::move(row->summary)})}, 0});
+  } else if (const auto* typing = std::get_if<NodeTyping>(&hint)) {
+    const SteadyTime until = std::chrono::steady_clock::now() + typing->lifetime;
+    place->room.set_node_typing(typing->node, typing->typing, until);
+    if (place->room.anybody_typing()) watch_typing(id, until);
+  } else if (std::holds_alternative<WhoTypes>(hint)) {
+    place->told_typing_at = {};
+    tell_typing(id, *place);
+  } else {
+    catch_up(id, *place);
+  }
+}
+
+void Shard::joined(const Uuid& id) {
+  Place* place = find(id);
+  if (place == nullptr) return;
+  if (!place->room.is_inbox()) publish_hint(*backplane_, id, WhoTypes{});
+  catch_up(id, *place);
+}
+
+void Shard::missed() {
+  poll_round_ = 0;
+  arm_poll_timer(true);
+}
+
+// ---- What was missed ----
+
+void Shard::await_missing(const Uuid& id, Place& place) {
+  if (!place.room.order().is_behind() || place.is_awaited || place.is_reading || place.is_queued) return;
+  place.is_awaited = true;
+  awaited_.push_back(id);
+  if (awaited_.size() > 1) return;
+  await_timer_.expires_after(patience);
+  await_timer_.async_wait([this](const error_code& error) {
+    if (!error) stop_awaiting();
+  });
+}
+
+void Shard::stop_awaiting() {
+  for (const Uuid& id : std::exchange(awaited_, {})) {
+    Place* place = find(id);
+    if (place == nullptr) continue;
+    place->is_awaited = false;
+    if (place->room.order().is_behind()) catch_up(id, *place);
+  }
+}
+
+void Shard::catch_up(const Uuid& id, Place& place) {
+  if (place.is_reading) {
+    place.read_again = true;
     return;
   }
-  const std::size_t before = room->size();
-  room->fail_replay(key, describe(changes.error()).code);
-  settle_departures(id, *room, before);
+  if (place.is_queued) return;
+  place.is_queued = true;
+  lagging_.push_back(id);
+  read_lagging();
 }
 
-void Shard::publish(Publication publication) {
-  Room* room = find(publication.room);
-  if (room == nullptr) return;
-  const auto batch = std::make_shared<const EventBatch>(std::move(publication.events), encoder_);
-  deliveries_.fetch_add(room->publish(batch), std::memory_order_relaxed);
-  for (const auto& [role, id] : publication.senders) room->clear_typing(role, id);
-  if (!room->anybody_typing()) typing_rooms_.erase(publication.room);
+void Shard::read_lagging() {
+  while (reads_under_way_ < max_reads_under_way && !lagging_.empty()) {
+    const Uuid id = lagging_.front();
+    lagging_.pop_front();
+    if (Place* place = find(id); place != nullptr && place->is_queued) read_missed(id, *place);
+  }
+}
+
+void Shard::read_missed(const Uuid& id, Place& place) {
+  place.is_queued = false;
+  place.is_reading = true;
+  ++reads_under_way_;
+  if (place.room.is_inbox()) {
+    reads_->read_inbox(place.inbox_of, [this, id](result<std::vector<ConversationSummary>> list) {
+      finish_reading(id, [&](Place& read) {
+        if (list) return read.room.compare(std::move(*list));
+        read.list_mark = 0;  // for the next round
+        return std::size_t{0};
+      });
+    });
+  } else {
+    reads_->read_changes(id, place.room.order().begin_fill(), [this, id](result<ChangeList> changes) {
+      // A conversation that is gone has nobody to tell; after any other failure the next round tries again.
+      finish_reading(id, [&](Place& read) { return changes ? read.room.fill(std::move(*changes)) : std::size_t{0}; });
+    });
+  }
+}
+
+template <class Take>
+void Shard::finish_reading(const Uuid& id, Take take) {
+  --reads_under_way_;
+  if (Place* place = find(id)) {
+    place->is_reading = false;
+    const std::size_t events = take(*place);
+    count_delivered(events);
+    if (events > 0) catch_ups_.fetch_add(1, std::memory_order_relaxed);
+    tell_typing(id, *place);
+    if (std::exchange(place->read_again, false)) {
+      catch_up(id, *place);
+    } else {
+      await_missing(id, *place);
+    }
+  }
+  read_lagging();
+}
+
+void Shard::doubt(const Uuid& id) {
+  if (doubtful_.size() >= max_doubtful) return;
+  doubtful_.insert(id);
+  if (Place* place = find(id); place != nullptr && !place->room.order().has_started()) place->is_doubtful = true;
+  arm_poll_timer(true);
+}
+
+// ---- Polling ----
+
+void Shard::arm_poll_timer(bool at_once) {
+  if (is_polling_) {
+    poll_again_ = poll_again_ || at_once;
+    return;
+  }
+  const bool in_a_hurry = poll_failed_ || backplane_ == nullptr || !backplane_->is_up();
+  const auto pause = in_a_hurry ? options_.poll_interval_down : options_.poll_interval;
+  // Every write fails while the storage is away; that is no reason to ask it more often.
+  poll_timer_.expires_after(at_once && !poll_failed_ ? 0ms : pause);
+  poll_timer_.async_wait([this](const error_code& error) {
+    if (!error) begin_poll();
+  });
+}
+
+void Shard::begin_poll() {
+  is_polling_ = true;
+  to_poll_.assign(doubtful_.begin(), doubtful_.end());
+  if (backplane_ != nullptr) {
+    const bool with_lists = poll_round_ % rounds_per_list == 0;
+    for (const auto& [id, place] : rooms_) {
+      const bool wanted = place.room.is_inbox() ? with_lists : !doubtful_.contains(id);
+      if (wanted) to_poll_.push_back(id);
+    }
+  }
+  ++poll_round_;
+  poll_next();
+}
+
+void Shard::poll_next() {
+  if (to_poll_.empty()) {
+    is_polling_ = false;
+    poll_failed_ = false;
+    const bool again = std::exchange(poll_again_, false);
+    if (again || backplane_ != nullptr || !doubtful_.empty()) arm_poll_timer(again);
+    return;
+  }
+  const std::size_t count = std::min(poll_slice, to_poll_.size());
+  std::vector<Uuid> slice(to_poll_.end() - static_cast<std::ptrdiff_t>(count), to_poll_.end());
+  to_poll_.resize(to_poll_.size() - count);
+  RevisionQuery query;
+  std::vector<Uuid> inboxes;
+  for (const Uuid& id : slice) {
+    const Place* place = find(id);
+    if (place != nullptr && place->room.is_inbox()) {
+      query.org_ids.push_back(place->inbox_of);
+      inboxes.push_back(id);
+    } else {
+      query.conversation_ids.push_back(id);
+    }
+  }
+  std::vector<Uuid> conversations = query.conversation_ids;
+  reads_->read_revisions(std::move(query), [this, conversations = std::move(conversations),
+                                            inboxes = std::move(inboxes)](const result<Revisions>& revisions) {
+    if (revisions) {
+      take_revisions(conversations, inboxes, *revisions);
+      poll_next();
+      return;
+    }
+    is_polling_ = false;
+    poll_failed_ = true;
+    poll_again_ = false;
+    poll_round_ = 0;  // the lists, too
+    to_poll_.clear();
+    arm_poll_timer(false);
+  });
+}
+
+void Shard::take_revisions(const std::vector<Uuid>& conversations, const std::vector<Uuid>& inboxes,
+                           const Revisions& revisions) {
+  for (std::size_t i = 0; i < conversations.size() && i < revisions.conversations.size(); ++i) {
+    const Uuid& id = conversations[i];
+    const std::uint64_t rev = revisions.conversations[i];
+    if (Place* place = find(id)) {
+      if (std::exchange(place->is_doubtful, false)) {
+        count_delivered(place->room.resync(std::max(rev, place->room.order().told())));
+      }
+      place->room.order().expect(rev);
+      await_missing(id, *place);
+    }
+    if (doubtful_.erase(id) > 0 && rev > 0) tell_of_doubtful(id);
+  }
+  for (std::size_t i = 0; i < inboxes.size() && i < revisions.organizations.size(); ++i) {
+    Place* place = find(inboxes[i]);
+    if (place == nullptr || std::exchange(place->list_mark, revisions.organizations[i]) == revisions.organizations[i]) {
+      continue;
+    }
+    catch_up(inboxes[i], *place);
+  }
+}
+
+void Shard::tell_of_doubtful(const Uuid& id) {
+  reads_->read_row(id, [this, id](result<ConversationSummary> row) {
+    if (!row) {
+      // A conversation that was deleted meanwhile is no longer in doubt.
+      if (row.error() == make_error_code(errc::not_found)) return;
+      doubtful_.insert(id);
+      arm_poll_timer(false);
+      return;
+    }
+    if (backplane_ != nullptr) publish_hint(*backplane_, id, Progress{row->conversation.rev, {}});
+    publish({id, {}, row->conversation.rev});
+    reads_->publish_row(std::move(*row));
+  });
 }
 
 }  // namespace travelchat::detail

@@ -1,9 +1,13 @@
-// One I/O thread and the rooms that belong to it.
+// One I/O thread and the rooms that belong to it: who listens, in what order they are told, what they have missed.
 //
-// Everything but `post` and `context` is for the shard's own thread. That is the whole locking of the fan-out.
+// Everything but `context`, `on_own_thread` and the counts is for the shard's own thread. That is the whole locking of
+// the fan-out.
 #pragma once
 
+#include "core/hint.hpp"
 #include "core/room.hpp"
+
+#include <travelchat/backplane.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -11,8 +15,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
@@ -20,66 +27,169 @@
 
 namespace travelchat::detail {
 
-// Events of one conversation on their way from the committer to its room.
+// Events of one conversation (or inbox) on their way to its room.
 struct Publication {
   Uuid room;
   std::vector<Event> events;
-  std::vector<std::pair<Role, std::string>> senders;  // their typing ends
+  std::uint64_t rev = 0;  // what the conversation has reached; 0: not told
+};
+
+// What a shard reads: called on its thread, answered there later, once each.
+class ShardReads {
+ public:
+  template <class T>
+  using Done = std::function<void(result<T>)>;
+
+  virtual ~ShardReads() = default;
+  virtual void read_changes(const Uuid& conversation, std::uint64_t since, Done<ChangeList> done) = 0;
+  virtual void read_inbox(const std::string& org_id, Done<std::vector<ConversationSummary>> done) = 0;
+  virtual void read_revisions(RevisionQuery query, Done<Revisions> done) = 0;
+  // A conversation's row as a list shows it; `errc::not_found`.
+  virtual void read_row(const Uuid& conversation, Done<ConversationSummary> done) = 0;
+  // Tells this row to the inboxes of its organization, here and on other nodes.
+  virtual void publish_row(ConversationSummary row) = 0;
 };
 
 class Shard {
  public:
-  struct Limits {
+  struct Options {
     std::size_t max_replay_backlog = 0;
     std::chrono::milliseconds typing_timeout{0};
+    // With a backplane: see EngineOptions.
+    std::chrono::milliseconds poll_interval{0};
+    std::chrono::milliseconds poll_interval_down{0};
+    Uuid node;  // names this node to the others
   };
 
-  Shard(const EventEncoder* encoder, Limits limits);
+  struct Joining {
+    Uuid room;
+    std::string inbox_of;  // the organization; empty: a conversation's room
+    Role role = Role::advisor;
+    std::string participant_id;
+    std::shared_ptr<Subscriber> subscriber;
+    bool replaying = false;
+    // Where other nodes write, and the room is new: what the conversation had reached before, or the inbox's list.
+    std::uint64_t known_rev = 0;
+    std::vector<ConversationSummary> known_list;
+  };
+
+  // `backplane` may be null: then nobody else writes.
+  Shard(const EventEncoder* encoder, Options options, Backplane* backplane);
   ~Shard();
 
-  void start();
+  // `reads` outlives `stop`.
+  void start(std::unique_ptr<ShardReads> reads);
   // Closes every listener, runs what was posted before, and joins.
   void stop();
 
   boost::asio::io_context& context() noexcept { return context_; }
   bool on_own_thread() const noexcept { return std::this_thread::get_id() == thread_.get_id(); }
 
+  // Whether a room tells its listeners already, so that joining it needs neither of the known.
+  bool has_room(const Uuid& room) const { return rooms_.contains(room); }
   // Returns the new member's key.
-  std::uint64_t join(const Uuid& room, Role role, std::string participant_id, std::shared_ptr<Subscriber> subscriber,
-                     bool is_inbox, bool replaying);
+  std::uint64_t join(Joining joining);
   void leave(const Uuid& room, std::uint64_t key);
   void set_typing(const Uuid& room, std::uint64_t key, bool is_typing);
-  void finish_replay(const Uuid& room, std::uint64_t key, const result<ChangeList>& changes);
+  void finish_replay(const Uuid& room, std::uint64_t key, result<ChangeList> changes);
   void publish(Publication publication);
+  // Whether a conversation has changed is not known: a write may have failed or not, or somebody wrote past the engine.
+  // Tells whoever listens, here and on other nodes, as soon as the storage can be asked.
+  void doubt(const Uuid& conversation);
+
+  // What came over the backplane.
+  void take_hint(const Uuid& room, Hint hint);
+  void joined(const Uuid& room);
+  void missed();
 
   // Any thread.
   std::uint64_t deliveries() const noexcept { return deliveries_.load(std::memory_order_relaxed); }
   std::uint64_t rooms() const noexcept { return room_count_.load(std::memory_order_relaxed); }
   std::uint64_t listeners() const noexcept { return listeners_.load(); }
   std::uint64_t inbox_listeners() const noexcept { return inbox_listeners_.load(); }
+  std::uint64_t catch_ups() const noexcept { return catch_ups_.load(std::memory_order_relaxed); }
 
  private:
-  Room* find(const Uuid& room);
-  void watch_typing(const Uuid& room);
-  void arm_typing_timer(SteadyTime at);
-  void expire_typing();
+  // A room, and what the shard does for it.
+  struct Place {
+    Place(const EventEncoder* encoder, std::size_t max_backlog, bool is_inbox, bool others_write)
+        : room(encoder, max_backlog, is_inbox, others_write) {}
+
+    Room room;
+    std::string inbox_of;
+    std::uint64_t list_mark = 0;  // of an inbox: Revisions::organizations when its list was last compared
+    TypingChanged told_typing;    // to the other nodes
+    SteadyTime told_typing_at{};
+    bool is_reading = false;   // what it has missed
+    bool read_again = false;   // what came meanwhile may not be in it
+    bool is_queued = false;    // in lagging_
+    bool is_awaited = false;   // in awaited_
+    bool is_doubtful = false;  // nobody knows what it has missed: whatever is there beyond it becomes a Resync
+  };
+
+  Place* find(const Uuid& room);
+  void count_delivered(std::size_t events) noexcept { deliveries_.fetch_add(events, std::memory_order_relaxed); }
   // After members may have left: `before` is how many there were.
-  void settle_departures(const Uuid& id, Room& room, std::size_t before);
+  void settle_departures(const Uuid& id, Place& place, std::size_t before);
+
+  void watch_typing(const Uuid& room, SteadyTime until);
+  void expire_typing();
+  // Tells the other nodes who types here, when that has changed or was told long ago.
+  void tell_typing(const Uuid& id, Place& place);
+
+  // ---- What was missed ----
+
+  // Reads it when it has not come by itself in a moment.
+  void await_missing(const Uuid& id, Place& place);
+  void stop_awaiting();
+  // Reads it, a bounded number of rooms at once.
+  void catch_up(const Uuid& id, Place& place);
+  void read_lagging();
+  void read_missed(const Uuid& id, Place& place);
+  template <class Take>
+  void finish_reading(const Uuid& id, Take take);
+
+  // ---- Polling ----
+
+  void arm_poll_timer(bool at_once);
+  void begin_poll();
+  void poll_next();
+  void take_revisions(const std::vector<Uuid>& conversations, const std::vector<Uuid>& inboxes,
+                      const Revisions& revisions);
+  void tell_of_doubtful(const Uuid& conversation);
 
   boost::asio::io_context context_{1};
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
-  boost::asio::steady_timer typing_timer_;
-  bool typing_timer_armed_ = false;
   std::thread thread_;
   const EventEncoder* encoder_;
-  Limits limits_;
-  std::unordered_map<Uuid, Room> rooms_;
-  std::unordered_set<Uuid> typing_rooms_;
+  Options options_;
+  Backplane* backplane_;
+  std::unique_ptr<ShardReads> reads_;
+  std::unordered_map<Uuid, Place> rooms_;
   std::uint64_t next_key_ = 1;
+
+  boost::asio::steady_timer typing_timer_;
+  std::optional<SteadyTime> typing_timer_at_;
+  std::unordered_set<Uuid> typing_rooms_;
+
+  boost::asio::steady_timer await_timer_;
+  std::vector<Uuid> awaited_;
+  std::deque<Uuid> lagging_;
+  std::size_t reads_under_way_ = 0;
+
+  boost::asio::steady_timer poll_timer_;
+  bool is_polling_ = false;
+  bool poll_again_ = false;
+  bool poll_failed_ = false;
+  unsigned poll_round_ = 0;
+  std::vector<Uuid> to_poll_;
+  std::unordered_set<Uuid> doubtful_;
+
   std::atomic<std::uint64_t> deliveries_{0};
   std::atomic<std::uint64_t> room_count_{0};
   std::atomic<std::uint64_t> listeners_{0};  // inbox listeners included
   std::atomic<std::uint64_t> inbox_listeners_{0};
+  std::atomic<std::uint64_t> catch_ups_{0};
 };
 
 }  // namespace travelchat::detail

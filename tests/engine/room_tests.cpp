@@ -36,7 +36,16 @@ struct Fixture {
   void publish(std::uint64_t first, std::uint64_t last) {
     std::vector<Event> events;
     for (std::uint64_t rev = first; rev <= last; ++rev) events.emplace_back(MessagesSeen{{}, rev});
-    room.publish(std::make_shared<EventBatch>(std::move(events), &encoder));
+    room.publish(std::move(events));
+  }
+
+  Event send(std::uint64_t rev, Role role, std::string id) {
+    Message message;
+    message.sender_type = role;
+    message.sender_id = std::move(id);
+    const Event event = MessageCreated{message, rev};
+    room.publish({event});
+    return event;
   }
 };
 
@@ -124,10 +133,60 @@ TEST_CASE("what a participant sends ends its typing on every socket, and nobody 
   const Listener client = f.join(Role::client, "c");
   f.room.set_typing(first.key, true, start + 6s);
   f.room.set_typing(colleague.key, true, start + 6s);
-  f.room.clear_typing(Role::advisor, "a");
+  const Event from_first = f.send(1, Role::advisor, "a");
+  REQUIRE(client.heard() == std::vector<Event>{silent, advisor_types, from_first});
+  const Event from_colleague = f.send(2, Role::advisor, "b");
+  REQUIRE(client.heard() == std::vector<Event>{silent, advisor_types, from_first, from_colleague, silent});
+}
+
+TEST_CASE("who types on another node is told as who types here, until it stops or expires") {
+  Fixture f;
+  const Uuid node = make_uuid({});
+  const Uuid other = make_uuid({});
+  const Listener client = f.join(Role::client, "c");
+  f.room.set_node_typing(node, {true, false}, start + 6s);
+  f.room.set_node_typing(other, {true, false}, start + 7s);
+  f.room.set_node_typing(node, {}, start + 6s);
   REQUIRE(client.heard() == std::vector<Event>{silent, advisor_types});
-  f.room.clear_typing(Role::advisor, "b");
+  REQUIRE(f.room.local_typing() == TypingChanged{});
+  REQUIRE(f.room.expire_typing(start + 6s) == start + 7s);
+  REQUIRE(f.room.expire_typing(start + 7s) == std::nullopt);
   REQUIRE(client.heard() == std::vector<Event>{silent, advisor_types, silent});
+
+  // Whoever types here hears of the other's end only when there was another.
+  f.room.set_typing(client.key, true, start + 9s);
+  f.room.set_node_typing(node, {false, true}, start + 9s);
+  f.room.set_typing(client.key, false, start);
+  REQUIRE(client.heard().size() == 3);
+  f.room.set_node_typing(node, {}, start + 9s);
+  REQUIRE(client.heard().size() == 3);
+}
+
+TEST_CASE("an event waits for the one before it, and nothing is told twice") {
+  Fixture f;
+  const Listener listener = f.join(Role::client, "c");
+  f.publish(1, 1);
+  f.publish(3, 4);
+  REQUIRE(revisions(listener.heard()) == std::vector<std::uint64_t>{1});
+  REQUIRE(f.room.order().is_behind());
+  f.publish(2, 2);
+  f.publish(2, 3);
+  REQUIRE(revisions(listener.heard()) == std::vector<std::uint64_t>{1, 2, 3, 4});
+  REQUIRE_FALSE(f.room.order().is_behind());
+}
+
+TEST_CASE("a replay that meets a resync of its room becomes one, too") {
+  Fixture f;
+  const Listener live = f.join(Role::client, "c");
+  const Listener reader = f.join(Role::client, "c", true);
+  f.room.resync(7);
+  ChangeList history;
+  history.current_rev = 6;
+  f.room.finish_replay(reader.key, history);
+  f.publish(8, 8);
+  const std::vector<Event> expected{silent, Resync{7}, MessagesSeen{{}, 8}};
+  REQUIRE(live.heard() == expected);
+  REQUIRE(reader.heard() == expected);
 }
 
 TEST_CASE("a replay comes before what happened meanwhile, nothing missing and nothing twice") {
@@ -205,9 +264,7 @@ TEST_CASE("every listener of a room gets the same batch, encoded once") {
   const auto second = std::make_shared<Bytes>();
   room.join(1, Role::advisor, "a", first, false);
   room.join(2, Role::client, "c", second, false);
-  const auto batch =
-      std::make_shared<EventBatch>(std::vector<Event>{MessagesSeen{{}, 1}, MessagesSeen{{}, 2}}, &encoder);
-  REQUIRE(room.publish(batch) == 4);
+  REQUIRE(room.publish({MessagesSeen{{}, 1}, MessagesSeen{{}, 2}}) == 4);
   REQUIRE(encoded == 2);
   REQUIRE(*first->last == "xx");
   REQUIRE(first->last == second->last);

@@ -1,0 +1,280 @@
+#include "core/hint.hpp"
+
+#include <algorithm>
+#include <concepts>
+#include <cstring>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace travelchat::detail {
+
+namespace {
+
+constexpr std::uint8_t layout = 1;
+constexpr std::size_t max_hint_bytes = 32 << 10;
+
+// The members of each type that travels, once for both directions.
+template <class Value, class T>
+concept Is = std::same_as<std::remove_const_t<Value>, T>;
+
+auto members(Is<Reaction> auto& v) {
+  return std::tie(v.id, v.message_id, v.conversation_id, v.org_id, v.reactor_type, v.reactor_id, v.reactor_name,
+                  v.emoji, v.created_at);
+}
+auto members(Is<Message> auto& v) {
+  return std::tie(v.id, v.conversation_id, v.org_id, v.sender_type, v.sender_id, v.sender_name, v.content, v.is_read,
+                  v.seen_at, v.created_at, v.attachment_url, v.attachment_type, v.attachment_name, v.reactions, v.seq,
+                  v.rev, v.client_message_id);
+}
+auto members(Is<Conversation> auto& v) {
+  return std::tie(v.id, v.org_id, v.client_id, v.created_at, v.last_message_at, v.last_seq, v.rev, v.unread_count);
+}
+auto members(Is<ConversationSummary> auto& v) {
+  return std::tie(v.conversation, v.last_message);
+}
+auto members(Is<MessageCreated> auto& v) {
+  return std::tie(v.message, v.rev);
+}
+auto members(Is<ReactionsChanged> auto& v) {
+  return std::tie(v.message_id, v.reactions, v.rev);
+}
+auto members(Is<MessagesSeen> auto& v) {
+  return std::tie(v.seen_at, v.rev);
+}
+auto members(Is<MessagesRead> auto& v) {
+  return std::tie(v.read_at, v.rev);
+}
+auto members(Is<TypingChanged> auto& v) {
+  return std::tie(v.advisor_typing, v.client_typing);
+}
+auto members(Is<Progress> auto& v) {
+  return std::tie(v.rev, v.events);
+}
+auto members(Is<NodeTyping> auto& v) {
+  return std::tie(v.node, v.typing, v.lifetime);
+}
+auto members(Is<InboxRow> auto& v) {
+  return std::tie(v.summary);
+}
+auto members(Is<Look> auto&) {
+  return std::tie();
+}
+auto members(Is<WhoTypes> auto&) {
+  return std::tie();
+}
+
+template <class T>
+concept HasMembers = requires(T& value) {
+  members(value);
+};
+
+// An alternative's place in its variant: its number on the wire.
+template <class T, class Variant, std::size_t I = 0>
+constexpr std::size_t place() {
+  if constexpr (std::same_as<std::variant_alternative_t<I, Variant>, T>) {
+    return I;
+  } else {
+    return place<T, Variant, I + 1>();
+  }
+}
+template <class T, class Variant>
+constexpr std::size_t index_of = place<T, Variant>();
+
+// Numbers are little-endian base 128 (seven bits a byte, the highest bit says that more follow), texts have their
+// length before them, options a byte.
+class Encoder {
+ public:
+  void byte(std::uint8_t value) { out_.push_back(static_cast<char>(value)); }
+  void number(std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) byte(static_cast<std::uint8_t>(value | 0x80));
+    byte(static_cast<std::uint8_t>(value));
+  }
+  void put(bool value) { byte(value ? 1 : 0); }
+  void put(std::uint64_t value) { number(value); }
+  void put(TimePoint at) { number(static_cast<std::uint64_t>(at.time_since_epoch().count())); }
+  void put(std::chrono::milliseconds span) { number(static_cast<std::uint64_t>(span.count())); }
+  void put(std::string_view text) {
+    number(text.size());
+    out_ += text;
+  }
+  void put(const std::string& text) { put(std::string_view(text)); }
+  void put(const Uuid& id) { out_.append(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()); }
+  template <class E>
+  requires std::is_enum_v<E>
+  void put(E value) { byte(static_cast<std::uint8_t>(value)); }
+  template <class T>
+  void put(const std::optional<T>& value) {
+    put(value.has_value());
+    if (value) put(*value);
+  }
+  template <class T>
+  void put(const std::vector<T>& list) {
+    number(list.size());
+    for (const T& item : list) put(item);
+  }
+  template <HasMembers T>
+  void put(const T& value) {
+    std::apply([this](const auto&... each) { (put(each), ...); }, members(value));
+  }
+  void put(const Event& event) {
+    byte(static_cast<std::uint8_t>(event.index()));
+    std::visit(
+        [this]<class E>(const E& e) {
+          if constexpr (HasMembers<E>) put(e);
+        },
+        event);
+  }
+  std::string take() { return std::move(out_); }
+
+ private:
+  std::string out_;
+};
+
+// Whoever reads past the end, or something that cannot be, gets zeros and finds `failed`.
+class Decoder {
+ public:
+  explicit Decoder(std::string_view bytes) : rest_(bytes) {}
+
+  bool failed() const noexcept { return failed_; }
+  bool at_end() const noexcept { return rest_.empty(); }
+  std::uint8_t byte() {
+    const std::string_view one = bytes(1);
+    return one.empty() ? 0 : static_cast<std::uint8_t>(one.front());
+  }
+  std::uint64_t number() {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+      const std::uint8_t part = byte();
+      value |= static_cast<std::uint64_t>(part & 0x7f) << shift;
+      if ((part & 0x80) == 0) return value;
+    }
+    failed_ = true;
+    return 0;
+  }
+  void put(bool& value) { value = limited(1) == 1; }
+  void put(std::uint64_t& value) { value = number(); }
+  void put(TimePoint& at) { at = TimePoint(std::chrono::milliseconds(static_cast<std::int64_t>(number()))); }
+  void put(std::chrono::milliseconds& span) {
+    // A day: what is longer was not written by us.
+    span = std::chrono::milliseconds(std::min<std::uint64_t>(number(), 86'400'000));
+  }
+  void put(std::string& text) { text = bytes(number()); }
+  void put(Uuid& id) {
+    const std::string_view raw = bytes(id.bytes.size());
+    if (!raw.empty()) std::memcpy(id.bytes.data(), raw.data(), raw.size());
+  }
+  void put(Role& role) { role = static_cast<Role>(limited(1)); }
+  void put(Emoji& emoji) { emoji = static_cast<Emoji>(limited(static_cast<std::uint8_t>(Emoji::thumbs_down))); }
+  template <class T>
+  void put(std::optional<T>& value) {
+    if (limited(1) == 1) put(value.emplace());
+  }
+  template <class T>
+  void put(std::vector<T>& list) {
+    // Each item takes a byte at least, so a false length ends with the bytes.
+    for (std::uint64_t left = number(); left > 0 && !failed_; --left) put(list.emplace_back());
+  }
+  template <HasMembers T>
+  void put(T& value) {
+    std::apply([this](auto&... each) { (put(each), ...); }, members(value));
+  }
+  void put(Event& event) {
+    switch (byte()) {
+      case index_of<MessageCreated, Event>:
+        return put(event.emplace<MessageCreated>());
+      case index_of<ReactionsChanged, Event>:
+        return put(event.emplace<ReactionsChanged>());
+      case index_of<MessagesSeen, Event>:
+        return put(event.emplace<MessagesSeen>());
+      case index_of<MessagesRead, Event>:
+        return put(event.emplace<MessagesRead>());
+      default:
+        failed_ = true;
+    }
+  }
+
+ private:
+  std::string_view bytes(std::uint64_t size) {
+    if (failed_ || size > rest_.size()) {
+      failed_ = true;
+      return {};
+    }
+    const std::string_view taken = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return taken;
+  }
+  std::uint8_t limited(std::uint8_t highest) {
+    const std::uint8_t value = byte();
+    if (value > highest) failed_ = true;
+    return failed_ ? 0 : value;
+  }
+
+  std::string_view rest_;
+  bool failed_ = false;
+};
+
+bool is_ascending(const std::vector<Event>& events) {
+  std::uint64_t last = 0;
+  for (const Event& event : events) {
+    if (revision(event) <= last) return false;
+    last = revision(event);
+  }
+  return true;
+}
+
+template <class T>
+Hint read_hint(Decoder& decoder) {
+  T hint;
+  decoder.put(hint);
+  return hint;
+}
+
+std::string encode(const Hint& hint) {
+  Encoder encoder;
+  encoder.byte(layout);
+  encoder.byte(static_cast<std::uint8_t>(hint.index()));
+  std::visit([&](const auto& h) { encoder.put(h); }, hint);
+  return encoder.take();
+}
+
+}  // namespace
+
+std::string encode_hint(const Hint& hint, std::size_t max_bytes) {
+  std::string bytes = encode(hint);
+  if (bytes.size() <= max_bytes) return bytes;
+  if (const auto* progress = std::get_if<Progress>(&hint)) return encode(Progress{progress->rev, {}});
+  return encode(Look{});
+}
+
+void publish_hint(Backplane& backplane, const Uuid& topic, const Hint& hint) {
+  backplane.publish(topic, encode_hint(hint, std::min(max_hint_bytes, backplane.max_payload())));
+}
+
+Hint decode_hint(std::string_view bytes) {
+  Decoder decoder(bytes);
+  if (decoder.byte() != layout) return Look{};
+  Hint hint;
+  switch (decoder.byte()) {
+    case index_of<Progress, Hint>:
+      hint = read_hint<Progress>(decoder);
+      break;
+    case index_of<NodeTyping, Hint>:
+      hint = read_hint<NodeTyping>(decoder);
+      break;
+    case index_of<WhoTypes, Hint>:
+      hint = WhoTypes{};
+      break;
+    case index_of<InboxRow, Hint>:
+      hint = read_hint<InboxRow>(decoder);
+      break;
+    default:
+      return Look{};
+  }
+  const auto* progress = std::get_if<Progress>(&hint);
+  if (decoder.failed() || !decoder.at_end() || (progress != nullptr && !is_ascending(progress->events))) return Look{};
+  return hint;
+}
+
+}  // namespace travelchat::detail

@@ -1,0 +1,61 @@
+// What nodes tell each other over a backplane, and its bytes.
+//
+// A hint starts with the version of its layout. A node that gets another version, or bytes that it cannot read, takes
+// them as a Look: the storage knows. So nodes of different versions work together, only slower.
+#pragma once
+
+#include <travelchat/backplane.hpp>
+#include <travelchat/event.hpp>
+#include <travelchat/types.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace travelchat::detail {
+
+// Something has changed; read what.
+struct Look {
+  friend bool operator==(const Look&, const Look&) = default;
+};
+
+// A conversation has reached `rev`. `events` are those of one transaction, or empty when they would be too long.
+struct Progress {
+  std::uint64_t rev = 0;
+  std::vector<Event> events;  // durable ones, in order
+  friend bool operator==(const Progress&, const Progress&) = default;
+};
+
+// Who types on one node, good for `lifetime`.
+struct NodeTyping {
+  Uuid node;
+  TypingChanged typing;
+  std::chrono::milliseconds lifetime{0};
+  friend bool operator==(const NodeTyping&, const NodeTyping&) = default;
+};
+
+// A node has just joined a conversation and asks who types.
+struct WhoTypes {
+  friend bool operator==(const WhoTypes&, const WhoTypes&) = default;
+};
+
+// A row of an organization's list.
+struct InboxRow {
+  ConversationSummary summary;
+  friend bool operator==(const InboxRow&, const InboxRow&) = default;
+};
+
+using Hint = std::variant<Look, Progress, NodeTyping, WhoTypes, InboxRow>;
+
+// What would be longer than `max_bytes` is shortened: a Progress loses its events, an InboxRow becomes a Look.
+std::string encode_hint(const Hint& hint, std::size_t max_bytes);
+// The same to all nodes that joined the topic, with what the backplane carries and at most 32 KiB.
+void publish_hint(Backplane& backplane, const Uuid& topic, const Hint& hint);
+// Never fails; any thread.
+Hint decode_hint(std::string_view bytes);
+
+}  // namespace travelchat::detail
