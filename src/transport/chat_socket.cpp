@@ -20,12 +20,11 @@ SocketOwner owner_of(const Participant& participant, const Uuid& conversation_id
 }  // namespace
 
 ChatSocket::ChatSocket(Shard& shard, Server::Place place, RawSocket socket, Participant participant,
-                       const Uuid& conversation_id, std::optional<std::uint64_t> since,
-                       std::optional<TimePoint> expires_at)
+                       const Uuid& conversation_id, SubscribeOptions listening, std::optional<TimePoint> expires_at)
     : WebSocket(shard, std::move(place), std::move(socket)),
       participant_(std::move(participant)),
       conversation_id_(conversation_id),
-      since_(since) {
+      listening_(listening) {
   expire_at(expires_at);
 }
 
@@ -38,7 +37,7 @@ void ChatSocket::opened() {
   shard_.counters().chat_sockets.add(1);
   auto self = std::static_pointer_cast<ChatSocket>(shared_from_this());
   shard_.server().engine().async_subscribe(
-      participant_, conversation_id_, self, SubscribeOptions{since_},
+      participant_, conversation_id_, self, listening_,
       boost::asio::bind_executor(shard_.executor(), [self](result<Subscription> subscription) {
         if (!subscription) {
           const ErrorInfo& error = describe(subscription.error());

@@ -12,7 +12,7 @@ namespace travelchat::transport {
 class ChatSocket final : public WebSocket {
  public:
   ChatSocket(Shard& shard, Server::Place place, RawSocket socket, Participant participant, const Uuid& conversation_id,
-             std::optional<std::uint64_t> since, std::optional<TimePoint> expires_at);
+             SubscribeOptions listening, std::optional<TimePoint> expires_at);
 
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
   void tick(const Now& now) override;
@@ -28,7 +28,7 @@ class ChatSocket final : public WebSocket {
   Participant participant_;
   Uuid conversation_id_;
   Subscription subscription_;
-  std::optional<std::uint64_t> since_;
+  SubscribeOptions listening_;
   SteadyTime typing_window_{};  // since when `typing_frames_` counts
   std::uint32_t typing_frames_ = 0;
   std::optional<bool> late_typing_;  // what the last frame over the limit said: told when the window is over
