@@ -116,7 +116,7 @@ class Encoder {
   }
   template <HasMembers T>
   void put(const T& value) {
-    std::apply([this](const auto&... each) { (put(each), ...); }, members(value));
+    std::apply([&](const auto&... each) { (put(each), ...); }, members(value));
   }
   void put(const Event& event) {
     byte(static_cast<std::uint8_t>(event.index()));
@@ -178,7 +178,7 @@ class Decoder {
   }
   template <HasMembers T>
   void put(T& value) {
-    std::apply([this](auto&... each) { (put(each), ...); }, members(value));
+    std::apply([&](auto&... each) { (put(each), ...); }, members(value));
   }
   void put(Event& event) {
     switch (byte()) {
