@@ -43,6 +43,8 @@ struct Backend {
 };
 
 std::vector<const Backend*> backends();
+// The one of that name.
+const Backend& backend(const std::string& name);
 
 }  // namespace travelchat::conformance
 

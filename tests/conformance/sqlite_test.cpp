@@ -104,7 +104,7 @@ std::vector<Write> drafts(const Uuid& conversation_id, std::size_t count, std::s
 }  // namespace
 
 TEST_CASE("sqlite: everything is there after a reopen, and the file is intact") {
-  Chat chat(backends().back()->make());
+  Chat chat(backend("sqlite").make());
   const auto conversation = chat.open();
   const auto message = chat.send(conversation.id, advisor(), "hello", "c-1");
   chat.send(conversation.id, client(), "hi");

@@ -1,5 +1,7 @@
-// An embedder of all components: an engine on a SQLite file behind a server, asked over a socket.
+// An embedder of all components: an engine on a SQLite file behind a server, asked over a socket; and what PostgreSQL's
+// storage says of a database that is not there.
 #include <travelchat/beast_server.hpp>
+#include <travelchat/postgres_storage.hpp>
 #include <travelchat/sqlite_storage.hpp>
 
 #include <boost/asio/connect.hpp>
@@ -9,6 +11,7 @@
 
 #include <iostream>
 #include <string>
+#include <system_error>
 
 namespace {
 
@@ -44,6 +47,15 @@ std::string get(std::uint16_t port, const std::string& target) {
   return answer;
 }
 
+bool refuses_no_url() {
+  try {
+    travelchat::PostgresStorage::open({.url = "no=url"});
+    return false;
+  } catch (const std::system_error& refused) {
+    return boost::system::error_code(refused.code()) == travelchat::errc::invalid_argument;
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -66,5 +78,5 @@ int main(int argc, char** argv) {
   engine.close();
   std::cout << "everything: " << ready.substr(0, ready.find('\r')) << ", " << refused.substr(0, refused.find('\r'))
             << '\n';
-  return ready.starts_with("HTTP/1.1 200 ") && refused.starts_with("HTTP/1.1 401 ") ? 0 : 1;
+  return ready.starts_with("HTTP/1.1 200 ") && refused.starts_with("HTTP/1.1 401 ") && refuses_no_url() ? 0 : 1;
 }

@@ -1,0 +1,544 @@
+#include "storage/postgres_lane.hpp"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+#include <variant>
+
+namespace travelchat::postgres {
+
+namespace {
+
+constexpr std::chrono::milliseconds retry_pause{10};
+
+constexpr Query begin{"begin", "BEGIN"};
+constexpr Query commit{"commit", "COMMIT"};
+constexpr Query transaction_id{"transaction_id", "SELECT pg_current_xact_id()::text"};
+constexpr Query transaction_status{"transaction_status", "SELECT pg_xact_status($1::text::xid8)"};
+
+constexpr Query find_by_client{
+    "find_by_client",
+    "SELECT k.place, c.id FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k(org_id, client_id, place)"
+    " JOIN conversations c ON c.org_id = k.org_id AND c.client_id = k.client_id"};
+
+constexpr Query make_conversations{
+    "make_conversations",
+    "INSERT INTO conversations (id, org_id, client_id, created_at, last_message_at, last_seq, rev, unread_count,"
+    " unseen_count, read_seq, seen_seq)"
+    " SELECT id, org_id, client_id, at, at, 0, 0, 0, 0, 0, 0"
+    " FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamp[]) AS k(id, org_id, client_id, at)"
+    " ORDER BY org_id, client_id"
+    " ON CONFLICT (org_id, client_id) DO NOTHING RETURNING id"};
+
+constexpr Query lock_conversations{"lock_conversations",
+                                   "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS
+                                   " FROM ("
+                                   "  SELECT unnest($1::text[])"
+                                   "  UNION"
+                                   "  SELECT o.id FROM unnest($2::text[], $3::text[]) k(org_id, client_id)"
+                                   "  JOIN conversations o ON o.org_id = k.org_id AND o.client_id = k.client_id"
+                                   " ) w(id) JOIN conversations c ON c.id = w.id ORDER BY c.id FOR NO KEY UPDATE OF c"};
+
+// Of which messages the decisions need the rows: those that repeats may repeat ($1 to $4), those that are named ($5),
+// and the newest ones of conversations ($6) and of openings ($7, $8).
+#define TRAVELCHAT_WANTED_MESSAGES                                                                                  \
+  "("                                                                                                               \
+  "  SELECT p.id FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) k(conversation_id, client_message_id," \
+  "    sender_type, sender_id)"                                                                                     \
+  "  JOIN messages p ON p.conversation_id = k.conversation_id AND p.client_message_id = k.client_message_id"        \
+  "    AND p.sender_type = k.sender_type AND p.sender_id = k.sender_id"                                             \
+  "  UNION"                                                                                                         \
+  "  SELECT unnest($5::text[])"                                                                                     \
+  "  UNION"                                                                                                         \
+  "  SELECT n.id FROM unnest($6::text[]) k(id)"                                                                     \
+  "  CROSS JOIN LATERAL (SELECT n.id FROM messages n WHERE n.conversation_id = k.id AND n.seq IS NOT NULL"          \
+  "    ORDER BY n.seq DESC LIMIT 1) n"                                                                              \
+  "  UNION"                                                                                                         \
+  "  SELECT n.id FROM unnest($7::text[], $8::text[]) k(org_id, client_id)"                                          \
+  "  JOIN conversations o ON o.org_id = k.org_id AND o.client_id = k.client_id"                                     \
+  "  CROSS JOIN LATERAL (SELECT n.id FROM messages n WHERE n.conversation_id = o.id AND n.seq IS NOT NULL"          \
+  "    ORDER BY n.seq DESC LIMIT 1) n"                                                                              \
+  ") w(id)"
+constexpr Query read_wanted_messages{"read_wanted_messages",
+                                     "SELECT " TRAVELCHAT_MESSAGE_COLUMNS " FROM " TRAVELCHAT_WANTED_MESSAGES
+                                     " JOIN messages m ON m.id = w.id AND m.seq IS NOT NULL"};
+constexpr Query read_wanted_reactions{"read_wanted_reactions",
+                                      "SELECT " TRAVELCHAT_REACTION_COLUMNS " FROM " TRAVELCHAT_WANTED_MESSAGES
+                                      " JOIN message_reactions r ON r.message_id = w.id"
+                                      " ORDER BY r.message_id, " TRAVELCHAT_REACTION_ORDER};
+
+constexpr Query read_tokens{
+    "read_tokens",
+    "SELECT t.token, t.org_id, t.client_id, t.trip_id, t.conversation_id, t.expires_at, t.created_at"
+    " FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) u(conversation_id, trip_id)) k"
+    " JOIN client_chat_tokens t ON t.conversation_id = k.conversation_id AND t.trip_id = k.trip_id"
+    " ORDER BY t.created_at NULLS FIRST, t.id COLLATE \"C\""};
+
+constexpr Query insert_messages{
+    "insert_messages",
+    "INSERT INTO messages (id, conversation_id, org_id, sender_type, sender_id, sender_name, content, is_read,"
+    " created_at, seen_at, attachment_url, attachment_type, attachment_name, client_message_id, seq, rev, created_rev)"
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
+    " $8::boolean[], $9::timestamp[], $10::timestamp[], $11::text[], $12::text[], $13::text[], $14::text[],"
+    " $15::bigint[], $16::bigint[], $17::bigint[])"};
+constexpr Query update_conversations{
+    "update_conversations",
+    "UPDATE conversations c SET last_seq = k.last_seq, rev = k.rev,"
+    " last_message_at = coalesce(k.last_message_at, c.last_message_at), unread_count = k.unread_count,"
+    " unseen_count = k.unseen_count, read_seq = k.read_seq, seen_seq = k.seen_seq"
+    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamp[], $5::bigint[], $6::bigint[], $7::bigint[],"
+    " $8::bigint[]) k(id, last_seq, rev, last_message_at, unread_count, unseen_count, read_seq, seen_seq)"
+    " WHERE c.id = k.id"};
+constexpr Query mark_read{
+    "mark_read",
+    "UPDATE messages m SET is_read = true, rev = k.rev"
+    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) k(id, after_seq, up_to_seq, rev)"
+    " WHERE m.conversation_id = k.id AND m.seq > k.after_seq AND m.seq <= k.up_to_seq AND m.sender_type = 'client'"
+    " AND m.is_read IS NOT TRUE"};
+constexpr Query mark_seen{
+    "mark_seen",
+    "UPDATE messages m SET seen_at = k.at, rev = k.rev"
+    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamp[])"
+    " k(id, after_seq, up_to_seq, rev, at)"
+    " WHERE m.conversation_id = k.id AND m.seq > k.after_seq AND m.seq <= k.up_to_seq AND m.sender_type = 'advisor'"
+    " AND m.seen_at IS NULL"};
+// A mark of the same transaction may have gone further.
+constexpr Query touch_messages{"touch_messages",
+                               "UPDATE messages m SET rev = greatest(m.rev, k.rev)"
+                               " FROM unnest($1::text[], $2::bigint[]) k(id, rev) WHERE m.id = k.id"};
+constexpr Query put_reactions{
+    "put_reactions",
+    "INSERT INTO message_reactions (id, message_id, conversation_id, org_id, reactor_type, reactor_id, reactor_name,"
+    " emoji, created_at, rev)"
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
+    " $8::text[], $9::timestamp[], $10::bigint[])"
+    " ON CONFLICT (message_id, reactor_type, reactor_id) DO UPDATE SET id = excluded.id,"
+    " reactor_name = excluded.reactor_name, emoji = excluded.emoji, created_at = excluded.created_at,"
+    " rev = excluded.rev"};
+constexpr Query remove_reactions{
+    "remove_reactions",
+    "DELETE FROM message_reactions r USING unnest($1::text[], $2::text[], $3::text[]) k(message_id, reactor_type,"
+    " reactor_id)"
+    " WHERE r.message_id = k.message_id AND r.reactor_type = k.reactor_type AND r.reactor_id = k.reactor_id"};
+constexpr Query insert_changes{
+    "insert_changes",
+    "INSERT INTO travelchat_changes (conversation_id, rev, kind, first_seq, last_seq, at)"
+    " SELECT * FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::timestamp[])"};
+constexpr Query insert_tokens{
+    "insert_tokens",
+    "INSERT INTO client_chat_tokens (id, token, org_id, client_id, trip_id, conversation_id, expires_at, created_at)"
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamp[],"
+    " $8::timestamp[])"};
+constexpr Query remove_tokens{"remove_tokens", "DELETE FROM client_chat_tokens WHERE token = ANY ($1::text[])"};
+constexpr Query sweep_tokens{"sweep_tokens", "DELETE FROM client_chat_tokens WHERE expires_at <= $1::timestamp"};
+
+template <class Items, class Value>
+Array column(Type type, const Items& items, Value value) {
+  Array array(type);
+  for (const auto& item : items) array.add(value(item));
+  return array;
+}
+
+Array column(const std::vector<Uuid>& ids) {
+  return column(Type::text, ids, [](const Uuid& id) -> const Uuid& { return id; });
+}
+
+Array org_ids(const std::vector<const OpenConversation*>& openings) {
+  return column(Type::text, openings, [](const auto* open) { return std::string_view(open->org_id); });
+}
+
+Array client_ids(const std::vector<const OpenConversation*>& openings) {
+  return column(Type::text, openings, [](const auto* open) { return std::string_view(open->client_id); });
+}
+
+// What a row was refused for, when it stood alone.
+error_code error_of_refused_row(const Failure& failure) {
+  if (failure.sqlstate == "23503") return errc::not_found;  // the host has no such organization or client (any more)
+  if (failure.is_class("22")) return errc::invalid_argument;
+  return errc::internal;  // 23505: the new id is taken
+}
+
+}  // namespace
+
+void Lane::start(std::vector<LaneWrite> writes, Patience& patience) noexcept {
+  patience_ = &patience;
+  parts_.clear();
+  // Token removals stand alone; in between is one transaction. The next part is the last.
+  for (auto write = writes.rbegin(); write != writes.rend(); ++write) {
+    const bool stands_alone = is_token_removal(*write->write);
+    if (stands_alone || parts_.empty() || is_token_removal(*parts_.back().front().write)) parts_.emplace_back();
+    parts_.back().push_back(*write);
+  }
+  for (Part& part : parts_) std::reverse(part.begin(), part.end());
+  after_trouble_ = false;
+  next_part();
+}
+
+void Lane::next_part() noexcept {
+  phase_ = Phase::idle;
+  while (!parts_.empty() && phase_ == Phase::idle) {
+    try {
+      ask();
+    } catch (const Failure& failure) {
+      recover(failure);
+    }
+  }
+}
+
+void Lane::connect(Patience& patience) {
+  if (connection_ != nullptr && connection_->is_alive()) return;
+  const bool is_first = connection_ == nullptr;
+  connection_ = std::make_unique<Connection>(target_, Use::engine, patience.end());
+  if (!is_first) target_.log("connected to the database again");
+}
+
+void Lane::ask() {
+  connect(*patience_);
+  connection_->roll_back();
+  std::vector<const Write*> writes;
+  for (const LaneWrite& write : parts_.back()) writes.push_back(write.write);
+  questions_ = questions_of(writes, after_trouble_);
+
+  connection_->send(begin);
+  connection_->send(transaction_id);
+  if (!questions_.openings.empty()) {
+    const auto& open = questions_.openings;
+    connection_->send(
+        make_conversations,
+        Parameters(column(Type::text, open, [](const auto* o) -> const Uuid& { return o->conversation_id; }),
+                   org_ids(open), client_ids(open),
+                   column(Type::timestamp, open, [](const auto* o) { return o->now; })));
+  }
+  if (!questions_.openings.empty() || !questions_.conversations.empty()) {
+    connection_->send(lock_conversations, Parameters(column(questions_.conversations), org_ids(questions_.openings),
+                                                     client_ids(questions_.openings)));
+  }
+  if (!questions_.repeatable.empty() || !questions_.messages.empty() || !questions_.newest_of.empty() ||
+      !questions_.openings.empty()) {
+    const auto& appends = questions_.repeatable;
+    const Parameters wanted(
+        column(Type::text, appends, [](const auto* a) -> const Uuid& { return a->conversation_id; }),
+        column(Type::text, appends, [](const auto* a) { return std::string_view(*a->client_message_id); }),
+        column(Type::text, appends, [](const auto* a) { return a->sender.role; }),
+        column(Type::text, appends, [](const auto* a) { return std::string_view(a->sender.id); }),
+        column(questions_.messages), column(questions_.newest_of), org_ids(questions_.openings),
+        client_ids(questions_.openings));
+    connection_->send(read_wanted_messages, wanted);
+    connection_->send(read_wanted_reactions, wanted);
+  }
+  if (!questions_.tokens.empty()) {
+    const auto& puts = questions_.tokens;
+    connection_->send(
+        read_tokens,
+        Parameters(column(Type::text, puts, [](const auto* p) -> const Uuid& { return p->claims.conversation_id; }),
+                   column(Type::text, puts, [](const auto* p) { return std::string_view(p->claims.trip_id); })));
+  }
+  connection_->finish_sending();
+  phase_ = Phase::asking;
+  answer_due_ = Clock::now() + answer_timeout;
+}
+
+void Lane::proceed() noexcept {
+  try {
+    if (!connection_->pump()) {
+      if (Clock::now() < answer_due_) return;
+      connection_->abandon();
+      throw Failure{{}, "the database did not answer in time", true, false};
+    }
+    std::vector<Result> answers = connection_->take();
+    if (phase_ == Phase::asking) {
+      decide(std::move(answers));
+      return;
+    }
+    if (const Write& only = *parts_.back().front().write; is_token_removal(only)) {
+      Written written;
+      written.count = answers.front().affected();
+      written.changed = written.count > 0;
+      decided_ = {written};
+    }
+    publish();
+  } catch (const Failure& failure) {
+    recover(failure);
+  }
+  if (phase_ == Phase::idle) next_part();
+}
+
+void Lane::decide(std::vector<Result> answers) {
+  auto answer = answers.begin() + 1;  // after BEGIN
+  transaction_id_ = (*answer++)[0].text(0);
+  timeline_ = connection_->timeline();
+  decided_.clear();
+  if (is_token_removal(*parts_.back().front().write)) {
+    if (const auto* one = std::get_if<DeleteToken>(parts_.back().front().write)) {
+      Array digests(Type::text);
+      digests.add(one->digest);
+      connection_->send(remove_tokens, Parameters(digests));
+    } else {
+      connection_->send(sweep_tokens, Parameters(std::get<SweepTokens>(*parts_.back().front().write).now));
+    }
+    write({});
+    return;
+  }
+
+  Facts facts;
+  if (!questions_.openings.empty()) {
+    for (int i = 0; i < answer->size(); ++i) facts.made.insert((*answer)[i].uuid(0));
+    ++answer;
+  }
+  if (!questions_.openings.empty() || !questions_.conversations.empty()) {
+    for (int i = 0; i < answer->size(); ++i) facts.conversations.push_back(read_conversation((*answer)[i]));
+    ++answer;
+  }
+  if (!questions_.repeatable.empty() || !questions_.messages.empty() || !questions_.newest_of.empty() ||
+      !questions_.openings.empty()) {
+    auto reactions = read_reactions(*(answer + 1));
+    for (int i = 0; i < answer->size(); ++i) {
+      Message& message = facts.messages.emplace_back(read_message((*answer)[i]));
+      if (const auto found = reactions.find(message.id); found != reactions.end()) {
+        message.reactions = std::move(found->second);
+      }
+    }
+    answer += 2;
+  }
+  if (!questions_.tokens.empty()) {
+    for (int i = 0; i < answer->size(); ++i) {
+      const Row row = (*answer)[i];
+      TokenRow& token = facts.tokens.emplace_back();
+      token.digest = row.digest(0);
+      token.claims.org_id = row.text(1);
+      token.claims.client_id = row.text(2);
+      token.claims.trip_id = row.text(3);
+      token.claims.conversation_id = row.uuid(4);
+      token.claims.expires_at = row.time(5);
+      token.created_at = row.time(6);
+    }
+  }
+
+  Batch batch(std::move(facts));
+  for (const LaneWrite& write : parts_.back()) decided_.push_back(batch.apply(*write.write));
+  write(batch.effects());
+}
+
+void Lane::write(const Effects& effects) {
+  if (const auto& rows = effects.messages; !rows.empty()) {
+    const auto of = [&](Type type, auto value) {
+      return column(type, rows, [value](const auto& row) -> decltype(auto) { return value(row.message); });
+    };
+    connection_->send(insert_messages,
+                      Parameters(of(Type::text, [](const Message& m) -> const Uuid& { return m.id; }),
+                                 of(Type::text, [](const Message& m) -> const Uuid& { return m.conversation_id; }),
+                                 of(Type::text, [](const Message& m) { return std::string_view(m.org_id); }),
+                                 of(Type::text, [](const Message& m) { return m.sender_type; }),
+                                 of(Type::text, [](const Message& m) { return std::string_view(m.sender_id); }),
+                                 of(Type::text, [](const Message& m) { return std::string_view(m.sender_name); }),
+                                 of(Type::text, [](const Message& m) { return std::string_view(m.content); }),
+                                 of(Type::boolean, [](const Message& m) { return m.is_read; }),
+                                 of(Type::timestamp, [](const Message& m) { return m.created_at; }),
+                                 of(Type::timestamp, [](const Message& m) { return m.seen_at; }),
+                                 of(
+                                     Type::text, [](const Message& m) -> const auto& { return m.attachment_url; }),
+                                 of(
+                                     Type::text, [](const Message& m) -> const auto& { return m.attachment_type; }),
+                                 of(
+                                     Type::text, [](const Message& m) -> const auto& { return m.attachment_name; }),
+                                 of(
+                                     Type::text, [](const Message& m) -> const auto& { return m.client_message_id; }),
+                                 of(Type::bigint, [](const Message& m) { return m.seq; }),
+                                 of(Type::bigint, [](const Message& m) { return m.rev; }),
+                                 column(Type::bigint, rows, [](const auto& row) { return row.created_rev; })));
+  }
+  if (const auto& rows = effects.conversations; !rows.empty()) {
+    const auto of = [&](Type type, auto value) { return column(type, rows, value); };
+    connection_->send(update_conversations,
+                      Parameters(of(Type::text, [](const auto& c) -> const Uuid& { return c.value.id; }),
+                                 of(Type::bigint, [](const auto& c) { return c.value.last_seq; }),
+                                 of(Type::bigint, [](const auto& c) { return c.value.rev; }),
+                                 of(Type::timestamp, [](const auto& c) { return c.value.last_message_at; }),
+                                 of(Type::bigint, [](const auto& c) { return c.value.unread_count; }),
+                                 of(Type::bigint, [](const auto& c) { return c.unseen_count; }),
+                                 of(Type::bigint, [](const auto& c) { return c.read_seq; }),
+                                 of(Type::bigint, [](const auto& c) { return c.seen_seq; })));
+  }
+  for (const Role viewer : {Role::advisor, Role::client}) {
+    std::vector<Effects::Mark> rows;
+    std::copy_if(effects.marks.begin(), effects.marks.end(), std::back_inserter(rows),
+                 [viewer](const auto& mark) { return mark.viewer == viewer; });
+    if (rows.empty()) continue;
+    Parameters parameters(column(Type::text, rows, [](const auto& m) -> const Uuid& { return m.conversation_id; }),
+                          column(Type::bigint, rows, [](const auto& m) { return m.after_seq; }),
+                          column(Type::bigint, rows, [](const auto& m) { return m.up_to_seq; }),
+                          column(Type::bigint, rows, [](const auto& m) { return m.rev; }));
+    if (viewer == Role::client) parameters.add(column(Type::timestamp, rows, [](const auto& m) { return m.at; }));
+    connection_->send(viewer == Role::client ? mark_seen : mark_read, parameters);
+  }
+  if (const auto& rows = effects.touched; !rows.empty()) {
+    connection_->send(touch_messages,
+                      Parameters(column(Type::text, rows, [](const auto& t) -> const Uuid& { return t.first; }),
+                                 column(Type::bigint, rows, [](const auto& t) { return t.second; })));
+  }
+  if (const auto& rows = effects.removed_reactions; !rows.empty()) {
+    connection_->send(
+        remove_reactions,
+        Parameters(column(Type::text, rows, [](const auto& r) -> const Uuid& { return r.message_id; }),
+                   column(Type::text, rows, [](const auto& r) { return r.reactor_type; }),
+                   column(Type::text, rows, [](const auto& r) { return std::string_view(r.reactor_id); })));
+  }
+  if (const auto& rows = effects.reactions; !rows.empty()) {
+    const auto of = [&](Type type, auto value) {
+      return column(type, rows, [value](const auto& row) -> decltype(auto) { return value(row.first); });
+    };
+    connection_->send(put_reactions,
+                      Parameters(of(Type::text, [](const Reaction& r) -> const Uuid& { return r.id; }),
+                                 of(Type::text, [](const Reaction& r) -> const Uuid& { return r.message_id; }),
+                                 of(Type::text, [](const Reaction& r) -> const Uuid& { return r.conversation_id; }),
+                                 of(Type::text, [](const Reaction& r) { return std::string_view(r.org_id); }),
+                                 of(Type::text, [](const Reaction& r) { return r.reactor_type; }),
+                                 of(Type::text, [](const Reaction& r) { return std::string_view(r.reactor_id); }),
+                                 of(Type::text, [](const Reaction& r) { return std::string_view(r.reactor_name); }),
+                                 of(Type::text, [](const Reaction& r) { return r.emoji; }),
+                                 of(Type::timestamp, [](const Reaction& r) { return r.created_at; }),
+                                 column(Type::bigint, rows, [](const auto& row) { return row.second; })));
+  }
+  if (const auto& rows = effects.changes; !rows.empty()) {
+    connection_->send(
+        insert_changes,
+        Parameters(column(Type::text, rows, [](const auto& c) -> const Uuid& { return c.conversation_id; }),
+                   column(Type::bigint, rows, [](const auto& c) { return c.rev; }),
+                   column(Type::smallint, rows, [](const auto& c) { return static_cast<std::int16_t>(c.kind); }),
+                   column(Type::bigint, rows, [](const auto& c) { return c.first_seq; }),
+                   column(Type::bigint, rows, [](const auto& c) { return c.last_seq; }),
+                   column(Type::timestamp, rows, [](const auto& c) { return c.at; })));
+  }
+  if (const auto& rows = effects.tokens; !rows.empty()) {
+    connection_->send(
+        insert_tokens,
+        // Ids that rise, so that of two tokens of one moment it is known which came first.
+        Parameters(column(Type::text, rows, [](const auto& t) { return make_uuid(t.created_at); }),
+                   column(
+                       Type::text, rows, [](const auto& t) -> const auto& { return t.digest; }),
+                   column(Type::text, rows, [](const auto& t) { return std::string_view(t.claims.org_id); }),
+                   column(Type::text, rows, [](const auto& t) { return std::string_view(t.claims.client_id); }),
+                   column(Type::text, rows, [](const auto& t) { return std::string_view(t.claims.trip_id); }),
+                   column(Type::text, rows, [](const auto& t) -> const Uuid& { return t.claims.conversation_id; }),
+                   column(Type::timestamp, rows, [](const auto& t) { return t.claims.expires_at; }),
+                   column(Type::timestamp, rows, [](const auto& t) { return t.created_at; })));
+  }
+  if (const auto& rows = effects.removed_tokens; !rows.empty()) {
+    connection_->send(remove_tokens, Parameters(column(
+                                         Type::text, rows, [](const auto& digest) -> const auto& { return digest; })));
+  }
+  connection_->send(commit);
+  // From here on a lost connection leaves open whether the transaction is there.
+  phase_ = Phase::committing;
+  connection_->finish_sending();
+  answer_due_ = Clock::now() + answer_timeout;
+}
+
+void Lane::publish() {
+  for (std::size_t i = 0; i < parts_.back().size(); ++i) *parts_.back()[i].answer = std::move(decided_[i]);
+  parts_.pop_back();
+  after_trouble_ = false;
+  phase_ = Phase::idle;
+}
+
+void Lane::fail_part(error_code error) noexcept {
+  for (const LaneWrite& write : parts_.back()) *write.answer = error;
+  parts_.pop_back();
+  after_trouble_ = false;
+  phase_ = Phase::idle;
+}
+
+bool Lane::was_committed() {
+  connection_.reset();
+  for (;;) {
+    connection_ = std::make_unique<Connection>(target_, Use::engine, patience_->end());
+    if (timeline_.empty() || connection_->timeline() != timeline_) {
+      throw Failure{{}, "another server took over while a transaction was being committed", false, false};
+    }
+    try {
+      for (;;) {
+        connection_->send(transaction_status, Parameters(transaction_id_));
+        const Result answer = std::move(connection_->exchange(patience_->end()).front());
+        const std::string_view status = answer[0].text(0);
+        if (status == "committed") return true;
+        if (status == "aborted") return false;
+        if (patience_->is_over()) {
+          throw Failure{{}, "a lost connection's transaction is still being committed", false, false};
+        }
+        std::this_thread::sleep_for(retry_pause);
+      }
+    } catch (const Failure& failure) {
+      if (!failure.lost || patience_->is_over()) throw;
+    }
+  }
+}
+
+// After this the lane is busy with the same part again, or idle with the part settled, failed or halved.
+void Lane::recover(const Failure& failure) noexcept {
+  const Phase failed_in = std::exchange(phase_, Phase::idle);
+  try {
+    const bool is_over = patience_->is_over();
+    if (failure.lost) {
+      target_.log("a connection was lost: " + failure.message);
+      if (connection_ != nullptr) connection_->abandon();
+      if (failed_in == Phase::committing && was_committed()) {
+        publish();
+      } else if (is_over) {
+        fail_part(errc::storage_failed);
+      } else {
+        after_trouble_ = true;
+      }
+      return;
+    }
+    // A deadlock, a lock that was not to be had, a timeout of the server's, or a table that has been altered.
+    if (failure.is_class("40") || failure.sqlstate == "55P03" || failure.sqlstate == "57014" ||
+        failure.sqlstate == "0A000") {
+      if (failure.sqlstate == "0A000") connection_->abandon();
+      if (!is_over) {
+        after_trouble_ = true;
+        std::this_thread::sleep_for(retry_pause);
+        return;
+      }
+    } else if (failure.is_class("22") || failure.is_class("23")) {
+      Part part = std::move(parts_.back());
+      if (part.size() > 1) {
+        const auto middle = part.begin() + static_cast<std::ptrdiff_t>(part.size() / 2);
+        parts_.back().assign(middle, part.end());
+        parts_.emplace_back(part.begin(), middle);
+        return;
+      }
+      parts_.back() = std::move(part);
+      if (!after_trouble_ && failure.sqlstate == "23505") {
+        after_trouble_ = true;  // who has that id?
+        return;
+      }
+      fail_part(error_of_refused_row(failure));
+      return;
+    }
+    target_.log("a transaction failed: " + failure.message);
+    fail_part(to_error(failure));
+  } catch (const Failure& worse) {
+    target_.log("a transaction failed: " + worse.message);
+    fail_part(errc::storage_failed);
+  }
+}
+
+std::vector<std::optional<Uuid>> Lane::find_conversations(const std::vector<const OpenConversation*>& openings,
+                                                          Patience& patience) {
+  std::vector<std::optional<Uuid>> ids(openings.size());
+  for (;;) {
+    try {
+      connect(patience);
+      connection_->roll_back();
+      connection_->send(find_by_client, Parameters(org_ids(openings), client_ids(openings)));
+      const Result rows = std::move(connection_->exchange().front());
+      for (int i = 0; i < rows.size(); ++i) ids.at(static_cast<std::size_t>(rows[i].integer(0) - 1)) = rows[i].uuid(1);
+      return ids;
+    } catch (const Failure& failure) {
+      if (!failure.lost || patience.is_over()) throw;
+      if (connection_ != nullptr) connection_->abandon();
+    }
+  }
+}
+
+}  // namespace travelchat::postgres

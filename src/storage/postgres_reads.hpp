@@ -1,0 +1,42 @@
+// The reads of storage.hpp on one reading connection.
+#pragma once
+
+#include "storage/postgres_connection.hpp"
+
+#include <travelchat/storage.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace travelchat::postgres {
+
+// One thread at a time. Every read is one snapshot and one round trip. Throws Failure.
+class Reader {
+ public:
+  Reader(const Target& target, Clock::time_point deadline) : connection_(target, Use::engine, deadline) {}
+
+  std::optional<Conversation> find_conversation(const Uuid& id);
+  std::vector<ConversationSummary> list_conversations(const ConversationQuery& query);
+  MessagePage list_messages(const MessageQuery& query);
+  // nullopt: no such conversation.
+  std::optional<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit);
+  Revisions list_revisions(const RevisionQuery& query);
+  std::uint64_t count_unread(const std::string& org_id);
+  std::optional<TokenClaims> find_token(const Sha256Digest& digest, TimePoint now);
+  void ping();
+
+  Connection& connection() noexcept { return connection_; }
+
+ private:
+  Result read(const Query& query, const Parameters& parameters);
+  void begin_snapshot();
+  // The answers to what was sent since `begin_snapshot`.
+  std::vector<Result> end_snapshot();
+
+  Connection connection_;
+};
+
+}  // namespace travelchat::postgres

@@ -1,0 +1,309 @@
+// The lanes of the one writing door, the pools of readers and of the host's connections.
+
+#include <travelchat/postgres_storage.hpp>
+
+#include "storage/postgres_connection.hpp"
+#include "storage/postgres_lane.hpp"
+#include "storage/postgres_reads.hpp"
+#include "storage/postgres_schema.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <system_error>
+#include <utility>
+#include <variant>
+
+namespace travelchat {
+
+namespace {
+
+using postgres::Clock;
+using postgres::Connection;
+using postgres::Failure;
+using postgres::Lane;
+using postgres::LaneWrite;
+using postgres::Patience;
+using postgres::Reader;
+using postgres::Target;
+
+// A lane of its own costs a batch two more round trips and a commit; it pays from about this many writes on.
+constexpr std::size_t writes_per_lane = 16;
+
+// Bounded; a taker waits while all are in use. What broke is not given back but made anew.
+template <class T>
+class Pool {
+ public:
+  explicit Pool(std::size_t max) : max_(std::max<std::size_t>(max, 1)) {}
+
+  class Lease {
+   public:
+    Lease(Pool& pool, std::unique_ptr<T> item) : pool_(pool), item_(std::move(item)) {}
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    ~Lease() { pool_.give_back(std::move(item_)); }
+    // Null until somebody makes it.
+    std::unique_ptr<T>& item() noexcept { return item_; }
+
+   private:
+    Pool& pool_;
+    std::unique_ptr<T> item_;
+  };
+
+  Lease take() {
+    std::unique_lock lock(mutex_);
+    returned_.wait(lock, [this] { return in_use_ < max_; });
+    ++in_use_;
+    if (idle_.empty()) return {*this, nullptr};
+    auto item = std::move(idle_.back());
+    idle_.pop_back();
+    return {*this, std::move(item)};
+  }
+
+ private:
+  void give_back(std::unique_ptr<T> item) {
+    const std::lock_guard lock(mutex_);
+    --in_use_;
+    if (item != nullptr) idle_.push_back(std::move(item));
+    returned_.notify_one();
+  }
+
+  const std::size_t max_;
+  std::mutex mutex_;
+  std::condition_variable returned_;
+  std::vector<std::unique_ptr<T>> idle_;
+  std::size_t in_use_ = 0;
+};
+
+// The conversation that a write is about; nullptr for an opening, which may yet find another one, and for what concerns
+// tokens only.
+const Uuid* conversation_of(const Write& write) {
+  return std::visit(
+      [](const auto& w) -> const Uuid* {
+        using T = std::decay_t<decltype(w)>;
+        if constexpr (std::is_same_v<T, PutToken>) {
+          return &w.claims.conversation_id;
+        } else if constexpr (std::is_same_v<T, AppendMessage> || std::is_same_v<T, PutReaction> ||
+                             std::is_same_v<T, MarkConversation>) {
+          return &w.conversation_id;
+        } else {
+          return nullptr;
+        }
+      },
+      write);
+}
+
+class SharedDatabase final : public PostgresStorage {
+ public:
+  // Throws Failure.
+  explicit SharedDatabase(PostgresStorageOptions options)
+      : options_(std::move(options)),
+        target_(options_.url, options_.log),
+        readers_(options_.max_readers),
+        hosts_(options_.max_readers) {
+    postgres::prepare_database(target_, Clock::now() + options_.connect_timeout);
+    for (std::size_t i = 0; i < std::max<std::size_t>(options_.lanes, 1); ++i) lanes_.emplace_back(target_);
+  }
+
+  error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) override {
+    results.assign(writes.size(), error_code(errc::storage_failed));
+    Patience patience(options_.patience);
+    try {
+      deal(writes, results, patience);
+    } catch (const Failure& failure) {
+      target_.log("a commit failed: " + failure.message);
+      results.clear();
+      return to_error(failure);
+    }
+    run_lanes();
+    // Nothing was stored, and nothing is wrong with the writes: the caller may treat the commit as a whole.
+    const auto failed_as_a_whole = [](const result<Written>& answer) {
+      return answer.has_error() && (answer.error() == errc::storage_failed || answer.error() == errc::storage_full);
+    };
+    if (writes.empty() || !std::all_of(results.begin(), results.end(), failed_as_a_whole)) return {};
+    const error_code error = results.front().error();
+    results.clear();
+    return error;
+  }
+
+  error_code write(const std::function<bool(pg_conn*)>& work) override { return on_host_connection("BEGIN", work); }
+  error_code read(const std::function<void(pg_conn*)>& work) override {
+    return on_host_connection("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", [&](pg_conn* connection) {
+      work(connection);
+      return false;
+    });
+  }
+
+  result<std::optional<Conversation>> find_conversation(const Uuid& id) override {
+    return reading([&](Reader& reader) { return reader.find_conversation(id); });
+  }
+  result<std::vector<ConversationSummary>> list_conversations(const ConversationQuery& query) override {
+    return reading([&](Reader& reader) { return reader.list_conversations(query); });
+  }
+  result<MessagePage> list_messages(const MessageQuery& query) override {
+    return reading([&](Reader& reader) { return reader.list_messages(query); });
+  }
+  result<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit) override {
+    auto list = reading([&](Reader& reader) { return reader.list_changes(conversation_id, since_rev, limit); });
+    if (!list) return list.error();
+    if (!*list) return errc::not_found;
+    return std::move(**list);
+  }
+  result<Revisions> list_revisions(const RevisionQuery& query) override {
+    return reading([&](Reader& reader) { return reader.list_revisions(query); });
+  }
+  result<std::uint64_t> count_unread(const std::string& org_id) override {
+    return reading([&](Reader& reader) { return reader.count_unread(org_id); });
+  }
+  result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) override {
+    return reading([&](Reader& reader) { return reader.find_token(digest, now); });
+  }
+  error_code ping() override {
+    const auto probed = reading([](Reader& reader) {
+      reader.ping();
+      return std::uint64_t{0};
+    });
+    return probed ? error_code() : probed.error();
+  }
+
+ private:
+  // Gives each lane its writes, all of one conversation to the same, and starts it.
+  void deal(std::span<const Write> writes, std::vector<result<Written>>& results, Patience& patience) {
+    // What deletes tokens of any conversation keeps its place among all the others.
+    const bool has_removals = std::any_of(writes.begin(), writes.end(), postgres::is_token_removal);
+    const std::size_t lanes =
+        has_removals ? 1 : std::clamp<std::size_t>(writes.size() / writes_per_lane, 1, lanes_.size());
+    std::vector<std::vector<LaneWrite>> hands(lanes);
+    std::map<const Write*, Uuid> opened;
+    if (lanes > 1) opened = find_opened(writes, patience);
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+      std::size_t lane = 0;
+      if (lanes > 1) {
+        const Uuid* id = conversation_of(writes[i]);
+        lane = std::hash<Uuid>{}(id != nullptr ? *id : opened.at(&writes[i])) % lanes;
+      }
+      hands[lane].push_back({&writes[i], &results[i]});
+    }
+    for (std::size_t i = 0; i < lanes; ++i) {
+      if (!hands[i].empty()) lanes_[i].start(std::move(hands[i]), patience);
+    }
+  }
+
+  // Which conversation each opening will find or make. Throws Failure.
+  std::map<const Write*, Uuid> find_opened(std::span<const Write> writes, Patience& patience) {
+    std::vector<const OpenConversation*> openings;
+    std::vector<const Write*> owners;
+    for (const Write& write : writes) {
+      const auto* open = std::get_if<OpenConversation>(&write);
+      if (open == nullptr) continue;
+      openings.push_back(open);
+      owners.push_back(&write);
+    }
+    std::map<const Write*, Uuid> opened;
+    if (openings.empty()) return opened;
+    const auto found = lanes_.front().find_conversations(openings, patience);
+    std::map<std::pair<std::string_view, std::string_view>, Uuid> made;
+    for (std::size_t i = 0; i < openings.size(); ++i) {
+      const auto first = made.try_emplace({openings[i]->org_id, openings[i]->client_id}, openings[i]->conversation_id);
+      opened.emplace(owners[i], found[i].value_or(first.first->second));
+    }
+    return opened;
+  }
+
+  void run_lanes() noexcept {
+    std::vector<pollfd> sockets;
+    std::vector<Lane*> busy;
+    for (;;) {
+      sockets.clear();
+      busy.clear();
+      auto due = Clock::time_point::max();
+      for (Lane& lane : lanes_) {
+        if (!lane.is_busy()) continue;
+        busy.push_back(&lane);
+        sockets.push_back({lane.socket(), static_cast<short>(lane.wants_to_write() ? POLLIN | POLLOUT : POLLIN), 0});
+        due = std::min(due, lane.answer_due());
+      }
+      if (busy.empty()) return;
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now()).count();
+      ::poll(sockets.data(), sockets.size(), static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000)));
+      const auto now = Clock::now();
+      for (std::size_t i = 0; i < busy.size(); ++i) {
+        if (sockets[i].revents != 0 || now >= busy[i]->answer_due()) busy[i]->proceed();
+      }
+    }
+  }
+
+  // A read has no effect, so one that loses its connection is tried once more.
+  template <class Work>
+  auto reading(Work work) -> result<decltype(work(std::declval<Reader&>()))> {
+    auto lease = readers_.take();
+    auto& reader = lease.item();
+    for (bool is_retry = false;; is_retry = true) {
+      try {
+        if (reader == nullptr) reader = std::make_unique<Reader>(target_, Clock::now() + options_.patience);
+        return work(*reader);
+      } catch (const Failure& failure) {
+        const bool had_connected = reader != nullptr;
+        if (had_connected && (failure.lost || !reader->connection().is_alive())) reader.reset();
+        if (had_connected && reader == nullptr && !is_retry) continue;
+        target_.log("a read failed: " + failure.message);
+        return to_error(failure);
+      }
+    }
+  }
+
+  template <class Work>
+  error_code on_host_connection(const char* begin, const Work& work) {
+    auto lease = hosts_.take();
+    auto& connection = lease.item();
+    const auto run = [&](const char* command) {
+      const postgres::Result result(PQexec(connection->handle(), command));
+      if (const auto failure = result.failure()) throw *failure;
+    };
+    try {
+      if (connection == nullptr || !connection->is_alive()) {
+        connection.reset();
+        connection = std::make_unique<Connection>(target_, postgres::Use::host, Clock::now() + options_.patience);
+      }
+      run(begin);
+      const bool keep = work(connection->handle());
+      // A transaction in which a statement failed would answer COMMIT by rolling back.
+      if (keep && PQtransactionStatus(connection->handle()) != PQTRANS_INTRANS) {
+        throw Failure{{}, "the transaction of a host's work had failed", false, false};
+      }
+      run(keep ? "COMMIT" : "ROLLBACK");
+      return {};
+    } catch (const Failure& failure) {
+      connection.reset();
+      target_.log("a host's transaction failed: " + failure.message);
+      return to_error(failure);
+    } catch (...) {
+      connection.reset();  // and with it the transaction
+      throw;
+    }
+  }
+
+  const PostgresStorageOptions options_;
+  Target target_;
+  std::deque<Lane> lanes_;
+  Pool<Reader> readers_;
+  Pool<Connection> hosts_;
+};
+
+}  // namespace
+
+std::unique_ptr<PostgresStorage> PostgresStorage::open(PostgresStorageOptions options) {
+  try {
+    return std::make_unique<SharedDatabase>(std::move(options));
+  } catch (const Failure& failure) {
+    const error_code error = failure.sqlstate == "22023" ? error_code(errc::invalid_argument) : to_error(failure);
+    throw std::system_error(std::error_code(error), failure.message);
+  }
+}
+
+}  // namespace travelchat

@@ -1,0 +1,134 @@
+#include "postgres_server.hpp"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <fstream>
+#include <stdexcept>
+
+namespace travelchat::conformance {
+
+namespace {
+
+// What the command prints; throws when it fails.
+std::string run(const std::string& command) {
+  FILE* const pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) throw std::runtime_error("cannot run " + command);
+  std::string output;
+  std::array<char, 4096> buffer;
+  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) output.append(buffer.data(), n);
+  if (::pclose(pipe) != 0) throw std::runtime_error(command + " failed:\n" + output);
+  while (!output.empty() && output.back() == '\n') output.pop_back();
+  return output;
+}
+
+const std::string starter = TRAVELCHAT_POSTGRES_STARTER;
+
+// Runs as long as this process: it ends when its standard input does, however we end.
+std::string start_with_this_process() {
+  static const TemporaryFolder folder;
+  int input[2];
+  int output[2];
+  if (::pipe2(input, O_CLOEXEC) != 0 || ::pipe2(output, O_CLOEXEC) != 0) throw std::runtime_error("no pipes");
+  const std::string place = (folder.path() / "server").string();
+  if (::fork() == 0) {
+    ::dup2(input[0], 0);
+    ::dup2(output[1], 1);
+    ::execl(starter.c_str(), starter.c_str(), "run", place.c_str(), nullptr);
+    ::_exit(127);
+  }
+  ::close(input[0]);
+  ::close(output[1]);
+  std::string url;
+  for (char c = 0; ::read(output[0], &c, 1) == 1 && c != '\n';) url += c;
+  if (url.empty()) throw std::runtime_error("no PostgreSQL server");
+  return url;
+}
+
+}  // namespace
+
+Session::Session(const std::string& url) : connection_(PQconnectdb(url.c_str())) {
+  if (PQstatus(connection_.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(connection_.get()));
+  PQsetNoticeProcessor(
+      connection_.get(), [](void*, const char*) {}, nullptr);
+}
+
+std::vector<std::vector<std::string>> Session::query(const std::string& sql) {
+  PGresult* const result = PQexec(connection_.get(), sql.c_str());
+  const auto status = PQresultStatus(result);
+  const std::string failed =
+      status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK ? "" : sql + ": " + PQresultErrorMessage(result);
+  std::vector<std::vector<std::string>> rows(static_cast<std::size_t>(PQntuples(result)));
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    for (int column = 0; column < PQnfields(result); ++column) {
+      const int r = static_cast<int>(row);
+      rows[row].push_back(PQgetisnull(result, r, column) != 0 ? "NULL" : PQgetvalue(result, r, column));
+    }
+  }
+  PQclear(result);
+  if (!failed.empty()) throw std::runtime_error(failed);
+  return rows;
+}
+
+std::string Session::value(const std::string& sql) {
+  const auto rows = query(sql);
+  if (rows.size() != 1 || rows.front().size() != 1) throw std::runtime_error("not one value: " + sql);
+  return rows.front().front();
+}
+
+std::optional<std::string> Session::try_run(const std::string& sql) {
+  try {
+    query(sql);
+    return std::nullopt;
+  } catch (const std::runtime_error& failure) {
+    return failure.what();
+  }
+}
+
+PostgresServer::PostgresServer(const std::string& settings) {
+  url_ = run("'" + starter + "' start '" + (folder_.path() / "server").string() + "' " + settings);
+}
+
+PostgresServer::~PostgresServer() {
+  try {
+    run("'" + starter + "' stop --immediate --remove '" + (folder_.path() / "server").string() + "'");
+  } catch (const std::exception& failure) {
+    std::fputs(failure.what(), stderr);
+  }
+}
+
+void PostgresServer::restart_at_once() {
+  run("'" + starter + "' restart --immediate '" + (folder_.path() / "server").string() + "'");
+}
+
+const std::string& shared_postgres() {
+  static const std::string url = [] {
+    const char* const folder = ::getenv("TRAVELCHAT_TEST_POSTGRES");
+    if (folder == nullptr) return start_with_this_process();
+    std::string line;
+    std::getline(std::ifstream(std::string(folder) + "/url"), line);
+    if (line.empty()) throw std::runtime_error(std::string("no PostgreSQL server in ") + folder);
+    return line;
+  }();
+  return url;
+}
+
+Schema::Schema(std::string server_url) : server_url_(std::move(server_url)) {
+  static std::atomic<int> count{0};
+  name_ = "test_" + std::to_string(::getpid()) + "_" + std::to_string(++count);
+  url_ = server_url_ + "?options=-csearch_path%3D" + name_;
+  Session(server_url_).query("CREATE SCHEMA " + name_);
+}
+
+Schema::~Schema() {
+  try {
+    Session(server_url_).query("DROP SCHEMA " + name_ + " CASCADE");
+  } catch (const std::exception& failure) {
+    std::fputs(failure.what(), stderr);
+  }
+}
+
+}  // namespace travelchat::conformance

@@ -1,0 +1,75 @@
+// PostgreSQL for the tests: one server that they share, servers of their own to restart, and plain SQL.
+#pragma once
+
+#include "backends.hpp"
+
+#include <libpq-fe.h>
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace travelchat::conformance {
+
+// A session in plain libpq, as a host has one. Requires (Catch2) that what it is told succeeds.
+class Session {
+ public:
+  explicit Session(const std::string& url);
+
+  // Rows of text; null is "NULL".
+  std::vector<std::vector<std::string>> query(const std::string& sql);
+  // The one value.
+  std::string value(const std::string& sql);
+  // Nothing when it succeeds, else the server's message. Any thread.
+  std::optional<std::string> try_run(const std::string& sql);
+  PGconn* handle() const noexcept { return connection_.get(); }
+
+ private:
+  struct Finish {
+    void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
+  };
+  std::unique_ptr<PGconn, Finish> connection_;
+};
+
+// A server of a test's own, started by tests/support/postgres; it ends and its folder goes with its owner.
+class PostgresServer {
+ public:
+  explicit PostgresServer(const std::string& settings = "");
+  PostgresServer(const PostgresServer&) = delete;
+  PostgresServer& operator=(const PostgresServer&) = delete;
+  ~PostgresServer();
+
+  const std::string& url() const noexcept { return url_; }
+  // Without a shutdown, as after a crash.
+  void restart_at_once();
+
+ private:
+  TemporaryFolder folder_;
+  std::string url_;
+};
+
+// The server that all tests share: ctest's fixture if there is one (TRAVELCHAT_TEST_POSTGRES names its folder), else
+// one that this process starts.
+const std::string& shared_postgres();
+
+// An empty schema on a server, gone with its owner.
+class Schema {
+ public:
+  explicit Schema(std::string server_url = shared_postgres());
+  Schema(const Schema&) = delete;
+  Schema& operator=(const Schema&) = delete;
+  ~Schema();
+
+  const std::string& name() const noexcept { return name_; }
+  // Finds its tables first.
+  const std::string& url() const noexcept { return url_; }
+
+ private:
+  std::string server_url_;
+  std::string name_;
+  std::string url_;
+};
+
+}  // namespace travelchat::conformance
