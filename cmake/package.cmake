@@ -32,6 +32,9 @@ function(_travelchat_external lib out_find out_module out_flags)
   elseif(lib STREQUAL PostgreSQL::PostgreSQL)
     set(find "PostgreSQL 14")
     set(module "libpq >= 14")
+  elseif(lib STREQUAL LibNats::LibNats)
+    set(find "LibNats 3.4")
+    set(module "libnats >= 3.4")
   elseif(lib STREQUAL ZLIB::ZLIB)
     set(find "ZLIB")
     set(module "zlib")
@@ -152,6 +155,7 @@ function(travelchat_install_package)
                                    COMPATIBILITY SameMinorVersion)
   install(FILES ${PROJECT_BINARY_DIR}/package/travelchat-config.cmake
                 ${PROJECT_BINARY_DIR}/package/travelchat-config-version.cmake
+                ${PROJECT_SOURCE_DIR}/cmake/FindLibNats.cmake
           DESTINATION ${TRAVELCHAT_CMAKE_DIR} COMPONENT core)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/travelchat DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT core
           FILES_MATCHING PATTERN "*.hpp")

@@ -1,6 +1,7 @@
-// An embedder of all components: an engine on a SQLite file behind a server, asked over a socket; and what PostgreSQL's
-// storage says of a database that is not there.
+// An embedder of all components: an engine on a SQLite file behind a server, asked over a socket, and a backplane; and what
+// PostgreSQL's storage says of a database that is not there.
 #include <travelchat/beast_server.hpp>
+#include <travelchat/nats_backplane.hpp>
 #include <travelchat/postgres_storage.hpp>
 #include <travelchat/sqlite_storage.hpp>
 
@@ -65,6 +66,7 @@ int main(int argc, char** argv) {
     std::cerr << storage.error().message() << '\n';
     return 1;
   }
+  const auto backplane = travelchat::make_nats_backplane({.servers = {"nats://127.0.0.1"}});
   travelchat::ChatEngine engine(std::move(*storage), {.shards = 1});
   EmptyHost host;
   travelchat::BeastServer server(engine, host, {.port = 0});
@@ -78,5 +80,6 @@ int main(int argc, char** argv) {
   engine.close();
   std::cout << "everything: " << ready.substr(0, ready.find('\r')) << ", " << refused.substr(0, refused.find('\r'))
             << '\n';
-  return ready.starts_with("HTTP/1.1 200 ") && refused.starts_with("HTTP/1.1 401 ") && refuses_no_url() ? 0 : 1;
+  const bool answers = ready.starts_with("HTTP/1.1 200 ") && refused.starts_with("HTTP/1.1 401 ");
+  return answers && !backplane->is_up() && refuses_no_url() ? 0 : 1;
 }
