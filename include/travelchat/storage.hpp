@@ -156,11 +156,11 @@ class Storage {
   virtual ~Storage() = default;
 
   // Runs all writes and returns once they are durable. Those of one conversation run in order, in one transaction; a
-  // storage may run several such transactions at once. `results` gets one entry for each write. A write that fails alone
-  // (not found, conflict; `errc::internal`: its new id is taken) has its error in its entry and leaves the others
-  // untouched. When a transaction fails, its writes are undone and have its error in their entries: `errc::storage_full`
-  // when the disk is full, `errc::storage_failed` otherwise. When the returned code is set, that has happened to all of
-  // them, and the entries mean nothing. A later call may succeed.
+  // storage may run several such transactions at once. `results` gets one entry for each write. A write that fails
+  // alone (not found, conflict; `errc::internal`: its new id is taken) has its error in its entry and leaves the others
+  // untouched. When a transaction fails, its writes are undone and have its error in their entries:
+  // `errc::storage_full` when the disk is full, `errc::storage_failed` otherwise. When the returned code is set, that
+  // has happened to all of them, and the entries mean nothing. A later call may succeed.
   //
   // A storage behind a network may also answer `errc::storage_failed` for what it has carried out, when it lost the
   // connection at that very moment; the same `client_message_id` again brings the message that is there.

@@ -1,9 +1,9 @@
 #include <travelchat/local_backplane.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <limits>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -17,6 +17,7 @@ namespace travelchat {
 namespace {
 
 constexpr std::size_t max_queued = 65'536;
+constexpr std::size_t max_payload_bytes = std::size_t{1} << 20;
 
 // What a node's thread has to tell its listener.
 struct Received {
@@ -46,10 +47,12 @@ class LocalNode final : public Backplane {
 
   void start(BackplaneListener& listener) override {
     listener_ = &listener;
+    up_ = true;
     thread_ = std::thread([this] { run(); });
   }
 
   void stop() noexcept override {
+    up_ = false;
     {
       const std::lock_guard lock(bus_->mutex);
       for (auto at = bus_->topics.begin(); at != bus_->topics.end();) {
@@ -83,6 +86,7 @@ class LocalNode final : public Backplane {
   }
 
   void publish(const Uuid& topic, std::string_view payload) noexcept override {
+    if (payload.size() > max_payload_bytes) return;
     const std::lock_guard lock(bus_->mutex);
     const auto at = bus_->topics.find(topic);
     if (at == bus_->topics.end()) return;
@@ -94,8 +98,8 @@ class LocalNode final : public Backplane {
     }
   }
 
-  bool is_up() const noexcept override { return true; }
-  std::size_t max_payload() const noexcept override { return std::numeric_limits<std::size_t>::max(); }
+  bool is_up() const noexcept override { return up_; }
+  std::size_t max_payload() const noexcept override { return max_payload_bytes; }
 
  private:
   void push(News news) {
@@ -135,6 +139,7 @@ class LocalNode final : public Backplane {
 
   const std::shared_ptr<LocalBus> bus_;
   BackplaneListener* listener_ = nullptr;
+  std::atomic<bool> up_{false};
   std::mutex mutex_;  // taken after the bus's
   std::condition_variable wake_;
   std::deque<News> queue_;

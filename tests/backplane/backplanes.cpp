@@ -2,6 +2,8 @@
 
 #include "nats_servers.hpp"
 
+#include <travelchat/local_backplane.hpp>
+
 namespace travelchat::backplane_test {
 
 namespace {
@@ -14,6 +16,14 @@ class NatsNetwork final : public Network {
   NatsServers servers_;
 };
 
+class LocalNetwork final : public Network {
+ public:
+  std::unique_ptr<Backplane> make() override { return make_local_backplane(bus_); }
+
+ private:
+  std::shared_ptr<LocalBus> bus_ = make_local_bus();
+};
+
 template <class T>
 std::unique_ptr<Network> make() {
   return std::make_unique<T>();
@@ -23,6 +33,7 @@ std::unique_ptr<Network> make() {
 
 std::vector<const Kind*> backplanes() {
   static const std::vector<Kind> all = {
+      {"local", make<LocalNetwork>},
       {"nats", make<NatsNetwork>},
   };
   std::vector<const Kind*> list;

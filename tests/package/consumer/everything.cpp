@@ -1,5 +1,5 @@
-// An embedder of all components: an engine on a SQLite file behind a server, asked over a socket, and a backplane; and what
-// PostgreSQL's storage says of a database that is not there.
+// An embedder of all components: an engine on a SQLite file behind a server, asked over a socket, and a backplane; and
+// what PostgreSQL's storage says of a database that is not there.
 #include <travelchat/beast_server.hpp>
 #include <travelchat/nats_backplane.hpp>
 #include <travelchat/postgres_storage.hpp>
