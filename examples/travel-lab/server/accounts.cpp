@@ -2,11 +2,11 @@
 
 #include "clock.hpp"
 #include "core/validate.hpp"
-#include "data_folder.hpp"
 #include "database.hpp"
 #include "directory.hpp"
 #include "passwords.hpp"
 #include "secrets.hpp"
+#include "sqlite_database.hpp"
 
 #include <iostream>
 #include <string>
@@ -26,8 +26,8 @@ bool is_email(std::string_view email) {
 }
 
 // The first cell of the first row; empty when there is none.
-std::string look_up(sqlite3* database, const char* sql, std::string_view key) {
-  Statement rows(database, sql);
+std::string look_up(Connection& connection, const char* sql, std::string_view key) {
+  Statement rows(connection, sql);
   return rows.run(key).next() ? rows.text(0) : std::string();
 }
 
@@ -45,17 +45,17 @@ int add_advisor(const AddAdvisorOptions& options) {
     return refuse("standard input must hold a password of 8 to " + std::to_string(max_password_bytes) + " bytes");
   }
 
-  const auto storage = open_data(options.data);
+  const auto database = open_sqlite(options.data);
   bool is_taken = false;
-  const auto ec = write_rows(*storage, [&](sqlite3* database) {
-    is_taken = !look_up(database, "SELECT id FROM advisors WHERE email = ?", email).empty();
+  const auto ec = database->write([&](Connection& connection) {
+    is_taken = !look_up(connection, "SELECT id FROM advisors WHERE email = ?", email).empty();
     if (is_taken) return;
-    std::string org_id = look_up(database, "SELECT id FROM organizations WHERE name = ?", organization);
+    std::string org_id = look_up(connection, "SELECT id FROM organizations WHERE name = ?", organization);
     if (org_id.empty()) {
       org_id = random_id();
-      Statement(database, "INSERT INTO organizations (id, name) VALUES (?, ?)").execute(org_id, organization);
+      Statement(connection, "INSERT INTO organizations (id, name) VALUES (?, ?)").execute(org_id, organization);
     }
-    Statement(database, "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, ?, ?, ?, ?)")
+    Statement(connection, "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, ?, ?, ?, ?)")
         .execute(random_id(), org_id, email, name, hash_password(password));
   });
   if (ec) return refuse(travelchat::describe(ec).message);
@@ -69,26 +69,26 @@ int add_trip(const AddTripOptions& options) {
   const std::string title = travelchat::clean_name(options.title);
   if (client_name.empty() || title.empty()) return refuse("a name is empty");
 
-  const auto storage = open_data(options.data);
+  const auto database = open_sqlite(options.data);
   const std::string trip_id = random_id();
   const std::string share_token = random_hex(16);
   bool is_known = false;
-  const auto ec = write_rows(*storage, [&](sqlite3* database) {
-    Statement advisors(database, "SELECT id, org_id FROM advisors WHERE email = ?");
+  const auto ec = database->write([&](Connection& connection) {
+    Statement advisors(connection, "SELECT id, org_id FROM advisors WHERE email = ?");
     const std::string email = fold_case(options.advisor_email);
     is_known = advisors.run(email).next();
     if (!is_known) return;
     const std::string advisor_id = advisors.text(0);
     const std::string org_id = advisors.text(1);
 
-    Statement clients(database, "SELECT id FROM clients WHERE org_id = ? AND full_name = ?");
+    Statement clients(connection, "SELECT id FROM clients WHERE org_id = ? AND full_name = ?");
     std::string client_id = clients.run(org_id, client_name).next() ? clients.text(0) : std::string();
     if (client_id.empty()) {
       client_id = random_id();
-      Statement(database, "INSERT INTO clients (id, org_id, advisor_id, full_name) VALUES (?, ?, ?, ?)")
+      Statement(connection, "INSERT INTO clients (id, org_id, advisor_id, full_name) VALUES (?, ?, ?, ?)")
           .execute(client_id, org_id, advisor_id, client_name);
     }
-    Statement(database,
+    Statement(connection,
               "INSERT INTO trips (id, org_id, advisor_id, client_id, title, destination, starts_on, ends_on, summary, "
               "share_enabled, share_token, created_at) VALUES (?, ?, ?, ?, ?, '', '', '', '', 1, ?, ?)")
         .execute(trip_id, org_id, advisor_id, client_id, title, share_token,

@@ -2,8 +2,6 @@
 
 #include "clock.hpp"
 
-#include <sqlite3.h>
-
 #include <array>
 
 namespace travel_lab {
@@ -11,14 +9,6 @@ namespace {
 
 using travelchat::errc;
 using travelchat::error_code;
-
-[[noreturn]] void fail(int code) {
-  throw DatabaseError((code & 0xff) == SQLITE_FULL ? errc::storage_full : errc::storage_failed);
-}
-
-void check(int code) {
-  if (code != SQLITE_OK) fail(code);
-}
 
 // Entry n brings the tables from version n to n + 1. Never change one that has been released; append.
 constexpr std::array migrations = {
@@ -92,110 +82,40 @@ CREATE TABLE push_subscriptions (
 CREATE INDEX push_subscriptions_by_advisor ON push_subscriptions (advisor_id, created_at);
 )"};
 
-void execute(sqlite3* database, const char* sql) {
-  check(sqlite3_exec(database, sql, nullptr, nullptr, nullptr));
+template <class Run>
+error_code catching(const Run& run) {
+  try {
+    return run();
+  } catch (const DatabaseError& failure) {
+    return failure.reason();
+  }
 }
 
 }  // namespace
 
-Statement::Statement(sqlite3* database, const char* sql) {
-  check(sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr));
+error_code Database::write(const Work& work) {
+  return catching([&] { return do_write(work); });
 }
 
-Statement::~Statement() {
-  sqlite3_finalize(statement_);
+error_code Database::read(const Work& work) {
+  return catching([&] { return do_read(work); });
 }
 
-void Statement::reset() noexcept {
-  sqlite3_reset(statement_);
-}
-
-bool Statement::next() {
-  const int code = sqlite3_step(statement_);
-  if (code == SQLITE_ROW) return true;
-  if (code != SQLITE_DONE) fail(code);
-  return false;
-}
-
-std::string Statement::text(int column) const {
-  const auto* data = sqlite3_column_text(statement_, column);
-  if (data == nullptr) return {};
-  return {reinterpret_cast<const char*>(data), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
-}
-
-std::optional<std::string> Statement::optional_text(int column) const {
-  if (sqlite3_column_type(statement_, column) == SQLITE_NULL) return std::nullopt;
-  return text(column);
-}
-
-std::int64_t Statement::integer(int column) const noexcept {
-  return sqlite3_column_int64(statement_, column);
-}
-
-std::span<const std::uint8_t> Statement::bytes(int column) const noexcept {
-  const auto* data = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column));
-  return {data, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
-}
-
-void Statement::bind(int position, std::string_view value) {
-  // A null pointer would be stored as NULL.
-  check(sqlite3_bind_text64(statement_, position, value.data() != nullptr ? value.data() : "", value.size(),
-                            SQLITE_STATIC, SQLITE_UTF8));
-}
-
-void Statement::bind(int position, const std::optional<std::string>& value) {
-  if (value) {
-    bind(position, std::string_view(*value));
-  } else {
-    check(sqlite3_bind_null(statement_, position));
+void migrate(Connection& connection) {
+  connection.define(
+      "CREATE TABLE IF NOT EXISTS host_migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT");
+  std::int64_t version = 0;
+  {
+    Statement newest(connection, "SELECT coalesce(max(version), 0) FROM host_migrations");
+    if (newest.run().next()) version = newest.integer(0);
   }
-}
-
-void Statement::bind(int position, std::int64_t value) {
-  check(sqlite3_bind_int64(statement_, position, value));
-}
-
-void Statement::bind(int position, std::span<const std::uint8_t> value) {
-  check(sqlite3_bind_blob64(statement_, position, value.data(), value.size(), SQLITE_STATIC));
-}
-
-error_code write_rows(travelchat::SqliteStorage& storage, const std::function<void(sqlite3*)>& work) {
-  try {
-    return storage.write([&work](sqlite3* database) {
-      work(database);
-      return true;
-    });
-  } catch (const DatabaseError& failure) {
-    return failure.reason();
+  constexpr auto known = static_cast<std::int64_t>(migrations.size());
+  if (version > known) throw DatabaseError(errc::storage_incompatible);
+  Statement record(connection, "INSERT INTO host_migrations (version, applied_at) VALUES (?, ?)");
+  for (; version < known; ++version) {
+    connection.define(migrations[static_cast<std::size_t>(version)]);
+    record.execute(version + 1, std::int64_t{current_time().time_since_epoch().count()});
   }
-}
-
-error_code read_rows(travelchat::SqliteStorage& storage, const std::function<void(sqlite3*)>& work) {
-  try {
-    return storage.read(work);
-  } catch (const DatabaseError& failure) {
-    return failure.reason();
-  }
-}
-
-error_code migrate(travelchat::SqliteStorage& storage) {
-  return write_rows(storage, [](sqlite3* database) {
-    execute(database,
-            "CREATE TABLE IF NOT EXISTS host_migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT "
-            "NULL) STRICT");
-    std::int64_t version = 0;
-    {
-      Statement newest(database, "SELECT coalesce(max(version), 0) FROM host_migrations");
-      if (newest.run().next()) version = newest.integer(0);
-    }
-    constexpr auto known = static_cast<std::int64_t>(migrations.size());
-    if (version > known) throw DatabaseError(errc::storage_incompatible);
-    Statement record(database, "INSERT INTO host_migrations (version, applied_at) VALUES (?, ?)");
-    for (; version < known; ++version) {
-      execute(database, migrations[static_cast<std::size_t>(version)]);
-      record.execute(version + 1, std::int64_t{current_time().time_since_epoch().count()});
-    }
-  });
 }
 
 }  // namespace travel_lab

@@ -153,9 +153,9 @@ void plan_conversation(std::size_t client, TimePoint now, std::vector<Happening>
   }
 }
 
-error_code commit(travelchat::SqliteStorage& storage, std::vector<travelchat::Write>& writes) {
+error_code commit(Database& database, std::vector<travelchat::Write>& writes) {
   std::vector<travelchat::result<travelchat::Written>> results;
-  if (const auto ec = storage.commit(writes, results)) return ec;
+  if (const auto ec = database.chat().commit(writes, results)) return ec;
   for (const auto& each : results) {
     if (!each) return each.error();
   }
@@ -163,7 +163,7 @@ error_code commit(travelchat::SqliteStorage& storage, std::vector<travelchat::Wr
   return {};
 }
 
-error_code load_conversations(travelchat::SqliteStorage& storage, const World& world, TimePoint now) {
+error_code load_conversations(Database& database, const World& world, TimePoint now) {
   std::vector<Happening> plan;
   for (std::size_t client = 0; client < world.client_ids.size(); ++client) plan_conversation(client, now, plan);
   std::stable_sort(plan.begin(), plan.end(),
@@ -205,10 +205,10 @@ error_code load_conversations(travelchat::SqliteStorage& storage, const World& w
       writes.emplace_back(travelchat::MarkConversation{conversation.id, participant(), each.at});
     }
     if (writes.size() == writes_in_a_transaction) {
-      if (const auto ec = commit(storage, writes)) return ec;
+      if (const auto ec = commit(database, writes)) return ec;
     }
   }
-  return commit(storage, writes);
+  return commit(database, writes);
 }
 
 // ---- The host's rows ----
@@ -228,25 +228,25 @@ std::string date_text(std::chrono::sys_days day) {
   return text;
 }
 
-error_code store_world(travelchat::SqliteStorage& storage, const World& world, TimePoint now) {
+error_code store_world(Database& database, const World& world, TimePoint now) {
   const std::string password_hash = hash_password(demo_password);
-  return write_rows(storage, [&](sqlite3* database) {
-    Statement add_organization(database, "INSERT INTO organizations (id, name) VALUES (?, ?)");
+  return database.write([&](Connection& connection) {
+    Statement add_organization(connection, "INSERT INTO organizations (id, name) VALUES (?, ?)");
     for (std::size_t i = 0; i < organization_names.size(); ++i) {
       add_organization.execute(world.organization_ids[i], organization_names[i]);
     }
-    Statement add_advisor(database,
+    Statement add_advisor(connection,
                           "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, ?, ?, ?, ?)");
-    Statement add_login(database, "INSERT INTO demo_logins (advisor_id, password) VALUES (?, ?)");
+    Statement add_login(connection, "INSERT INTO demo_logins (advisor_id, password) VALUES (?, ?)");
     for (std::size_t i = 0; i < demo_advisors.size(); ++i) {
       add_advisor.execute(world.advisor_ids[i], world.organization_ids[demo_advisors[i].organization],
                           demo_advisors[i].email, demo_advisors[i].full_name, password_hash);
       add_login.execute(world.advisor_ids[i], demo_password);
     }
 
-    Statement add_client(database,
+    Statement add_client(connection,
                          "INSERT INTO clients (id, org_id, advisor_id, full_name, email) VALUES (?, ?, ?, ?, ?)");
-    Statement add_trip(database,
+    Statement add_trip(connection,
                        "INSERT INTO trips (id, org_id, advisor_id, client_id, title, destination, starts_on, ends_on, "
                        "summary, share_enabled, share_token, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     const auto today = std::chrono::floor<std::chrono::days>(now);
@@ -278,20 +278,20 @@ error_code store_world(travelchat::SqliteStorage& storage, const World& world, T
 
 }  // namespace
 
-error_code load_demo(travelchat::SqliteStorage& storage, std::size_t clients, TimePoint now) {
+error_code load_demo(Database& database, std::size_t clients, TimePoint now) {
   World world;
   for (auto& id : world.organization_ids) id = random_id();
   for (auto& id : world.advisor_ids) id = random_id();
   world.client_ids.resize(clients);
   for (auto& id : world.client_ids) id = random_id();
-  if (const auto ec = load_conversations(storage, world, now)) return ec;
-  return store_world(storage, world, now);
+  if (const auto ec = load_conversations(database, world, now)) return ec;
+  return store_world(database, world, now);
 }
 
-travelchat::result<std::vector<DemoLogin>> find_demo_logins(travelchat::SqliteStorage& storage) {
+travelchat::result<std::vector<DemoLogin>> find_demo_logins(Database& database) {
   std::vector<DemoLogin> logins;
-  const auto ec = read_rows(storage, [&logins](sqlite3* database) {
-    Statement rows(database, "SELECT advisor_id, password FROM demo_logins ORDER BY position");
+  const auto ec = database.read([&logins](Connection& connection) {
+    Statement rows(connection, "SELECT advisor_id, password FROM demo_logins ORDER BY position");
     for (rows.run(); rows.next();) logins.push_back({rows.text(0), rows.text(1)});
   });
   if (ec) return ec;

@@ -8,7 +8,6 @@
 #include "directory.hpp"
 
 #include <travelchat/error.hpp>
-#include <travelchat/sqlite_storage.hpp>
 #include <travelchat/types.hpp>
 
 #include <cstddef>
@@ -16,6 +15,8 @@
 #include <vector>
 
 namespace travel_lab {
+
+class Database;
 
 // A login that anybody may know.
 struct DemoLogin {
@@ -26,10 +27,10 @@ struct DemoLogin {
 // Fills an empty database through the storage itself, before an engine owns it. The conversations come first and the
 // organizations last, in one transaction: a load that was cut short leaves no organization behind and is done again.
 // `now` ends the newest conversation.
-travelchat::error_code load_demo(travelchat::SqliteStorage& storage, std::size_t clients, travelchat::TimePoint now);
+travelchat::error_code load_demo(Database& database, std::size_t clients, travelchat::TimePoint now);
 
 // In the order in which they were made; empty when the database was not made by `load_demo`.
-travelchat::result<std::vector<DemoLogin>> find_demo_logins(travelchat::SqliteStorage& storage);
+travelchat::result<std::vector<DemoLogin>> find_demo_logins(Database& database);
 
 // The newest shared trip of every client of the demo's organizations, by organization in the order of the logins.
 std::vector<const Trip*> shared_demo_trips(const Directory& directory, const std::vector<DemoLogin>& logins);

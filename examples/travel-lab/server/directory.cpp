@@ -57,26 +57,26 @@ std::string avatar_path(std::string_view person_id) {
   return "/avatars/" + std::string(person_id) + ".svg";
 }
 
-travelchat::result<Directory> Directory::load(travelchat::SqliteStorage& storage) {
+travelchat::result<Directory> Directory::load(Database& database) {
   Directory directory;
-  const auto ec = read_rows(storage, [&directory](sqlite3* database) {
-    Statement organizations(database, "SELECT id, name FROM organizations");
+  const auto ec = database.read([&directory](Connection& connection) {
+    Statement organizations(connection, "SELECT id, name FROM organizations");
     for (organizations.run(); organizations.next();) {
       Organization row{organizations.text(0), organizations.text(1)};
       directory.organizations_.emplace(row.id, std::move(row));
     }
-    Statement advisors(database, "SELECT id, org_id, email, full_name, password_hash FROM advisors");
+    Statement advisors(connection, "SELECT id, org_id, email, full_name, password_hash FROM advisors");
     for (advisors.run(); advisors.next();) {
       Advisor row{advisors.text(0), advisors.text(1), advisors.text(2), advisors.text(3), advisors.text(4)};
       directory.advisors_.emplace(row.id, std::move(row));
     }
-    Statement clients(database, "SELECT id, org_id, advisor_id, full_name, email FROM clients");
+    Statement clients(connection, "SELECT id, org_id, advisor_id, full_name, email FROM clients");
     for (clients.run(); clients.next();) {
       Client row{clients.text(0), clients.text(1), clients.text(2), clients.text(3), clients.optional_text(4), {}};
       row.folded_name = fold_case(row.full_name);
       directory.clients_.emplace(row.id, std::move(row));
     }
-    Statement trips(database,
+    Statement trips(connection,
                     "SELECT id, org_id, advisor_id, client_id, title, destination, starts_on, ends_on, summary, "
                     "share_enabled, share_token FROM trips ORDER BY created_at DESC, id DESC");
     for (trips.run(); trips.next();) {

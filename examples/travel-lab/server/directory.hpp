@@ -6,7 +6,6 @@
 #pragma once
 
 #include <travelchat/error.hpp>
-#include <travelchat/sqlite_storage.hpp>
 
 #include <optional>
 #include <span>
@@ -16,6 +15,8 @@
 #include <vector>
 
 namespace travel_lab {
+
+class Database;
 
 struct Organization {
   std::string id;
@@ -55,7 +56,7 @@ struct Trip {
 
 class Directory {
  public:
-  static travelchat::result<Directory> load(travelchat::SqliteStorage& storage);
+  static travelchat::result<Directory> load(Database& database);
 
   // Each: nullptr when there is none.
   const Organization* find_organization(std::string_view id) const;

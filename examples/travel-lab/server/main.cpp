@@ -1,7 +1,6 @@
 // travelchat-server: the chat library with Travel Lab's organizations, advisors, clients and trips around it.
 #include "accounts.hpp"
 #include "clock.hpp"
-#include "data_folder.hpp"
 #include "database.hpp"
 #include "demo_data.hpp"
 #include "directory.hpp"
@@ -11,6 +10,7 @@
 #include "push_subscriptions.hpp"
 #include "routes.hpp"
 #include "sessions.hpp"
+#include "sqlite_database.hpp"
 #include "static_files.hpp"
 #include "travel_lab_host.hpp"
 #include "vapid.hpp"
@@ -71,18 +71,18 @@ int wait_for_stop() {
 }
 
 // What follows from --demo: loads it into an empty database, and refuses one that holds real data.
-std::vector<DemoLogin> prepare_demo(travelchat::SqliteStorage& storage, std::size_t clients, Log& log) {
+std::vector<DemoLogin> prepare_demo(Database& database, std::size_t clients, Log& log) {
   bool is_empty = false;
-  auto ec = read_rows(storage, [&is_empty](sqlite3* database) {
-    Statement any(database, "SELECT 1 FROM organizations LIMIT 1");
+  auto ec = database.read([&is_empty](Connection& connection) {
+    Statement any(connection, "SELECT 1 FROM organizations LIMIT 1");
     is_empty = !any.run().next();
   });
   if (!ec && is_empty) {
-    ec = load_demo(storage, clients, current_time());
+    ec = load_demo(database, clients, current_time());
     if (!ec) log.write(LogLevel::info, "demo_loaded", {{"clients", clients}});
   }
   if (ec) throw std::runtime_error("cannot load the demonstration: " + std::string(travelchat::describe(ec).message));
-  auto logins = find_demo_logins(storage);
+  auto logins = find_demo_logins(database);
   if (!logins) throw std::runtime_error("cannot read the demonstration's logins");
   if (logins->empty()) throw std::runtime_error("--demo needs a data folder of its own: this one holds other data");
   return *std::move(logins);
@@ -162,13 +162,13 @@ int serve(const ServeOptions& options) {
   std::optional<JwtVerifier> jwt;
   if (options.jwt_secret_file) jwt = JwtVerifier::from_file(*options.jwt_secret_file, options.jwt_audience);
 
-  auto owned_storage = open_data(options.data);
-  travelchat::SqliteStorage& storage = *owned_storage;
+  const auto opened = open_sqlite(options.data);
+  Database& database = *opened;
   std::vector<DemoLogin> demo_logins;
-  if (options.demo_clients) demo_logins = prepare_demo(storage, *options.demo_clients, log);
+  if (options.demo_clients) demo_logins = prepare_demo(database, *options.demo_clients, log);
 
-  auto loaded = Directory::load(storage);
-  Sessions sessions(storage, options.session_lifetime);
+  auto loaded = Directory::load(database);
+  Sessions sessions(database, options.session_lifetime);
   if (!loaded || sessions.load(current_time())) throw std::runtime_error("cannot read the database");
   const Directory directory = *std::move(loaded);
   const bool has_tls = options.tls_certificate.has_value();
@@ -176,8 +176,8 @@ int serve(const ServeOptions& options) {
   LoginThrottle throttle(options.rate_limits ? LoginThrottle::Limits{} : LoginThrottle::Limits{.tries = 0});
 
   // In this order, so that the pools finish what they were given before the server and the engine go.
-  travelchat::ChatEngine engine(std::move(owned_storage), engine_options(options));
-  PushSubscriptions push_subscriptions(storage);
+  travelchat::ChatEngine engine(database.release_chat(), engine_options(options));
+  PushSubscriptions push_subscriptions(database);
   std::optional<WebPushSender> push;
   if (options.push) {
     push.emplace(push_subscriptions, Vapid::load(options.data / "push-key.pem", options.push_contact),

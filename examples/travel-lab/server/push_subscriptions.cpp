@@ -27,8 +27,8 @@ std::optional<PushKeys> keys_of(std::span<const std::uint8_t> p256dh, std::span<
 error_code PushSubscriptions::add(const std::string& advisor_id, const PushSubscription& subscription,
                                   travelchat::TimePoint now) {
   bool is_stored = false;
-  const error_code ec = write_rows(storage_, [&](sqlite3* database) {
-    Statement insert(database,
+  const error_code ec = database_.write([&](Connection& connection) {
+    Statement insert(connection,
                      "INSERT INTO push_subscriptions (endpoint, advisor_id, p256dh, auth, created_at) "
                      "VALUES (?, ?, ?, ?, ?) ON CONFLICT (endpoint) DO UPDATE SET advisor_id = excluded.advisor_id, "
                      "p256dh = excluded.p256dh, auth = excluded.auth, created_at = excluded.created_at "
@@ -37,7 +37,7 @@ error_code PushSubscriptions::add(const std::string& advisor_id, const PushSubsc
     insert.run(subscription.endpoint, advisor_id, subscription.keys.p256dh, subscription.keys.auth,
                std::int64_t{now.time_since_epoch().count()});
     while (insert.next()) is_stored = true;
-    Statement trim(database,
+    Statement trim(connection,
                    "DELETE FROM push_subscriptions WHERE endpoint IN (SELECT endpoint FROM push_subscriptions "
                    "WHERE advisor_id = ? AND endpoint <> ? ORDER BY created_at DESC LIMIT -1 OFFSET ?)");
     trim.execute(advisor_id, subscription.endpoint, std::int64_t{max_per_advisor} - 1);
@@ -47,23 +47,23 @@ error_code PushSubscriptions::add(const std::string& advisor_id, const PushSubsc
 }
 
 error_code PushSubscriptions::remove(const std::string& advisor_id, const std::string& endpoint) {
-  return write_rows(storage_, [&](sqlite3* database) {
-    Statement(database, "DELETE FROM push_subscriptions WHERE endpoint = ? AND advisor_id = ?")
+  return database_.write([&](Connection& connection) {
+    Statement(connection, "DELETE FROM push_subscriptions WHERE endpoint = ? AND advisor_id = ?")
         .execute(endpoint, advisor_id);
   });
 }
 
 error_code PushSubscriptions::forget(const PushSubscription& subscription) {
-  return write_rows(storage_, [&](sqlite3* database) {
-    Statement(database, "DELETE FROM push_subscriptions WHERE endpoint = ? AND p256dh = ? AND auth = ?")
+  return database_.write([&](Connection& connection) {
+    Statement(connection, "DELETE FROM push_subscriptions WHERE endpoint = ? AND p256dh = ? AND auth = ?")
         .execute(subscription.endpoint, subscription.keys.p256dh, subscription.keys.auth);
   });
 }
 
 travelchat::result<std::vector<PushSubscription>> PushSubscriptions::of_organization(const std::string& org_id) const {
   std::vector<PushSubscription> found;
-  const error_code ec = read_rows(storage_, [&](sqlite3* database) {
-    Statement rows(database,
+  const error_code ec = database_.read([&](Connection& connection) {
+    Statement rows(connection,
                    "SELECT endpoint, p256dh, auth FROM push_subscriptions WHERE advisor_id IN "
                    "(SELECT id FROM advisors WHERE org_id = ?)");
     for (rows.run(org_id); rows.next();) {

@@ -6,7 +6,6 @@
 #include "web_push_message.hpp"
 
 #include <travelchat/error.hpp>
-#include <travelchat/sqlite_storage.hpp>
 #include <travelchat/types.hpp>
 
 #include <cstddef>
@@ -15,6 +14,8 @@
 #include <vector>
 
 namespace travel_lab {
+
+class Database;
 
 struct PushSubscription {
   std::string endpoint;  // whoever knows it can send; never logged
@@ -26,7 +27,7 @@ class PushSubscriptions {
   // A further one ends the oldest.
   static constexpr std::size_t max_per_advisor = 20;
 
-  explicit PushSubscriptions(travelchat::SqliteStorage& storage) noexcept : storage_(storage) {}
+  explicit PushSubscriptions(Database& database) noexcept : database_(database) {}
 
   // Stores it, or takes it over: a browser has one subscription, which follows whoever signs in there last. Only a
   // browser knows both its endpoint and its keys, so with other keys another advisor's stays, `errc::forbidden`.
@@ -41,7 +42,7 @@ class PushSubscriptions {
   travelchat::result<std::vector<PushSubscription>> of_organization(const std::string& org_id) const;
 
  private:
-  travelchat::SqliteStorage& storage_;
+  Database& database_;
 };
 
 }  // namespace travel_lab

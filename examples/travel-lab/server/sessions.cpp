@@ -28,12 +28,11 @@ Sha256Digest digest_of(std::span<const std::uint8_t> bytes) {
 
 }  // namespace
 
-Sessions::Sessions(travelchat::SqliteStorage& storage, std::chrono::milliseconds lifetime)
-    : storage_(storage), lifetime_(lifetime) {}
+Sessions::Sessions(Database& database, std::chrono::milliseconds lifetime) : database_(database), lifetime_(lifetime) {}
 
 error_code Sessions::load(TimePoint now) {
-  return read_rows(storage_, [&](sqlite3* database) {
-    Statement rows(database, "SELECT digest, advisor_id, expires_at FROM sessions WHERE expires_at > ?");
+  return database_.read([&](Connection& connection) {
+    Statement rows(connection, "SELECT digest, advisor_id, expires_at FROM sessions WHERE expires_at > ?");
     rows.run(milliseconds(now));
     const std::lock_guard lock(mutex_);
     while (rows.next()) {
@@ -48,12 +47,12 @@ travelchat::result<OpenedSession> Sessions::open(const std::string& advisor_id, 
   const Sha256Digest digest = sha256(token);
   const TimePoint expires_at = now + lifetime_;
   std::vector<Sha256Digest> ended;
-  const error_code ec = write_rows(storage_, [&](sqlite3* database) {
-    Statement sweep(database, "DELETE FROM sessions WHERE expires_at <= ? RETURNING digest");
+  const error_code ec = database_.write([&](Connection& connection) {
+    Statement sweep(connection, "DELETE FROM sessions WHERE expires_at <= ? RETURNING digest");
     for (sweep.run(milliseconds(now)); sweep.next();) ended.push_back(digest_of(sweep.bytes(0)));
-    Statement insert(database, "INSERT INTO sessions (digest, advisor_id, expires_at) VALUES (?, ?, ?)");
+    Statement insert(connection, "INSERT INTO sessions (digest, advisor_id, expires_at) VALUES (?, ?, ?)");
     insert.execute(digest, advisor_id, milliseconds(expires_at));
-    Statement trim(database,
+    Statement trim(connection,
                    "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE advisor_id = ? AND digest "
                    "<> ? ORDER BY expires_at DESC LIMIT -1 OFFSET ?) RETURNING digest");
     for (trim.run(advisor_id, digest, std::int64_t{max_per_advisor} - 1); trim.next();) {
@@ -83,9 +82,8 @@ error_code Sessions::close(std::string_view token) {
     const std::lock_guard lock(mutex_);
     if (live_.erase(digest) == 0) return {};
   }
-  return write_rows(storage_, [&](sqlite3* database) {
-    Statement(database, "DELETE FROM sessions WHERE digest = ?").execute(digest);
-  });
+  return database_.write(
+      [&](Connection& connection) { Statement(connection, "DELETE FROM sessions WHERE digest = ?").execute(digest); });
 }
 
 }  // namespace travel_lab

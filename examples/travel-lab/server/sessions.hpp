@@ -6,7 +6,6 @@
 #pragma once
 
 #include <travelchat/error.hpp>
-#include <travelchat/sqlite_storage.hpp>
 #include <travelchat/types.hpp>
 
 #include <chrono>
@@ -19,6 +18,8 @@
 #include <unordered_map>
 
 namespace travel_lab {
+
+class Database;
 
 struct Session {
   std::string advisor_id;
@@ -35,7 +36,7 @@ class Sessions {
   // A further one ends the oldest.
   static constexpr std::size_t max_per_advisor = 100;
 
-  Sessions(travelchat::SqliteStorage& storage, std::chrono::milliseconds lifetime);
+  Sessions(Database& database, std::chrono::milliseconds lifetime);
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
 
@@ -58,7 +59,7 @@ class Sessions {
     }
   };
 
-  travelchat::SqliteStorage& storage_;
+  Database& database_;
   const std::chrono::milliseconds lifetime_;
   mutable std::shared_mutex mutex_;
   std::unordered_map<travelchat::Sha256Digest, Session, DigestHash> live_;

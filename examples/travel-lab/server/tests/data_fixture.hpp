@@ -1,9 +1,7 @@
 // A database in a folder of its own, gone with the object.
 #pragma once
 
-#include "data_folder.hpp"
-
-#include <travelchat/sqlite_storage.hpp>
+#include "sqlite_database.hpp"
 
 #include <cstdlib>
 #include <filesystem>
@@ -20,16 +18,16 @@ class DataFolder {
   DataFolder(const DataFolder&) = delete;
   DataFolder& operator=(const DataFolder&) = delete;
   ~DataFolder() {
-    storage_.reset();
+    database_.reset();
     std::filesystem::remove_all(path_);
   }
 
-  travelchat::SqliteStorage& storage() { return *storage_; }
+  travel_lab::Database& database() { return *database_; }
   const std::filesystem::path& path() const { return path_; }
-  void close() { storage_.reset(); }
-  void open() { storage_ = travel_lab::open_data(path_); }
+  void close() { database_.reset(); }
+  void open() { database_ = travel_lab::open_sqlite(path_); }
 
  private:
   std::filesystem::path path_;
-  std::unique_ptr<travelchat::SqliteStorage> storage_;
+  std::unique_ptr<travel_lab::Database> database_;
 };

@@ -24,9 +24,9 @@ TEST_CASE(
   REQUIRE(sodium_init() >= 0);
   DataFolder data;
   const auto now = current_time();
-  REQUIRE_FALSE(load_demo(data.storage(), 20, now));
-  const auto directory = Directory::load(data.storage());
-  const auto logins = find_demo_logins(data.storage());
+  REQUIRE_FALSE(load_demo(data.database(), 20, now));
+  const auto directory = Directory::load(data.database());
+  const auto logins = find_demo_logins(data.database());
   REQUIRE(directory.has_value());
   REQUIRE(logins.has_value());
 
@@ -56,7 +56,7 @@ TEST_CASE(
   std::vector<std::uint64_t> lengths;
   std::uint64_t unread = 0;
   for (const std::string& org_id : organizations) {
-    const auto rows = data.storage().list_conversations({.org_id = org_id, .text = {}, .client_ids = {}});
+    const auto rows = data.database().chat().list_conversations({.org_id = org_id, .text = {}, .client_ids = {}});
     REQUIRE(rows.has_value());
     for (const auto& row : *rows) {
       CHECK(clients.erase(row.conversation.client_id) == 1);

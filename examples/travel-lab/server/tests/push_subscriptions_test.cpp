@@ -19,21 +19,22 @@ using travelchat::TimePoint;
 
 constexpr TimePoint now{1'800'000'000s};
 
-void add_advisor(travelchat::SqliteStorage& storage, const std::string& id, const std::string& org_id) {
-  const auto ec = write_rows(storage, [&](sqlite3* database) {
-    Statement(database, "INSERT OR IGNORE INTO organizations (id, name) VALUES (?, ?)").execute(org_id, org_id);
-    Statement(database, "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, ?, ?, 'N', 'h')")
+void add_advisor(Database& database, const std::string& id, const std::string& org_id) {
+  const auto ec = database.write([&](Connection& connection) {
+    Statement(connection, "INSERT OR IGNORE INTO organizations (id, name) VALUES (?, ?)").execute(org_id, org_id);
+    Statement(connection,
+              "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, ?, ?, 'N', 'h')")
         .execute(id, org_id, id + "@x.example");
   });
   REQUIRE_FALSE(ec);
 }
 
 // Two of one organization and one of another.
-void add_advisors(travelchat::SqliteStorage& storage) {
+void add_advisors(Database& database) {
   REQUIRE(sodium_init() >= 0);
-  add_advisor(storage, "a", "o");
-  add_advisor(storage, "b", "o");
-  add_advisor(storage, "s", "p");
+  add_advisor(database, "a", "o");
+  add_advisor(database, "b", "o");
+  add_advisor(database, "s", "p");
 }
 
 PushSubscription browser(const std::string& name, std::uint8_t secret = 1) {
@@ -58,16 +59,16 @@ using Names = std::set<std::string>;
 
 TEST_CASE("an organization's browsers are those of its advisors, also after a restart") {
   DataFolder data;
-  add_advisors(data.storage());
+  add_advisors(data.database());
   {
-    PushSubscriptions subscriptions(data.storage());
+    PushSubscriptions subscriptions(data.database());
     REQUIRE_FALSE(subscriptions.add("a", browser("1", 7), now));
     REQUIRE_FALSE(subscriptions.add("b", browser("2"), now));
     REQUIRE_FALSE(subscriptions.add("s", browser("3"), now));
   }
   data.close();
   data.open();
-  const PushSubscriptions subscriptions(data.storage());
+  const PushSubscriptions subscriptions(data.database());
   CHECK(endpoints(subscriptions, "o") == Names{"1", "2"});
   CHECK(endpoints(subscriptions, "p") == Names{"3"});
   CHECK(endpoints(subscriptions, "nobody").empty());
@@ -78,8 +79,8 @@ TEST_CASE("an organization's browsers are those of its advisors, also after a re
 
 TEST_CASE("a browser has one subscription, which follows whoever signs in there last") {
   DataFolder data;
-  add_advisors(data.storage());
-  PushSubscriptions subscriptions(data.storage());
+  add_advisors(data.database());
+  PushSubscriptions subscriptions(data.database());
   REQUIRE_FALSE(subscriptions.add("a", browser("1"), now));
   REQUIRE_FALSE(subscriptions.add("a", browser("1", 2), now));
   CHECK(subscriptions.of_organization("o")->at(0).keys == browser("1", 2).keys);
@@ -90,8 +91,8 @@ TEST_CASE("a browser has one subscription, which follows whoever signs in there 
 
 TEST_CASE("who knows only the endpoint cannot take another advisor's subscription, or remove it") {
   DataFolder data;
-  add_advisors(data.storage());
-  PushSubscriptions subscriptions(data.storage());
+  add_advisors(data.database());
+  PushSubscriptions subscriptions(data.database());
   REQUIRE_FALSE(subscriptions.add("a", browser("1"), now));
   CHECK(subscriptions.add("s", browser("1", 2), now) == make_error_code(errc::forbidden));
   CHECK(endpoints(subscriptions, "p").empty());
@@ -105,8 +106,8 @@ TEST_CASE("who knows only the endpoint cannot take another advisor's subscriptio
 
 TEST_CASE("an advisor's twenty-first browser ends the oldest") {
   DataFolder data;
-  add_advisors(data.storage());
-  PushSubscriptions subscriptions(data.storage());
+  add_advisors(data.database());
+  PushSubscriptions subscriptions(data.database());
   REQUIRE_FALSE(subscriptions.add("b", browser("colleague"), now - 1h));
   Names expected{"colleague"};
   for (int i = 0; i < 25; ++i) {
@@ -124,8 +125,8 @@ TEST_CASE("an advisor's twenty-first browser ends the oldest") {
 
 TEST_CASE("what a push service has forgotten is forgotten, unless the browser has subscribed anew") {
   DataFolder data;
-  add_advisors(data.storage());
-  PushSubscriptions subscriptions(data.storage());
+  add_advisors(data.database());
+  PushSubscriptions subscriptions(data.database());
   REQUIRE_FALSE(subscriptions.add("a", browser("1"), now));
   CHECK_FALSE(subscriptions.forget(browser("1", 2)));
   CHECK(endpoints(subscriptions, "o") == Names{"1"});
@@ -135,14 +136,14 @@ TEST_CASE("what a push service has forgotten is forgotten, unless the browser ha
 
 TEST_CASE("a database from before push gets its table") {
   DataFolder data;
-  add_advisors(data.storage());
-  REQUIRE_FALSE(write_rows(data.storage(), [](sqlite3* database) {
-    Statement(database, "DROP TABLE push_subscriptions").execute();
-    Statement(database, "DELETE FROM host_migrations WHERE version = 2").execute();
+  add_advisors(data.database());
+  REQUIRE_FALSE(data.database().write([](Connection& connection) {
+    Statement(connection, "DROP TABLE push_subscriptions").execute();
+    Statement(connection, "DELETE FROM host_migrations WHERE version = 2").execute();
   }));
   data.close();
   data.open();
-  PushSubscriptions subscriptions(data.storage());
+  PushSubscriptions subscriptions(data.database());
   CHECK_FALSE(subscriptions.add("a", browser("1"), now));
   CHECK(endpoints(subscriptions, "o") == Names{"1"});
 }

@@ -20,10 +20,10 @@ using travelchat::TimePoint;
 
 constexpr TimePoint now{1'800'000'000s};
 
-void add_advisor(travelchat::SqliteStorage& storage, const std::string& id) {
-  const auto ec = write_rows(storage, [&id](sqlite3* database) {
-    Statement(database, "INSERT OR IGNORE INTO organizations (id, name) VALUES ('o', 'Org')").execute();
-    Statement(database,
+void add_advisor(Database& database, const std::string& id) {
+  const auto ec = database.write([&id](Connection& connection) {
+    Statement(connection, "INSERT OR IGNORE INTO organizations (id, name) VALUES ('o', 'Org')").execute();
+    Statement(connection,
               "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, 'o', ?, 'N', 'h')")
         .execute(id, id + "@x.example");
   });
@@ -35,11 +35,11 @@ void add_advisor(travelchat::SqliteStorage& storage, const std::string& id) {
 TEST_CASE("a session is found until it expires or is closed, also after a restart") {
   REQUIRE(sodium_init() >= 0);
   DataFolder data;
-  add_advisor(data.storage(), "a");
+  add_advisor(data.database(), "a");
   std::string kept;
   std::string closed;
   {
-    Sessions sessions(data.storage(), 1h);
+    Sessions sessions(data.database(), 1h);
     REQUIRE_FALSE(sessions.load(now));
     kept = sessions.open("a", now)->token;
     closed = sessions.open("a", now)->token;
@@ -53,7 +53,7 @@ TEST_CASE("a session is found until it expires or is closed, also after a restar
   }
   data.close();
   data.open();
-  Sessions sessions(data.storage(), 1h);
+  Sessions sessions(data.database(), 1h);
   REQUIRE_FALSE(sessions.load(now));
   CHECK(sessions.find(kept, now));
   CHECK_FALSE(sessions.find(closed, now));
@@ -62,13 +62,13 @@ TEST_CASE("a session is found until it expires or is closed, also after a restar
 TEST_CASE("the database holds digests of sessions, never their tokens") {
   REQUIRE(sodium_init() >= 0);
   DataFolder data;
-  add_advisor(data.storage(), "a");
-  Sessions sessions(data.storage(), 1h);
+  add_advisor(data.database(), "a");
+  Sessions sessions(data.database(), 1h);
   const std::string token = sessions.open("a", now)->token;
   REQUIRE(token.size() == 64);
   std::size_t rows = 0;
-  const auto ec = read_rows(data.storage(), [&](sqlite3* database) {
-    Statement all(database, "SELECT digest FROM sessions");
+  const auto ec = data.database().read([&](Connection& connection) {
+    Statement all(connection, "SELECT digest FROM sessions");
     for (all.run(); all.next(); ++rows) {
       const auto digest = sha256(token);
       const auto stored = all.bytes(0);
@@ -82,9 +82,9 @@ TEST_CASE("the database holds digests of sessions, never their tokens") {
 TEST_CASE("one session too many ends the advisor's oldest, and nobody else's") {
   REQUIRE(sodium_init() >= 0);
   DataFolder data;
-  add_advisor(data.storage(), "a");
-  add_advisor(data.storage(), "b");
-  Sessions sessions(data.storage(), 1h);
+  add_advisor(data.database(), "a");
+  add_advisor(data.database(), "b");
+  Sessions sessions(data.database(), 1h);
   const std::string other = sessions.open("b", now)->token;
   std::vector<std::string> tokens;
   for (std::size_t i = 0; i <= Sessions::max_per_advisor; ++i) {
@@ -99,21 +99,21 @@ TEST_CASE("one session too many ends the advisor's oldest, and nobody else's") {
 TEST_CASE("a session of an unknown advisor is not opened") {
   REQUIRE(sodium_init() >= 0);
   DataFolder data;
-  Sessions sessions(data.storage(), 1h);
+  Sessions sessions(data.database(), 1h);
   CHECK(sessions.open("nobody", now).has_error());
 }
 
 TEST_CASE("a second process is told that the database is in use") {
   DataFolder data;
-  CHECK_THROWS_WITH(open_data(data.path()), Catch::Contains("in use"));
+  CHECK_THROWS_WITH(open_sqlite(data.path()), Catch::Contains("in use"));
 }
 
 TEST_CASE("tables of a newer version are not touched") {
   DataFolder data;
-  const auto ec = write_rows(data.storage(), [](sqlite3* database) {
-    Statement(database, "INSERT INTO host_migrations (version, applied_at) VALUES (1000, 0)").execute();
+  const auto ec = data.database().write([](Connection& connection) {
+    Statement(connection, "INSERT INTO host_migrations (version, applied_at) VALUES (1000, 0)").execute();
   });
   REQUIRE_FALSE(ec);
   data.close();
-  CHECK_THROWS_WITH(open_data(data.path()), Catch::Contains("newer version"));
+  CHECK_THROWS_WITH(open_sqlite(data.path()), Catch::Contains("newer version"));
 }

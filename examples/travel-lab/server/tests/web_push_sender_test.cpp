@@ -24,9 +24,9 @@ class Silence {
  public:
   Silence() : acceptor_(context_, {boost::asio::ip::address_v4::loopback(), 0}) {
     REQUIRE(sodium_init() >= 0);
-    REQUIRE_FALSE(write_rows(data_.storage(), [](sqlite3* database) {
-      Statement(database, "INSERT INTO organizations (id, name) VALUES ('o', 'Org')").execute();
-      Statement(database,
+    REQUIRE_FALSE(data_.database().write([](Connection& connection) {
+      Statement(connection, "INSERT INTO organizations (id, name) VALUES ('o', 'Org')").execute();
+      Statement(connection,
                 "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES ('a', 'o', 'e', 'N', 'h')")
           .execute();
     }));
@@ -43,7 +43,7 @@ class Silence {
 
  private:
   DataFolder data_;
-  PushSubscriptions subscriptions_{data_.storage()};
+  PushSubscriptions subscriptions_{data_.database()};
   Log log_{LogLevel::off};
   boost::asio::io_context context_;
   tcp::acceptor acceptor_;

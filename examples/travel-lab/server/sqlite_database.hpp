@@ -1,7 +1,9 @@
-// The folder that holds the database.
+// The host's tables in the chat's SQLite file.
+//
+// All of it goes through SqliteStorage::write and ::read, which keep the rule that one connection writes.
 #pragma once
 
-#include <travelchat/sqlite_storage.hpp>
+#include "database.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -10,6 +12,6 @@ namespace travel_lab {
 
 // Makes the folder when it is absent (for its owner only), opens the database in it and brings the host's tables up to
 // date. Throws std::runtime_error with a sentence for the operator.
-std::unique_ptr<travelchat::SqliteStorage> open_data(const std::filesystem::path& folder);
+std::unique_ptr<Database> open_sqlite(const std::filesystem::path& folder);
 
 }  // namespace travel_lab
