@@ -46,20 +46,21 @@ int add_advisor(const AddAdvisorOptions& options) {
   }
 
   const auto database = open_sqlite(options.data);
+  const std::string password_hash = hash_password(password);
   bool is_taken = false;
   const auto ec = database->write([&](Connection& connection) {
-    is_taken = !look_up(connection, "SELECT id FROM advisors WHERE email = ?", email).empty();
-    if (is_taken) return;
-    std::string org_id = look_up(connection, "SELECT id FROM organizations WHERE name = ?", organization);
-    if (org_id.empty()) {
-      org_id = random_id();
-      Statement(connection, "INSERT INTO organizations (id, name) VALUES (?, ?)").execute(org_id, organization);
-    }
-    Statement(connection, "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, ?, ?, ?, ?)")
-        .execute(random_id(), org_id, email, name, hash_password(password));
+    // Somebody else may add the same at the same time.
+    Statement(connection, "INSERT INTO organizations (id, name) VALUES (?, ?) ON CONFLICT (name) DO NOTHING")
+        .execute(random_id(), organization);
+    const std::string org_id = look_up(connection, "SELECT id FROM organizations WHERE name = ?", organization);
+    Statement insert(connection,
+                     "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, ?, ?, ?, ?) "
+                     "ON CONFLICT (email) DO NOTHING RETURNING id");
+    is_taken = !insert.run(random_id(), org_id, email, name, password_hash).next();
+    if (is_taken) throw DatabaseError(travelchat::errc::forbidden);  // undoes the organization
   });
-  if (ec) return refuse(travelchat::describe(ec).message);
   if (is_taken) return refuse("there already is an advisor with the e-mail " + email);
+  if (ec) return refuse(travelchat::describe(ec).message);
   std::cout << "Added " << name << " <" << email << "> of " << organization << '\n';
   return 0;
 }

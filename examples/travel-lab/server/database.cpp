@@ -12,7 +12,7 @@ using travelchat::error_code;
 
 // Entry n brings the tables from version n to n + 1. Never change one that has been released; append.
 constexpr std::array migrations = {
-    R"(
+    Definition{.sql = R"(
 CREATE TABLE organizations (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL UNIQUE
@@ -71,7 +71,8 @@ CREATE TABLE demo_logins (
 ) STRICT;
 CREATE INDEX demo_logins_by_advisor ON demo_logins (advisor_id);
 )",
-    R"(
+               .only_postgres = {}},
+    Definition{.sql = R"(
 CREATE TABLE push_subscriptions (
   endpoint TEXT PRIMARY KEY,           -- a secret: whoever knows it can send there
   advisor_id TEXT NOT NULL REFERENCES advisors (id) ON DELETE CASCADE,
@@ -80,7 +81,38 @@ CREATE TABLE push_subscriptions (
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX push_subscriptions_by_advisor ON push_subscriptions (advisor_id, created_at);
-)"};
+)",
+               .only_postgres = {}},
+    Definition{.sql = R"(
+CREATE TABLE directory_version (
+  version INTEGER NOT NULL
+) STRICT;
+INSERT INTO directory_version (version) VALUES (0);
+)",
+               // The transaction's own number, so that it writes the row once however many rows it changes.
+               .only_postgres = R"(
+CREATE FUNCTION mark_directory_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  this bigint := pg_current_xact_id()::text::bigint;
+BEGIN
+  UPDATE directory_version SET version = this WHERE version <> this;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER organizations_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON organizations
+  EXECUTE FUNCTION mark_directory_change();
+CREATE TRIGGER advisors_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON advisors
+  EXECUTE FUNCTION mark_directory_change();
+CREATE TRIGGER clients_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clients
+  EXECUTE FUNCTION mark_directory_change();
+CREATE TRIGGER trips_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON trips
+  EXECUTE FUNCTION mark_directory_change();
+
+-- The key of web push (PEM), which all nodes share.
+CREATE TABLE push_key (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  pem TEXT NOT NULL
+);
+)"}};
 
 template <class Run>
 error_code catching(const Run& run) {
@@ -103,7 +135,9 @@ error_code Database::read(const Work& work) {
 
 void migrate(Connection& connection) {
   connection.define(
-      "CREATE TABLE IF NOT EXISTS host_migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT");
+      {.sql = "CREATE TABLE IF NOT EXISTS host_migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) "
+              "STRICT",
+       .only_postgres = {}});
   std::int64_t version = 0;
   {
     Statement newest(connection, "SELECT coalesce(max(version), 0) FROM host_migrations");

@@ -47,13 +47,18 @@ class PreparedStatement {
   virtual std::span<const std::uint8_t> bytes(int column) const noexcept = 0;
 };
 
+// What a migration runs: several statements without parameters.
+struct Definition {
+  std::string_view sql;            // in SQLite's words; PostgreSQL's names of types are put in their place
+  std::string_view only_postgres;  // what only a database needs that several processes share
+};
+
 // One transaction.
 class Connection {
  public:
   virtual ~Connection() = default;
   virtual std::unique_ptr<PreparedStatement> prepare(std::string_view sql) = 0;
-  // Several statements without parameters that define tables, in SQLite's words.
-  virtual void define(std::string_view sql) = 0;
+  virtual void define(const Definition& definition) = 0;
 };
 
 class Statement {

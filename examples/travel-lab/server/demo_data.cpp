@@ -228,24 +228,44 @@ std::string date_text(std::chrono::sys_days day) {
   return text;
 }
 
-error_code store_world(Database& database, const World& world, TimePoint now) {
-  const std::string password_hash = hash_password(demo_password);
+// The people first, since a conversation may have to refer to a client that exists. Until everything is there, an
+// organization is called by its id and nobody can sign in.
+error_code store_people(Database& database, const World& world) {
   return database.write([&](Connection& connection) {
     Statement add_organization(connection, "INSERT INTO organizations (id, name) VALUES (?, ?)");
-    for (std::size_t i = 0; i < organization_names.size(); ++i) {
-      add_organization.execute(world.organization_ids[i], organization_names[i]);
-    }
+    for (const std::string& id : world.organization_ids) add_organization.execute(id, id);
     Statement add_advisor(connection,
-                          "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, ?, ?, ?, ?)");
-    Statement add_login(connection, "INSERT INTO demo_logins (advisor_id, password) VALUES (?, ?)");
+                          "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, ?, ?, ?, '')");
     for (std::size_t i = 0; i < demo_advisors.size(); ++i) {
       add_advisor.execute(world.advisor_ids[i], world.organization_ids[demo_advisors[i].organization],
-                          demo_advisors[i].email, demo_advisors[i].full_name, password_hash);
+                          world.advisor_ids[i], demo_advisors[i].full_name);
+    }
+    Statement add_client(connection,
+                         "INSERT INTO clients (id, org_id, advisor_id, full_name, email) VALUES (?, ?, ?, ?, ?)");
+    for (std::size_t i = 0; i < world.client_ids.size(); ++i) {
+      const std::size_t advisor = advisor_of(i);
+      add_client.execute(world.client_ids[i], world.organization_ids[demo_advisors[advisor].organization],
+                         world.advisor_ids[advisor], demo::client_name(i),
+                         "traveller" + std::to_string(i + 1) + "@clients.example");
+    }
+  });
+}
+
+// What makes it a world that can be used, in one transaction.
+error_code store_trips_and_logins(Database& database, const World& world, TimePoint now) {
+  const std::string password_hash = hash_password(demo_password);
+  return database.write([&](Connection& connection) {
+    Statement name_organization(connection, "UPDATE organizations SET name = ? WHERE id = ?");
+    for (std::size_t i = 0; i < organization_names.size(); ++i) {
+      name_organization.execute(organization_names[i], world.organization_ids[i]);
+    }
+    Statement admit_advisor(connection, "UPDATE advisors SET email = ?, password_hash = ? WHERE id = ?");
+    Statement add_login(connection, "INSERT INTO demo_logins (advisor_id, password) VALUES (?, ?)");
+    for (std::size_t i = 0; i < demo_advisors.size(); ++i) {
+      admit_advisor.execute(demo_advisors[i].email, password_hash, world.advisor_ids[i]);
       add_login.execute(world.advisor_ids[i], demo_password);
     }
 
-    Statement add_client(connection,
-                         "INSERT INTO clients (id, org_id, advisor_id, full_name, email) VALUES (?, ?, ?, ?, ?)");
     Statement add_trip(connection,
                        "INSERT INTO trips (id, org_id, advisor_id, client_id, title, destination, starts_on, ends_on, "
                        "summary, share_enabled, share_token, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
@@ -262,10 +282,6 @@ error_code store_world(Database& database, const World& world, TimePoint now) {
                        std::int64_t{(now - age).time_since_epoch().count()});
     };
     for (std::size_t i = 0; i < world.client_ids.size(); ++i) {
-      const std::size_t advisor = advisor_of(i);
-      add_client.execute(world.client_ids[i], world.organization_ids[demo_advisors[advisor].organization],
-                         world.advisor_ids[advisor], demo::client_name(i),
-                         std::optional("traveller" + std::to_string(i + 1) + "@clients.example"));
       store_trip(i, world.client_ids[i], true, 24h * static_cast<int>(30 + i % 60));
     }
     // What an advisor's desk also holds: an older trip that is no longer shared, and a draft for nobody yet.
@@ -279,13 +295,20 @@ error_code store_world(Database& database, const World& world, TimePoint now) {
 }  // namespace
 
 error_code load_demo(Database& database, std::size_t clients, TimePoint now) {
+  bool is_empty = false;
+  const auto ec = database.read([&is_empty](Connection& connection) {
+    Statement any(connection, "SELECT 1 FROM organizations WHERE name <> id LIMIT 1");
+    is_empty = !any.run().next();
+  });
+  if (ec || !is_empty) return ec;
   World world;
   for (auto& id : world.organization_ids) id = random_id();
   for (auto& id : world.advisor_ids) id = random_id();
   world.client_ids.resize(clients);
   for (auto& id : world.client_ids) id = random_id();
-  if (const auto ec = load_conversations(database, world, now)) return ec;
-  return store_world(database, world, now);
+  if (const auto failed = store_people(database, world)) return failed;
+  if (const auto failed = load_conversations(database, world, now)) return failed;
+  return store_trips_and_logins(database, world, now);
 }
 
 travelchat::result<std::vector<DemoLogin>> find_demo_logins(Database& database) {

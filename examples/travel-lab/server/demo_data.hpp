@@ -24,9 +24,10 @@ struct DemoLogin {
   std::string password;
 };
 
-// Fills an empty database through the storage itself, before an engine owns it. The conversations come first and the
-// organizations last, in one transaction: a load that was cut short leaves no organization behind and is done again.
-// `now` ends the newest conversation.
+// Fills a database without organizations through the storage itself, before an engine owns it; another one stays as it
+// is. What makes an organization one that can be used comes last, in one transaction: a load that was cut short leaves
+// only what nobody can sign in to, and is done again. `now` ends the newest conversation. One process at a time, see
+// `Database::exclusively`.
 travelchat::error_code load_demo(Database& database, std::size_t clients, travelchat::TimePoint now);
 
 // In the order in which they were made; empty when the database was not made by `load_demo`.

@@ -60,6 +60,7 @@ std::string avatar_path(std::string_view person_id) {
 travelchat::result<Directory> Directory::load(Database& database) {
   Directory directory;
   const auto ec = database.read([&directory](Connection& connection) {
+    directory.version_ = read_version(connection);
     Statement organizations(connection, "SELECT id, name FROM organizations");
     for (organizations.run(); organizations.next();) {
       Organization row{organizations.text(0), organizations.text(1)};
@@ -97,6 +98,11 @@ travelchat::result<Directory> Directory::load(Database& database) {
     });
   }
   return directory;
+}
+
+std::int64_t Directory::read_version(Connection& connection) {
+  Statement rows(connection, "SELECT version FROM directory_version");
+  return rows.run().next() ? rows.integer(0) : 0;
 }
 
 const Organization* Directory::find_organization(std::string_view id) const {

@@ -1,12 +1,13 @@
 // Who and what there is beside the chat: organizations, advisors, clients, trips.
 //
-// Read once from the host's tables and then constant: this process owns the database file and none of its routes change
-// these rows, so every look-up is a hash look-up and no request waits for the database. Costs some hundred bytes a
-// client. Any thread; what it returns lives as long as it does.
+// Read from the host's tables in one snapshot and then constant: no route changes these rows, so every look-up is a
+// hash look-up and no request waits for the database. Costs some hundred bytes a client. Any thread; what it returns
+// lives as long as it does.
 #pragma once
 
 #include <travelchat/error.hpp>
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +17,7 @@
 
 namespace travel_lab {
 
+class Connection;
 class Database;
 
 struct Organization {
@@ -57,6 +59,10 @@ struct Trip {
 class Directory {
  public:
   static travelchat::result<Directory> load(Database& database);
+  // A figure that another one follows whenever a row of the directory's has changed in a database that is shared.
+  static std::int64_t read_version(Connection& connection);
+
+  std::int64_t version() const noexcept { return version_; }
 
   // Each: nullptr when there is none.
   const Organization* find_organization(std::string_view id) const;
@@ -82,6 +88,7 @@ class Directory {
   template <class T>
   using ById = std::unordered_map<std::string, T, Hash, std::equal_to<>>;
 
+  std::int64_t version_ = 0;
   ById<Organization> organizations_;
   ById<Advisor> advisors_;
   ById<Client> clients_;

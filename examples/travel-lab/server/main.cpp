@@ -41,7 +41,8 @@ namespace {
 // Each verification holds 64 MiB while it runs; one that waits behind 64 others would wait for seconds.
 constexpr std::size_t password_threads = 2;
 constexpr std::size_t max_queued_passwords = 64;
-constexpr std::size_t max_queued_row_writes = 1'024;
+constexpr std::size_t row_read_threads = 2;
+constexpr std::size_t max_queued_rows = 1'024;
 
 // Every socket is a file.
 void raise_file_limit() {
@@ -71,16 +72,9 @@ int wait_for_stop() {
 }
 
 // What follows from --demo: loads it into an empty database, and refuses one that holds real data.
-std::vector<DemoLogin> prepare_demo(Database& database, std::size_t clients, Log& log) {
-  bool is_empty = false;
-  auto ec = database.read([&is_empty](Connection& connection) {
-    Statement any(connection, "SELECT 1 FROM organizations LIMIT 1");
-    is_empty = !any.run().next();
-  });
-  if (!ec && is_empty) {
-    ec = load_demo(database, clients, current_time());
-    if (!ec) log.write(LogLevel::info, "demo_loaded", {{"clients", clients}});
-  }
+std::vector<DemoLogin> prepare_demo(Database& database, std::size_t clients) {
+  travelchat::error_code ec;
+  database.exclusively([&] { ec = load_demo(database, clients, current_time()); });
   if (ec) throw std::runtime_error("cannot load the demonstration: " + std::string(travelchat::describe(ec).message));
   auto logins = find_demo_logins(database);
   if (!logins) throw std::runtime_error("cannot read the demonstration's logins");
@@ -165,18 +159,18 @@ int serve(const ServeOptions& options) {
   const auto opened = open_sqlite(options.data);
   Database& database = *opened;
   std::vector<DemoLogin> demo_logins;
-  if (options.demo_clients) demo_logins = prepare_demo(database, *options.demo_clients, log);
+  if (options.demo_clients) demo_logins = prepare_demo(database, *options.demo_clients);
 
-  auto loaded = Directory::load(database);
+  // The database lives by the engine's storage: what uses it comes after the engine, and goes before.
+  travelchat::ChatEngine engine(database.release_chat(), engine_options(options));
+  LiveDirectory directory(database);
   Sessions sessions(database, options.session_lifetime);
-  if (!loaded || sessions.load(current_time())) throw std::runtime_error("cannot read the database");
-  const Directory directory = *std::move(loaded);
+  if (sessions.load(current_time())) throw std::runtime_error("cannot read the database");
   const bool has_tls = options.tls_certificate.has_value();
   TravelLabHost host(directory, sessions, std::move(jwt), has_tls || options.secure_cookies, log);
   LoginThrottle throttle(options.rate_limits ? LoginThrottle::Limits{} : LoginThrottle::Limits{.tries = 0});
 
-  // In this order, so that the pools finish what they were given before the server and the engine go.
-  travelchat::ChatEngine engine(database.release_chat(), engine_options(options));
+  // In this order, so that the pools finish what they were given before the server goes.
   PushSubscriptions push_subscriptions(database);
   std::optional<WebPushSender> push;
   if (options.push) {
@@ -186,7 +180,9 @@ int serve(const ServeOptions& options) {
   }
   travelchat::BeastServer server(engine, host, server_options(options));
   WorkerPool passwords(password_threads, max_queued_passwords);
-  WorkerPool row_writes(1, max_queued_row_writes);
+  WorkerPool row_writes(1, max_queued_rows);
+  std::optional<WorkerPool> row_reads;
+  if (database.is_shared()) host.reread_on(row_reads.emplace(row_read_threads, max_queued_rows));
   const Site site{directory,
                   sessions,
                   host,
@@ -211,12 +207,13 @@ int serve(const ServeOptions& options) {
   log.write(LogLevel::info, "started",
             {{"url", url}, {"ioThreads", engine.shard_count()}, {"data", options.data.native()}});
   std::cout << "travelchat ready " << url << '\n' << std::flush;
-  if (options.demo_clients) print_demo(url, options.web.has_value(), directory, demo_logins);
+  if (options.demo_clients) print_demo(url, options.web.has_value(), *directory.current(), demo_logins);
 
   const int signal = wait_for_stop();
   log.write(LogLevel::info, "stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
   server.stop();
   if (push) push->stop();
+  directory.stop();
   engine.close();
   log.write(LogLevel::info, "stopped");
   return 0;

@@ -20,6 +20,10 @@ travelchat::HttpResponse error_response(travelchat::errc code) {
   return json_response(travelchat::wire::error_body(error), error.http_status);
 }
 
+travelchat::HttpResponse error_response(const travelchat::error_code& ec) {
+  return error_response(travelchat::describe(ec).code);
+}
+
 travelchat::HttpResponse error_response(travelchat::errc code, std::string_view message) {
   travelchat::ErrorInfo error = travelchat::describe(code);
   error.message = message;

@@ -45,14 +45,18 @@ std::string session_cookie(const TravelLabHost& host, std::string_view value, st
   return cookie;
 }
 
-void finish_login(const Site& site, const Advisor& advisor, const HttpRespond& respond) {
+travelchat::RequestCredentials credentials_of(const HttpRequest& request) {
+  return {std::string(request.header("cookie")), std::string(request.header("authorization"))};
+}
+
+void finish_login(const Site& site, const Directory& directory, const Advisor& advisor, const HttpRespond& respond) {
   const travelchat::TimePoint now = current_time();
   const auto session = site.sessions.open(advisor.id, now);
   if (!session) {
     site.log.write(LogLevel::error, "session_not_stored", {{"reason", travelchat::describe(session.error()).name}});
-    return respond(error_response(travelchat::describe(session.error()).code));
+    return respond(error_response(session.error()));
   }
-  HttpResponse response = json_response(json::serialize(views::account(site.directory, advisor)));
+  HttpResponse response = json_response(json::serialize(views::account(directory, advisor)));
   const auto lifetime = std::chrono::floor<std::chrono::seconds>(session->expires_at - now);
   response.headers.emplace_back("Set-Cookie", session_cookie(site.host, session->token, lifetime.count()));
   respond(std::move(response));
@@ -64,11 +68,11 @@ void login(const Site& site, HttpRequest request, HttpRespond respond) {
   if (!is_json(request.header("content-type"))) return respond(error_response(errc::unsupported_media_type));
   if (request.header("sec-fetch-site") == "cross-site") return respond(error_response(errc::cross_origin));
   const auto body = travelchat::wire::Body::parse(request.body);
-  if (!body) return respond(error_response(travelchat::describe(body.error()).code));
+  if (!body) return respond(error_response(body.error()));
   const auto email = body->string("email");
-  if (!email) return respond(error_response(travelchat::describe(email.error()).code));
+  if (!email) return respond(error_response(email.error()));
   const auto password = body->string("password");
-  if (!password) return respond(error_response(travelchat::describe(password.error()).code));
+  if (!password) return respond(error_response(password.error()));
   if (email->size() > max_email_bytes || password->size() > max_password_bytes) {
     return respond(error_response(errc::invalid_argument));
   }
@@ -79,12 +83,15 @@ void login(const Site& site, HttpRequest request, HttpRespond respond) {
   }
   const bool is_accepted = site.passwords.submit([&site, respond, address = request.remote_address,
                                                   email = std::move(folded_email), word = std::string(*password)] {
-    const Advisor* advisor = site.directory.find_advisor_by_email(email);
+    // Of every login, so that the time tells nothing about whether there is such an advisor.
+    if (const auto ec = site.directory.refresh()) return respond(error_response(ec));
+    const auto directory = site.directory.current();
+    const Advisor* advisor = directory->find_advisor_by_email(email);
     const bool is_right =
         advisor == nullptr ? verify_against_nobody(word) : verify_password(word, advisor->password_hash);
     if (!is_right) return respond(error_response(errc::unauthenticated, "E-mail or password is wrong."));
     site.throttle.succeeded(address, email);
-    finish_login(site, *advisor, respond);
+    finish_login(site, *directory, *advisor, respond);
   });
   if (!is_accepted) respond(error_response(errc::overloaded));
 }
@@ -94,7 +101,7 @@ void logout(const Site& site, const HttpRequest& request, HttpRespond respond) {
   const bool is_accepted = site.row_writes.submit([&site, respond, token = std::string(token)] {
     if (const auto ec = site.sessions.close(token)) {
       site.log.write(LogLevel::error, "session_not_deleted", {{"reason", travelchat::describe(ec).name}});
-      return respond(error_response(travelchat::describe(ec).code));
+      return respond(error_response(ec));
     }
     HttpResponse response = json_response("{\"ok\":true}");
     response.headers.emplace_back("Set-Cookie", session_cookie(site.host, "", 0));
@@ -105,38 +112,46 @@ void logout(const Site& site, const HttpRequest& request, HttpRespond respond) {
 
 // As the chat token's route answers: 404 unknown trip, 403 sharing off or wrong token. Without a token the trip's
 // advisors see it too, for a preview.
-HttpResponse trip_view(const Site& site, const HttpRequest& request) {
-  const Trip* trip = site.directory.find_trip(request.params.at(0));
-  if (const auto token = request.query_value("token")) {
-    if (trip == nullptr) return error_response(errc::not_found);
-    if (!trip->share_enabled || !equal_in_constant_time(*token, trip->share_token)) {
-      return error_response(errc::sharing_disabled);
+void trip_view(const Site& site, const HttpRequest& request, HttpRespond respond) {
+  const auto token = request.query_value("token");
+  site.host.look_up_trip(request.params.at(0), [&site, credentials = credentials_of(request),
+                                                token = token ? std::optional(std::string(*token)) : std::nullopt,
+                                                respond](travelchat::result<TripFound> found) {
+    if (!found) return respond(error_response(found.error()));
+    const auto show = [](const TripFound& shown) {
+      return json_response(json::serialize(views::trip_view(*shown.directory, *shown.trip)));
+    };
+    if (token) {
+      if (found->trip == nullptr) return respond(error_response(errc::not_found));
+      const bool is_open = found->trip->share_enabled && equal_in_constant_time(*token, found->trip->share_token);
+      return respond(is_open ? show(*found) : error_response(errc::sharing_disabled));
     }
-  } else {
-    const auto viewer = site.host.sign_in(request.header("cookie"), request.header("authorization"));
-    if (!viewer) return error_response(errc::missing_field);
-    if (trip == nullptr || trip->org_id != viewer->advisor->org_id) return error_response(errc::not_found);
-  }
-  return json_response(json::serialize(views::trip_view(site.directory, *trip)));
+    site.host.sign_in(credentials, [found = *found, show, respond](travelchat::result<std::optional<SignedIn>> viewer) {
+      if (!viewer) return respond(error_response(viewer.error()));
+      if (!*viewer) return respond(error_response(errc::missing_field));
+      const bool is_theirs = found.trip != nullptr && found.trip->org_id == (*viewer)->advisor->org_id;
+      respond(is_theirs ? show(found) : error_response(errc::not_found));
+    });
+  });
 }
 
-HttpResponse list_clients(const Site& site, const Advisor& viewer) {
+HttpResponse list_clients(const SignedIn& viewer) {
   json::array rows;
-  for (const Client* client : site.directory.clients_of(viewer.org_id)) {
-    rows.push_back(views::client(site.directory, *client));
+  for (const Client* client : viewer.directory->clients_of(viewer.advisor->org_id)) {
+    rows.push_back(views::client(*viewer.directory, *client));
   }
   return json_response(json::serialize(rows));
 }
 
-HttpResponse show_client(const Site& site, const Advisor& viewer, std::string_view id) {
-  const Client* client = site.directory.find_client(id);
-  if (client == nullptr || client->org_id != viewer.org_id) return error_response(errc::not_found);
-  return json_response(json::serialize(views::client_detail(site.directory, *client)));
+HttpResponse show_client(const SignedIn& viewer, std::string_view id) {
+  const Client* client = viewer.directory->find_client(id);
+  if (client == nullptr || client->org_id != viewer.advisor->org_id) return error_response(errc::not_found);
+  return json_response(json::serialize(views::client_detail(*viewer.directory, *client)));
 }
 
-HttpResponse list_trips(const Site& site, const Advisor& viewer) {
+HttpResponse list_trips(const SignedIn& viewer) {
   json::array rows;
-  for (const Trip* trip : site.directory.trips_of(viewer.org_id)) rows.push_back(views::trip(*trip));
+  for (const Trip* trip : viewer.directory->trips_of(viewer.advisor->org_id)) rows.push_back(views::trip(*trip));
   return json_response(json::serialize(rows));
 }
 
@@ -145,8 +160,9 @@ HttpResponse avatar(const Site& site, std::string_view file) {
   constexpr std::string_view suffix = ".svg";
   if (!file.ends_with(suffix)) return error_response(errc::not_found);
   const std::string_view id = file.substr(0, file.size() - suffix.size());
-  const Advisor* advisor = site.directory.find_advisor(id);
-  const Client* client = site.directory.find_client(id);
+  const auto directory = site.directory.current();
+  const Advisor* advisor = directory->find_advisor(id);
+  const Client* client = directory->find_client(id);
   if (advisor == nullptr && client == nullptr) return error_response(errc::not_found);
   HttpResponse response;
   response.headers = {{"Content-Type", "image/svg+xml"},
@@ -159,17 +175,17 @@ HttpResponse avatar(const Site& site, std::string_view file) {
   return response;
 }
 
-// What the body of a push route must be: JSON, from somebody who is signed in. Nullptr: it has answered.
-const Advisor* admit(const Site& site, const HttpRequest& request, const HttpRespond& respond) {
-  const auto viewer = site.host.sign_in(request.header("cookie"), request.header("authorization"));
-  if (!viewer) {
-    respond(error_response(errc::unauthenticated));
-  } else if (!is_json(request.header("content-type"))) {
-    respond(error_response(errc::unsupported_media_type));
-  } else {
-    return viewer->advisor;
-  }
-  return nullptr;
+// For the push routes: calls `write` with who is signed in and with the body, which is JSON; else it has answered.
+using WriteForAdvisor = std::function<void(const std::string& advisor_id, const HttpRequest& request)>;
+void admit(const Site& site, HttpRequest request, HttpRespond respond, WriteForAdvisor write) {
+  auto credentials = credentials_of(request);
+  site.host.sign_in(std::move(credentials), [request = std::move(request), respond = std::move(respond),
+                                             write = std::move(write)](auto viewer) {
+    if (!viewer) return respond(error_response(viewer.error()));
+    if (!*viewer) return respond(error_response(errc::unauthenticated));
+    if (!is_json(request.header("content-type"))) return respond(error_response(errc::unsupported_media_type));
+    write((*viewer)->advisor->id, request);
+  });
 }
 
 // Writes push subscriptions where it may block, and answers.
@@ -199,12 +215,8 @@ travelchat::result<std::string> push_key(const json::value& body, std::string_vi
 }
 
 // The body is a browser's PushSubscription.toJSON().
-void subscribe(const Site& site, const HttpRequest& request, HttpRespond respond) {
-  const Advisor* advisor = admit(site, request, respond);
-  if (advisor == nullptr) return;
-  const auto fail = [&respond](const travelchat::error_code& ec) {
-    respond(error_response(travelchat::describe(ec).code));
-  };
+void subscribe(const Site& site, const std::string& advisor_id, const HttpRequest& request, HttpRespond respond) {
+  const auto fail = [&respond](const travelchat::error_code& ec) { respond(error_response(ec)); };
   // The stricter of the two parsers first.
   const auto body = travelchat::wire::Body::parse(request.body);
   if (!body) return fail(body.error());
@@ -222,37 +234,36 @@ void subscribe(const Site& site, const HttpRequest& request, HttpRespond respond
     return respond(error_response(errc::invalid_argument));
   }
   write_subscription(site, 201, std::move(respond),
-                     [&site, id = advisor->id, subscription = PushSubscription{std::string(*endpoint), *keys}] {
-                       return site.push_subscriptions->add(id, subscription, current_time());
+                     [&site, advisor_id, subscription = PushSubscription{std::string(*endpoint), *keys}] {
+                       return site.push_subscriptions->add(advisor_id, subscription, current_time());
                      });
 }
 
-void unsubscribe(const Site& site, const HttpRequest& request, HttpRespond respond) {
-  const Advisor* advisor = admit(site, request, respond);
-  if (advisor == nullptr) return;
+void unsubscribe(const Site& site, const std::string& advisor_id, const HttpRequest& request, HttpRespond respond) {
   const auto body = travelchat::wire::Body::parse(request.body);
-  if (!body) return respond(error_response(travelchat::describe(body.error()).code));
+  if (!body) return respond(error_response(body.error()));
   const auto endpoint = body->string("endpoint");
-  if (!endpoint) return respond(error_response(travelchat::describe(endpoint.error()).code));
-  write_subscription(site, 200, std::move(respond), [&site, id = advisor->id, text = std::string(*endpoint)] {
-    return site.push_subscriptions->remove(id, text);
+  if (!endpoint) return respond(error_response(endpoint.error()));
+  write_subscription(site, 200, std::move(respond), [&site, advisor_id, text = std::string(*endpoint)] {
+    return site.push_subscriptions->remove(advisor_id, text);
   });
 }
 
 HttpResponse demo(const Site& site) {
+  const auto directory = site.directory.current();
   json::array advisors;
   for (const DemoLogin& login : *site.demo_logins) {
-    const Advisor* advisor = site.directory.find_advisor(login.advisor_id);
+    const Advisor* advisor = directory->find_advisor(login.advisor_id);
     if (advisor == nullptr) continue;
     advisors.push_back(
         {{"email", advisor->email}, {"password", login.password}, {"id", advisor->id}, {"orgId", advisor->org_id}});
   }
   json::array trips;
-  for (const Trip* trip : shared_demo_trips(site.directory, *site.demo_logins)) {
+  for (const Trip* trip : shared_demo_trips(*directory, *site.demo_logins)) {
     trips.push_back({{"id", trip->id},
                      {"shareToken", trip->share_token},
                      {"clientId", *trip->client_id},
-                     {"clientName", site.directory.find_client(*trip->client_id)->full_name},
+                     {"clientName", directory->find_client(*trip->client_id)->full_name},
                      {"orgId", trip->org_id}});
   }
   return json_response(json::serialize(json::object{{"advisors", std::move(advisors)}, {"trips", std::move(trips)}}));
@@ -293,11 +304,25 @@ HttpResponse welcome(const HttpRequest& request) {
 }  // namespace
 
 void add_routes(travelchat::BeastServer& server, const Site& site) {
-  // For routes that need an advisor and answer at once.
-  const auto for_advisor = [&site](std::function<HttpResponse(const Advisor&, const HttpRequest&)> show) {
-    return [&site, show = std::move(show)](const HttpRequest& request, const HttpRespond& respond) {
-      const auto viewer = site.host.sign_in(request.header("cookie"), request.header("authorization"));
-      respond(viewer ? show(*viewer->advisor, request) : error_response(errc::unauthenticated));
+  // For routes that need an advisor.
+  const auto for_advisor = [&site](std::function<HttpResponse(const SignedIn&, const HttpRequest&)> show) {
+    return [&site, show = std::move(show)](HttpRequest request, HttpRespond respond) {
+      auto credentials = credentials_of(request);
+      site.host.sign_in(std::move(credentials),
+                        [show, request = std::move(request), respond = std::move(respond)](auto viewer) {
+                          if (!viewer) return respond(error_response(viewer.error()));
+                          respond(*viewer ? show(**viewer, request) : error_response(errc::unauthenticated));
+                        });
+    };
+  };
+  // For routes that write what an advisor's browser says.
+  using Writer = void (*)(const Site&, const std::string& advisor_id, const HttpRequest&, HttpRespond);
+  const auto for_browser = [&site](Writer writer) {
+    return [&site, writer](HttpRequest request, HttpRespond respond) {
+      admit(site, std::move(request), respond,
+            [&site, writer, respond](const std::string& id, const HttpRequest& body) {
+              writer(site, id, body, respond);
+            });
     };
   };
 
@@ -306,31 +331,28 @@ void add_routes(travelchat::BeastServer& server, const Site& site) {
   });
   server.route("POST", "/api/logout",
                [&site](const HttpRequest& request, HttpRespond respond) { logout(site, request, std::move(respond)); });
-  server.route("GET", "/api/me", for_advisor([&site](const Advisor& viewer, const HttpRequest&) {
-                 return json_response(json::serialize(views::account(site.directory, viewer)));
+  server.route("GET", "/api/me", for_advisor([](const SignedIn& viewer, const HttpRequest&) {
+                 return json_response(json::serialize(views::account(*viewer.directory, *viewer.advisor)));
                }));
   server.route("GET", "/api/clients",
-               for_advisor([&site](const Advisor& viewer, const HttpRequest&) { return list_clients(site, viewer); }));
-  server.route("GET", "/api/clients/:id", for_advisor([&site](const Advisor& viewer, const HttpRequest& request) {
-                 return show_client(site, viewer, request.params.at(0));
+               for_advisor([](const SignedIn& viewer, const HttpRequest&) { return list_clients(viewer); }));
+  server.route("GET", "/api/clients/:id", for_advisor([](const SignedIn& viewer, const HttpRequest& request) {
+                 return show_client(viewer, request.params.at(0));
                }));
   server.route("GET", "/api/trips",
-               for_advisor([&site](const Advisor& viewer, const HttpRequest&) { return list_trips(site, viewer); }));
-  server.route("GET", "/api/trip-view/:id",
-               [&site](const HttpRequest& request, const HttpRespond& respond) { respond(trip_view(site, request)); });
+               for_advisor([](const SignedIn& viewer, const HttpRequest&) { return list_trips(viewer); }));
+  server.route("GET", "/api/trip-view/:id", [&site](const HttpRequest& request, HttpRespond respond) {
+    trip_view(site, request, std::move(respond));
+  });
   server.route("GET", "/avatars/:file", [&site](const HttpRequest& request, const HttpRespond& respond) {
     respond(avatar(site, request.params.at(0)));
   });
   if (site.push_subscriptions != nullptr) {
-    server.route("GET", "/api/push/key", for_advisor([&site](const Advisor&, const HttpRequest&) {
+    server.route("GET", "/api/push/key", for_advisor([&site](const SignedIn&, const HttpRequest&) {
                    return json_response(json::serialize(json::object{{"publicKey", site.push->public_key()}}));
                  }));
-    server.route("POST", "/api/push/subscriptions", [&site](const HttpRequest& request, HttpRespond respond) {
-      subscribe(site, request, std::move(respond));
-    });
-    server.route("DELETE", "/api/push/subscriptions", [&site](const HttpRequest& request, HttpRespond respond) {
-      unsubscribe(site, request, std::move(respond));
-    });
+    server.route("POST", "/api/push/subscriptions", for_browser(subscribe));
+    server.route("DELETE", "/api/push/subscriptions", for_browser(unsubscribe));
   }
   if (site.demo_logins != nullptr) {
     server.route("GET", "/api/demo", [&site](const HttpRequest&, const HttpRespond& respond) { respond(demo(site)); });

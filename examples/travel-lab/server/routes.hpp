@@ -2,7 +2,7 @@
 #pragma once
 
 #include "demo_data.hpp"
-#include "directory.hpp"
+#include "live_directory.hpp"
 #include "log.hpp"
 #include "login_throttle.hpp"
 #include "push_subscriptions.hpp"
@@ -20,7 +20,7 @@ namespace travel_lab {
 
 // What the routes work with. Owner: main, which keeps all of it until the server has stopped.
 struct Site {
-  const Directory& directory;
+  LiveDirectory& directory;
   Sessions& sessions;
   const TravelLabHost& host;
   LoginThrottle& throttle;

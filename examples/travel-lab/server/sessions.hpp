@@ -1,8 +1,10 @@
 // Advisors' browser sessions: a cookie with 32 random bytes, of which only the SHA-256 is kept.
 //
-// The table is the truth across restarts; all live rows are in memory too, so that a request with a cookie costs a hash
-// and a look-up and never waits for the database. Memory is bounded by `max_per_advisor`. `find` from any thread,
-// `open` and `close` from any that may block.
+// The table is the truth. Its rows are in memory too, so that a request with a cookie costs a hash and a look-up. Where
+// this process owns the database, memory holds all of them and no request waits for it. Where other nodes open and end
+// sessions too, memory is asked first, and the database about what memory does not hold or read longer ago than
+// `trust`. Memory is bounded by `max_per_advisor`. `recall` from any thread; what reads or writes the database may
+// block.
 #pragma once
 
 #include <travelchat/error.hpp>
@@ -10,6 +12,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <optional>
 #include <shared_mutex>
@@ -36,6 +39,9 @@ class Sessions {
   // A further one ends the oldest.
   static constexpr std::size_t max_per_advisor = 100;
 
+  // Where several nodes share the database: what one has ended is refused by the others after this time at most.
+  static constexpr std::chrono::seconds trust{5};
+
   Sessions(Database& database, std::chrono::milliseconds lifetime);
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
@@ -45,12 +51,18 @@ class Sessions {
 
   // Durable once it returns.
   travelchat::result<OpenedSession> open(const std::string& advisor_id, travelchat::TimePoint now);
-  // nullopt: malformed, unknown, closed or expired.
-  std::optional<Session> find(std::string_view token, travelchat::TimePoint now) const;
+  // What memory says. nullopt: malformed, unknown, closed or expired, or `reread` has to say.
+  std::optional<Session> recall(std::string_view token, travelchat::TimePoint now) const;
+  // Brings what memory says of this session up to date; without effect where memory is always right.
+  travelchat::error_code reread(std::string_view token, travelchat::TimePoint now);
   // Ends it at once; the error says that a restart would bring it back. Unknown tokens are no error.
   travelchat::error_code close(std::string_view token);
 
  private:
+  struct Remembered {
+    Session session;
+    travelchat::TimePoint read_at;
+  };
   struct DigestHash {
     std::size_t operator()(const travelchat::Sha256Digest& digest) const noexcept {
       std::size_t first = 0;
@@ -62,7 +74,8 @@ class Sessions {
   Database& database_;
   const std::chrono::milliseconds lifetime_;
   mutable std::shared_mutex mutex_;
-  std::unordered_map<travelchat::Sha256Digest, Session, DigestHash> live_;
+  std::unordered_map<travelchat::Sha256Digest, Remembered, DigestHash> live_;
+  std::uint64_t closed_ = 0;  // how many; what was read before one of them may be of that one
 };
 
 }  // namespace travel_lab

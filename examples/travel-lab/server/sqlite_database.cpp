@@ -76,8 +76,8 @@ class SqliteConnection final : public Connection {
   std::unique_ptr<PreparedStatement> prepare(std::string_view sql) override {
     return std::make_unique<SqliteStatement>(database_, sql);
   }
-  void define(std::string_view sql) override {
-    check(sqlite3_exec(database_, std::string(sql).c_str(), nullptr, nullptr, nullptr));
+  void define(const Definition& definition) override {
+    check(sqlite3_exec(database_, std::string(definition.sql).c_str(), nullptr, nullptr, nullptr));
   }
 
  private:

@@ -1,6 +1,7 @@
 #include "travel_lab_host.hpp"
 
 #include "clock.hpp"
+#include "core/validate.hpp"
 
 #include <utility>
 
@@ -31,9 +32,27 @@ travelchat::ClientCard card_of(const Directory& directory, const Client& client)
   return card;
 }
 
+travelchat::SharedTrip share(const Directory& directory, const Trip& trip) {
+  travelchat::SharedTrip shared;
+  shared.id = trip.id;
+  shared.org_id = trip.org_id;
+  shared.client_id = trip.client_id;
+  shared.title = trip.title;
+  shared.share_enabled = trip.share_enabled;
+  shared.share_token = trip.share_token;
+  if (trip.client_id) {
+    if (const Client* client = directory.find_client(*trip.client_id)) shared.client_name = client->full_name;
+  }
+  if (const Advisor* advisor = directory.find_advisor(trip.advisor_id)) {
+    shared.advisor_name = advisor->full_name;
+    shared.advisor_avatar_url = avatar_path(advisor->id);
+  }
+  return shared;
+}
+
 }  // namespace
 
-TravelLabHost::TravelLabHost(const Directory& directory, const Sessions& sessions, std::optional<JwtVerifier> jwt,
+TravelLabHost::TravelLabHost(LiveDirectory& directory, Sessions& sessions, std::optional<JwtVerifier> jwt,
                              bool secure_cookies, Log& log)
     : directory_(directory), sessions_(sessions), jwt_(std::move(jwt)), secure_cookies_(secure_cookies), log_(log) {}
 
@@ -52,71 +71,112 @@ std::string_view TravelLabHost::session_token(std::string_view cookie) const {
   return {};
 }
 
-std::optional<SignedIn> TravelLabHost::sign_in(std::string_view cookie, std::string_view authorization) const {
+template <class T>
+void TravelLabHost::answer(std::function<Recalled<T>()> recall, std::function<travelchat::error_code()> reread,
+                           travelchat::Reply<T> reply) const {
+  Recalled<T> found = recall();
+  if (found.is_final || readers_ == nullptr) return reply(std::move(found.answer));
+  const bool is_accepted = readers_->submit([recall = std::move(recall), reread = std::move(reread), reply] {
+    if (const auto ec = reread()) return reply(ec);
+    reply(recall().answer);
+  });
+  if (!is_accepted) reply(make_error_code(travelchat::errc::overloaded));
+}
+
+TravelLabHost::Recalled<std::optional<SignedIn>> TravelLabHost::recall_advisor(
+    const travelchat::RequestCredentials& credentials) const {
   const travelchat::TimePoint now = current_time();
-  if (!authorization.empty()) {
-    const std::string_view token = bearer_token(authorization);
-    if (!jwt_ || token.empty()) return std::nullopt;
+  const auto directory = directory_.current();
+  if (!credentials.authorization.empty()) {
+    const std::string_view token = bearer_token(credentials.authorization);
+    if (!jwt_ || token.empty()) return {};
     const auto claims = jwt_->verify(token, now);
-    if (!claims) return std::nullopt;
-    const Advisor* advisor = directory_.find_advisor(claims->subject);
-    if (advisor == nullptr || advisor->org_id != claims->org_id) return std::nullopt;
-    return SignedIn{advisor, claims->expires_at, false};
+    if (!claims) return {};
+    const Advisor* advisor = directory->find_advisor(claims->subject);
+    if (advisor == nullptr) return {.answer = {}, .is_final = false};
+    if (advisor->org_id != claims->org_id) return {};
+    return {.answer = SignedIn{directory, advisor, claims->expires_at, false}};
   }
 
-  const std::string_view token = session_token(cookie);
-  if (token.empty()) return std::nullopt;
-  const auto session = sessions_.find(token, now);
-  if (!session) return std::nullopt;
-  const Advisor* advisor = directory_.find_advisor(session->advisor_id);
-  if (advisor == nullptr) return std::nullopt;
-  return SignedIn{advisor, session->expires_at, true};
+  const std::string_view token = session_token(credentials.cookie);
+  if (!travelchat::is_token(token)) return {};
+  const auto session = sessions_.recall(token, now);
+  const Advisor* advisor = session ? directory->find_advisor(session->advisor_id) : nullptr;
+  if (advisor == nullptr) return {.answer = {}, .is_final = false};
+  return {.answer = SignedIn{directory, advisor, session->expires_at, true}};
+}
+
+void TravelLabHost::sign_in(travelchat::RequestCredentials credentials,
+                            travelchat::Reply<std::optional<SignedIn>> reply) const {
+  const auto shared = std::make_shared<const travelchat::RequestCredentials>(std::move(credentials));
+  answer<std::optional<SignedIn>>([this, shared] { return recall_advisor(*shared); },
+                                  [this, shared]() -> travelchat::error_code {
+                                    if (shared->authorization.empty()) {
+                                      const auto token = session_token(shared->cookie);
+                                      if (const auto ec = sessions_.reread(token, current_time())) return ec;
+                                    }
+                                    return directory_.refresh();
+                                  },
+                                  std::move(reply));
+}
+
+void TravelLabHost::look_up_trip(std::string id, travelchat::Reply<TripFound> reply) const {
+  answer<TripFound>(
+      [this, id = std::move(id)]() -> Recalled<TripFound> {
+        auto directory = directory_.current();
+        const Trip* trip = directory->find_trip(id);
+        return {.answer = {std::move(directory), trip}, .is_final = trip != nullptr};
+      },
+      [this] { return directory_.refresh(); }, std::move(reply));
 }
 
 void TravelLabHost::authenticate(travelchat::RequestCredentials credentials,
                                  travelchat::Reply<std::optional<travelchat::Advisor>> reply) {
-  const auto found = sign_in(credentials.cookie, credentials.authorization);
-  if (!found) return reply(std::optional<travelchat::Advisor>());
-  reply(std::optional(travelchat::Advisor{found->advisor->org_id, found->advisor->id, found->advisor->full_name,
-                                          avatar_path(found->advisor->id), found->expires_at, found->by_cookie}));
+  sign_in(std::move(credentials), [reply = std::move(reply)](travelchat::result<std::optional<SignedIn>> found) {
+    if (!found) return reply(found.error());
+    if (!*found) return reply(std::optional<travelchat::Advisor>());
+    const SignedIn& viewer = **found;
+    reply(std::optional(travelchat::Advisor{viewer.advisor->org_id, viewer.advisor->id, viewer.advisor->full_name,
+                                            avatar_path(viewer.advisor->id), viewer.expires_at, viewer.by_cookie}));
+  });
 }
 
 void TravelLabHost::find_trip(std::string trip_id, travelchat::Reply<std::optional<travelchat::SharedTrip>> reply) {
-  const Trip* trip = directory_.find_trip(trip_id);
-  if (trip == nullptr) return reply(std::optional<travelchat::SharedTrip>());
-  travelchat::SharedTrip shared;
-  shared.id = trip->id;
-  shared.org_id = trip->org_id;
-  shared.client_id = trip->client_id;
-  shared.title = trip->title;
-  shared.share_enabled = trip->share_enabled;
-  shared.share_token = trip->share_token;
-  if (trip->client_id) {
-    if (const Client* client = directory_.find_client(*trip->client_id)) shared.client_name = client->full_name;
+  look_up_trip(std::move(trip_id), [reply = std::move(reply)](travelchat::result<TripFound> found) {
+    if (!found) return reply(found.error());
+    if (found->trip == nullptr) return reply(std::optional<travelchat::SharedTrip>());
+    reply(std::optional(share(*found->directory, *found->trip)));
+  });
+}
+
+TravelLabHost::Recalled<std::vector<travelchat::ClientCard>> TravelLabHost::recall_clients(
+    const std::string& org_id, const std::vector<std::string>& client_ids) const {
+  const auto directory = directory_.current();
+  Recalled<std::vector<travelchat::ClientCard>> recalled;
+  recalled.answer.reserve(client_ids.size());
+  for (const std::string& id : client_ids) {
+    const Client* client = directory->find_client(id);
+    if (client == nullptr) recalled.is_final = false;
+    if (client != nullptr && client->org_id == org_id) recalled.answer.push_back(card_of(*directory, *client));
   }
-  if (const Advisor* advisor = directory_.find_advisor(trip->advisor_id)) {
-    shared.advisor_name = advisor->full_name;
-    shared.advisor_avatar_url = avatar_path(advisor->id);
-  }
-  reply(std::optional(std::move(shared)));
+  return recalled;
 }
 
 void TravelLabHost::find_clients(std::string org_id, std::vector<std::string> client_ids,
                                  travelchat::Reply<std::vector<travelchat::ClientCard>> reply) {
-  std::vector<travelchat::ClientCard> cards;
-  cards.reserve(client_ids.size());
-  for (const std::string& id : client_ids) {
-    const Client* client = directory_.find_client(id);
-    if (client != nullptr && client->org_id == org_id) cards.push_back(card_of(directory_, *client));
-  }
-  reply(std::move(cards));
+  answer<std::vector<travelchat::ClientCard>>(
+      [this, org_id = std::move(org_id), client_ids = std::move(client_ids)] {
+        return recall_clients(org_id, client_ids);
+      },
+      [this] { return directory_.refresh(); }, std::move(reply));
 }
 
 void TravelLabHost::search_clients(std::string org_id, std::string text,
                                    travelchat::Reply<std::vector<std::string>> reply) {
   const std::string folded = fold_case(text);
   std::vector<std::string> ids;
-  for (const Client* client : directory_.clients_of(org_id)) {
+  const auto directory = directory_.current();
+  for (const Client* client : directory->clients_of(org_id)) {
     if (client->folded_name.find(folded) != std::string::npos) ids.push_back(client->id);
   }
   reply(std::move(ids));

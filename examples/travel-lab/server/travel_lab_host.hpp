@@ -1,17 +1,22 @@
-// What the chat asks of Travel Lab, answered from memory: who is this advisor, what is this trip, who is this client.
+// What the chat asks of Travel Lab: who is this advisor, what is this trip, who is this client.
 //
-// Owner: main, which keeps it alive until the server has stopped. Every reply is given before the call returns, so any
-// thread may call, I/O threads included.
+// Answered from memory, before the call returns, where memory has the answer: always, when this process owns the
+// database. What memory does not hold of a database that other nodes write to is read from there first, on a worker.
+//
+// Owner: main, which keeps it alive until the server has stopped. Any thread may call, I/O threads included.
 #pragma once
 
-#include "directory.hpp"
 #include "jwt.hpp"
+#include "live_directory.hpp"
 #include "log.hpp"
 #include "sessions.hpp"
 #include "web_push_sender.hpp"
+#include "worker_pool.hpp"
 
 #include <travelchat/host.hpp>
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,23 +25,35 @@ namespace travel_lab {
 
 // An advisor whose credential is good.
 struct SignedIn {
-  const Advisor* advisor = nullptr;
+  std::shared_ptr<const Directory> directory;
+  const Advisor* advisor = nullptr;  // in it
   travelchat::TimePoint expires_at;
   bool by_cookie = false;
+};
+
+// A trip and the directory that holds it; null: no such trip.
+struct TripFound {
+  std::shared_ptr<const Directory> directory;
+  const Trip* trip = nullptr;
 };
 
 class TravelLabHost final : public travelchat::Host {
  public:
   // `jwt` empty: Bearer tokens are refused. `secure_cookies`: the session cookie is only for TLS, see `cookie_name`.
-  TravelLabHost(const Directory& directory, const Sessions& sessions, std::optional<JwtVerifier> jwt,
-                bool secure_cookies, Log& log);
+  TravelLabHost(LiveDirectory& directory, Sessions& sessions, std::optional<JwtVerifier> jwt, bool secure_cookies,
+                Log& log);
 
   // Before the server starts; without it nobody is notified. `sender` outlives the server.
   void notify_through(WebPushSender& sender) noexcept { push_ = &sender; }
 
+  // Before the server starts, when the database is shared: where memory is read again. `readers` outlives the server.
+  void reread_on(WorkerPool& readers) noexcept { readers_ = &readers; }
+
   // The advisor of these credentials. An Authorization header decides alone when there is one, so that a bad Bearer
-  // token is not covered up by a cookie beside it.
-  std::optional<SignedIn> sign_in(std::string_view cookie, std::string_view authorization) const;
+  // token is not covered up by a cookie beside it. Errors: the database cannot be read, `errc::overloaded`.
+  void sign_in(travelchat::RequestCredentials credentials, travelchat::Reply<std::optional<SignedIn>> reply) const;
+  // The trip of this id and the directory that holds it. Errors as above.
+  void look_up_trip(std::string id, travelchat::Reply<TripFound> reply) const;
   // The session cookie's value; empty when there is none.
   std::string_view session_token(std::string_view cookie) const;
   // With TLS it has the prefix "__Host-", which keeps other hosts of the domain from setting it.
@@ -52,12 +69,27 @@ class TravelLabHost final : public travelchat::Host {
   void notify(travelchat::PushNotification notification) override;
 
  private:
-  const Directory& directory_;
-  const Sessions& sessions_;
+  // What memory says. Not final: memory that was read again may say more.
+  template <class T>
+  struct Recalled {
+    T answer;
+    bool is_final = true;
+  };
+  // Replies with what memory says, after `reread` when that is not final.
+  template <class T>
+  void answer(std::function<Recalled<T>()> recall, std::function<travelchat::error_code()> reread,
+              travelchat::Reply<T> reply) const;
+  Recalled<std::optional<SignedIn>> recall_advisor(const travelchat::RequestCredentials& credentials) const;
+  Recalled<std::vector<travelchat::ClientCard>> recall_clients(const std::string& org_id,
+                                                               const std::vector<std::string>& client_ids) const;
+
+  LiveDirectory& directory_;
+  Sessions& sessions_;
   const std::optional<JwtVerifier> jwt_;
   const bool secure_cookies_;
   Log& log_;
   WebPushSender* push_ = nullptr;
+  WorkerPool* readers_ = nullptr;
 };
 
 }  // namespace travel_lab

@@ -1,5 +1,6 @@
 #include "clock.hpp"
 #include "data_fixture.hpp"
+#include "database.hpp"
 #include "demo_data.hpp"
 #include "demo_dialogue.hpp"
 #include "directory.hpp"
@@ -74,6 +75,20 @@ TEST_CASE(
   CHECK(lengths[18] <= 40);
   CHECK(lengths[19] == 5'000);
   CHECK(unread > 0);
+}
+
+TEST_CASE("a demonstration that was cut short is loaded anew, and one that is complete stays as it is") {
+  REQUIRE(sodium_init() >= 0);
+  DataFolder data;
+  REQUIRE_FALSE(data.database().write([](Connection& connection) {
+    Statement(connection, "INSERT INTO organizations (id, name) VALUES ('left-over', 'left-over')").execute();
+  }));
+  REQUIRE_FALSE(load_demo(data.database(), 2, current_time()));
+  const auto logins = find_demo_logins(data.database());
+  REQUIRE(logins.has_value());
+  REQUIRE(logins->size() == 4);
+  REQUIRE_FALSE(load_demo(data.database(), 2, current_time()));
+  CHECK(find_demo_logins(data.database())->size() == 4);
 }
 
 TEST_CASE("names of clients repeat for nobody") {

@@ -139,7 +139,8 @@ TEST_CASE("a database from before push gets its table") {
   add_advisors(data.database());
   REQUIRE_FALSE(data.database().write([](Connection& connection) {
     Statement(connection, "DROP TABLE push_subscriptions").execute();
-    Statement(connection, "DELETE FROM host_migrations WHERE version = 2").execute();
+    Statement(connection, "DROP TABLE directory_version").execute();
+    Statement(connection, "DELETE FROM host_migrations WHERE version >= 2").execute();
   }));
   data.close();
   data.open();

@@ -43,20 +43,20 @@ TEST_CASE("a session is found until it expires or is closed, also after a restar
     REQUIRE_FALSE(sessions.load(now));
     kept = sessions.open("a", now)->token;
     closed = sessions.open("a", now)->token;
-    REQUIRE(sessions.find(kept, now + 59min));
-    CHECK(sessions.find(kept, now)->advisor_id == "a");
-    CHECK_FALSE(sessions.find(kept, now + 1h));
+    REQUIRE(sessions.recall(kept, now + 59min));
+    CHECK(sessions.recall(kept, now)->advisor_id == "a");
+    CHECK_FALSE(sessions.recall(kept, now + 1h));
     CHECK_FALSE(sessions.close(closed));
-    CHECK_FALSE(sessions.find(closed, now));
-    CHECK_FALSE(sessions.find("", now));
-    CHECK_FALSE(sessions.find(std::string(64, '0'), now));
+    CHECK_FALSE(sessions.recall(closed, now));
+    CHECK_FALSE(sessions.recall("", now));
+    CHECK_FALSE(sessions.recall(std::string(64, '0'), now));
   }
   data.close();
   data.open();
   Sessions sessions(data.database(), 1h);
   REQUIRE_FALSE(sessions.load(now));
-  CHECK(sessions.find(kept, now));
-  CHECK_FALSE(sessions.find(closed, now));
+  CHECK(sessions.recall(kept, now));
+  CHECK_FALSE(sessions.recall(closed, now));
 }
 
 TEST_CASE("the database holds digests of sessions, never their tokens") {
@@ -90,10 +90,10 @@ TEST_CASE("one session too many ends the advisor's oldest, and nobody else's") {
   for (std::size_t i = 0; i <= Sessions::max_per_advisor; ++i) {
     tokens.push_back(sessions.open("a", now + std::chrono::milliseconds{i})->token);
   }
-  CHECK_FALSE(sessions.find(tokens.front(), now));
-  CHECK(sessions.find(tokens[1], now));
-  CHECK(sessions.find(tokens.back(), now));
-  CHECK(sessions.find(other, now));
+  CHECK_FALSE(sessions.recall(tokens.front(), now));
+  CHECK(sessions.recall(tokens[1], now));
+  CHECK(sessions.recall(tokens.back(), now));
+  CHECK(sessions.recall(other, now));
 }
 
 TEST_CASE("a session of an unknown advisor is not opened") {
