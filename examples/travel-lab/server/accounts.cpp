@@ -4,9 +4,9 @@
 #include "core/validate.hpp"
 #include "database.hpp"
 #include "directory.hpp"
+#include "open_database.hpp"
 #include "passwords.hpp"
 #include "secrets.hpp"
-#include "sqlite_database.hpp"
 
 #include <iostream>
 #include <string>
@@ -45,7 +45,7 @@ int add_advisor(const AddAdvisorOptions& options) {
     return refuse("standard input must hold a password of 8 to " + std::to_string(max_password_bytes) + " bytes");
   }
 
-  const auto database = open_sqlite(options.data);
+  const auto database = open_database(options.data, options.storage);
   const std::string password_hash = hash_password(password);
   bool is_taken = false;
   const auto ec = database->write([&](Connection& connection) {
@@ -70,7 +70,7 @@ int add_trip(const AddTripOptions& options) {
   const std::string title = travelchat::clean_name(options.title);
   if (client_name.empty() || title.empty()) return refuse("a name is empty");
 
-  const auto database = open_sqlite(options.data);
+  const auto database = open_database(options.data, options.storage);
   const std::string trip_id = random_id();
   const std::string share_token = random_hex(16);
   bool is_known = false;

@@ -6,11 +6,11 @@
 #include "directory.hpp"
 #include "log.hpp"
 #include "login_throttle.hpp"
+#include "open_database.hpp"
 #include "options.hpp"
 #include "push_subscriptions.hpp"
 #include "routes.hpp"
 #include "sessions.hpp"
-#include "sqlite_database.hpp"
 #include "static_files.hpp"
 #include "travel_lab_host.hpp"
 #include "vapid.hpp"
@@ -156,7 +156,9 @@ int serve(const ServeOptions& options) {
   std::optional<JwtVerifier> jwt;
   if (options.jwt_secret_file) jwt = JwtVerifier::from_file(*options.jwt_secret_file, options.jwt_audience);
 
-  const auto opened = open_sqlite(options.data);
+  const auto opened = open_database(options.data, options.storage, [&log](std::string_view line) {
+    log.write(LogLevel::warn, "storage", {{"message", line}});
+  });
   Database& database = *opened;
   std::vector<DemoLogin> demo_logins;
   if (options.demo_clients) demo_logins = prepare_demo(database, *options.demo_clients);
@@ -174,7 +176,9 @@ int serve(const ServeOptions& options) {
   PushSubscriptions push_subscriptions(database);
   std::optional<WebPushSender> push;
   if (options.push) {
-    push.emplace(push_subscriptions, Vapid::load(options.data / "push-key.pem", options.push_contact),
+    push.emplace(push_subscriptions,
+                 database.is_shared() ? Vapid::load(database, options.push_contact)
+                                      : Vapid::load(options.data / "push-key.pem", options.push_contact),
                  WebPushOptions{.ca_file = options.push_ca_file, .allow_private = options.push_allow_private}, log);
     host.notify_through(*push);
   }
@@ -205,7 +209,9 @@ int serve(const ServeOptions& options) {
   }
   const std::string url = (has_tls ? "https://" : "http://") + host_text + ':' + std::to_string(server.port());
   log.write(LogLevel::info, "started",
-            {{"url", url}, {"ioThreads", engine.shard_count()}, {"data", options.data.native()}});
+            {{"url", url},
+             {"ioThreads", engine.shard_count()},
+             {"data", options.storage.empty() ? options.data.string() : describe_postgres(options.storage)}});
   std::cout << "travelchat ready " << url << '\n' << std::flush;
   if (options.demo_clients) print_demo(url, options.web.has_value(), *directory.current(), demo_logins);
 

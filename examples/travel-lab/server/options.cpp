@@ -1,5 +1,7 @@
 #include "options.hpp"
 
+#include "postgres_database.hpp"
+
 #include <arpa/inet.h>
 #include <toml++/toml.h>
 #include <CLI/CLI.hpp>
@@ -54,6 +56,34 @@ void set_listen(const std::string& text, ServeOptions& options) {
   }
   options.address = host;
   options.port = *port;
+}
+
+// No message repeats the URL: it may hold a password.
+void set_storage(const std::string& url, ServeOptions& options) {
+  constexpr const char* shape = "not a URL like postgres://user@host:5432/database";
+  if (!url.starts_with("postgres://") && !url.starts_with("postgresql://")) {
+    throw CLI::ValidationError("--storage", shape);
+  }
+  try {
+    describe_postgres(url);
+  } catch (const std::invalid_argument&) {
+    throw CLI::ValidationError("--storage", shape);
+  }
+  options.storage = url;
+}
+
+void set_backplane(const std::string& urls, ServeOptions& options) {
+  options.backplane.clear();
+  for (std::size_t begin = 0; begin <= urls.size();) {
+    const std::size_t end = std::min(urls.find(',', begin), urls.size());
+    const std::string url = urls.substr(begin, end - begin);
+    const bool has_scheme = url.starts_with("nats://") || url.starts_with("tls://");
+    if (!has_scheme || url.size() == url.find("//") + 2) {
+      throw CLI::ValidationError("--backplane", "not URLs like nats://host:4222,nats://other:4222");
+    }
+    options.backplane.push_back(url);
+    begin = end + 1;
+  }
 }
 
 // The command line as CLI11 sees it. Bound to `serve`, `advisor` and `trip`, so it does not move.
@@ -168,6 +198,10 @@ CommandLine::CommandLine() {
       "Every option can also be given in the environment (TRAVELCHAT_ and its name in capitals, _ for -) and in the\n"
       "TOML file of --config (its name without the dashes in front): the command line wins over the environment, and\n"
       "the environment over the file. Times are in seconds and may have a fraction.\n"
+      "Everybody on a machine can read a command line: give a URL with a password in TRAVELCHAT_STORAGE and\n"
+      "TRAVELCHAT_BACKPLANE or in a file that only this server's user can read. What --storage leaves out, libpq "
+      "takes\n"
+      "from where it always does (PGPASSWORD, ~/.pgpass, PGSSLMODE ...).\n"
       "Exit status: 0 stopped by SIGTERM or SIGINT, 1 cannot run, 2 wrong options.");
 
   option(
@@ -175,7 +209,13 @@ CommandLine::CommandLine() {
       "Address to listen on; port 0 takes a free one", "127.0.0.1:8080");
   option(
       "--data", [this](const CLI::results_t& given) { return serve.data = given.at(0), true; }, "DIR",
-      "Folder of the database; made when absent", serve.data.string());
+      "Folder of the SQLite database and the push key; made when absent", serve.data.string());
+  option(
+      "--storage", [this](const CLI::results_t& given) { return set_storage(given.at(0), serve), true; }, "URL",
+      "PostgreSQL database (postgres://user@host/database) in place of that folder; see below for passwords");
+  option(
+      "--backplane", [this](const CLI::results_t& given) { return set_backplane(given.at(0), serve), true; },
+      "URL[,URL]", "NATS servers (nats://host:4222) by which several nodes on one --storage wake each other");
   option(
       "--demo",
       [this](const CLI::results_t& given) {
@@ -333,6 +373,10 @@ void CommandLine::check() const {
   if (!serve.push_contact.empty() && !names_somebody("mailto:") && !names_somebody("https://")) {
     throw OptionError("--push-contact: \"" + serve.push_contact + "\" is neither mailto:ADDRESS nor https://PAGE");
   }
+  if (!serve.backplane.empty() && serve.storage.empty()) {
+    throw OptionError(
+        "--backplane needs --storage: nodes that do not share a database have nothing to tell each other");
+  }
   if (serve.jwt_audience.empty()) throw OptionError("--jwt-audience is empty");
 }
 
@@ -355,10 +399,12 @@ std::variant<ServeOptions, AddAdvisorOptions, AddTripOptions, Exit> parse_option
   }
   if (line.is_add_advisor()) {
     line.advisor.data = line.serve.data;
+    line.advisor.storage = line.serve.storage;
     return line.advisor;
   }
   if (line.is_add_trip()) {
     line.trip.data = line.serve.data;
+    line.trip.storage = line.serve.storage;
     return line.trip;
   }
   return line.serve;

@@ -18,6 +18,8 @@ struct ServeOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8080;  // 0: a free one
   std::filesystem::path data = "travelchat-data";
+  std::string storage;                      // a PostgreSQL URL, which may hold a password; empty: SQLite in `data`
+  std::vector<std::string> backplane;       // NATS URLs, which may hold a password; empty: this node is alone
   std::optional<std::size_t> demo_clients;  // empty: no demonstration data
   std::optional<std::filesystem::path> web;
   std::size_t io_threads = 0;  // 0: one for each processor
@@ -50,6 +52,7 @@ struct ServeOptions {
 // `add-advisor`: makes an advisor, and the organization when there is none of that name.
 struct AddAdvisorOptions {
   std::filesystem::path data;
+  std::string storage;
   std::string organization;
   std::string email;
   std::string full_name;
@@ -58,6 +61,7 @@ struct AddAdvisorOptions {
 // `add-trip`: makes a shared trip for a client, and the client when the advisor's organization has none of that name.
 struct AddTripOptions {
   std::filesystem::path data;
+  std::string storage;
   std::string advisor_email;
   std::string client_name;
   std::string title;

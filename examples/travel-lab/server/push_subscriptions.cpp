@@ -32,14 +32,17 @@ error_code PushSubscriptions::add(const std::string& advisor_id, const PushSubsc
                      "INSERT INTO push_subscriptions (endpoint, advisor_id, p256dh, auth, created_at) "
                      "VALUES (?, ?, ?, ?, ?) ON CONFLICT (endpoint) DO UPDATE SET advisor_id = excluded.advisor_id, "
                      "p256dh = excluded.p256dh, auth = excluded.auth, created_at = excluded.created_at "
-                     "WHERE advisor_id = excluded.advisor_id OR (p256dh = excluded.p256dh AND auth = excluded.auth) "
+                     "WHERE push_subscriptions.advisor_id = excluded.advisor_id OR (push_subscriptions.p256dh = "
+                     "excluded.p256dh AND push_subscriptions.auth = excluded.auth) "
                      "RETURNING 1");
     insert.run(subscription.endpoint, advisor_id, subscription.keys.p256dh, subscription.keys.auth,
                std::int64_t{now.time_since_epoch().count()});
     while (insert.next()) is_stored = true;
-    Statement trim(connection,
-                   "DELETE FROM push_subscriptions WHERE endpoint IN (SELECT endpoint FROM push_subscriptions "
-                   "WHERE advisor_id = ? AND endpoint <> ? ORDER BY created_at DESC LIMIT -1 OFFSET ?)");
+    Statement trim(
+        connection,
+        "DELETE FROM push_subscriptions WHERE endpoint IN (SELECT endpoint FROM (SELECT endpoint, row_number() "
+        "OVER (ORDER BY created_at DESC) AS place FROM push_subscriptions WHERE advisor_id = ? AND endpoint "
+        "<> ?) AS others WHERE place > ?)");
     trim.execute(advisor_id, subscription.endpoint, std::int64_t{max_per_advisor} - 1);
   });
   if (ec) return ec;

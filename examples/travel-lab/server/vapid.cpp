@@ -1,6 +1,7 @@
 #include "vapid.hpp"
 
 #include "base64url.hpp"
+#include "database.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -81,6 +82,20 @@ Vapid Vapid::load(const fs::path& file, std::string contact) {
   if (!in) refuse(file, "cannot be read");
   auto key = P256Key::from_pem(pem);
   if (!key) refuse(file, "is no private key of the curve P-256 (PEM)");
+  return {*std::move(key), std::move(contact)};
+}
+
+Vapid Vapid::load(Database& database, std::string contact) {
+  std::string pem;
+  const std::string fresh = P256Key::generate().to_pem();
+  const auto ec = database.write([&](Connection& connection) {
+    Statement(connection, "INSERT INTO push_key (id, pem) VALUES (1, ?) ON CONFLICT (id) DO NOTHING").execute(fresh);
+    Statement rows(connection, "SELECT pem FROM push_key WHERE id = 1");
+    if (rows.run().next()) pem = rows.text(0);
+  });
+  if (ec) throw std::runtime_error("the push key in the database cannot be read or stored");
+  auto key = P256Key::from_pem(pem);
+  if (!key) throw std::runtime_error("the push key in the database is no private key of the curve P-256 (PEM)");
   return {*std::move(key), std::move(contact)};
 }
 

@@ -16,6 +16,8 @@
 
 namespace travel_lab {
 
+class Database;
+
 class Vapid {
  public:
   // A push service refuses more than 24 hours.
@@ -29,6 +31,8 @@ class Vapid {
   // The key in `file`, which is made (for its owner only) when there is none. Throws std::runtime_error with a sentence
   // for the operator; a file that cannot be used is never replaced.
   static Vapid load(const std::filesystem::path& file, std::string contact);
+  // The key that the nodes of a shared database have in common; whichever comes first makes it. Throws as above.
+  static Vapid load(Database& database, std::string contact);
 
   // The point in base64url: what a browser wants as applicationServerKey.
   const std::string& public_key() const noexcept { return public_key_; }

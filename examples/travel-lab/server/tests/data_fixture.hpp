@@ -1,33 +1,49 @@
-// A database in a folder of its own, gone with the object.
+// A database of a test's own, gone with the object: a SQLite file in a folder, or a schema on the PostgreSQL server
+// that the storage's tests use too.
 #pragma once
 
-#include "sqlite_database.hpp"
+#include "conformance/postgres_server.hpp"
+#include "database.hpp"
 
-#include <cstdlib>
+#include <catch.hpp>
+
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
-class DataFolder {
+enum class Kind { sqlite, postgres };
+
+class Data {
  public:
-  DataFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "travelchat-data-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-    open();
-  }
-  DataFolder(const DataFolder&) = delete;
-  DataFolder& operator=(const DataFolder&) = delete;
-  ~DataFolder() {
-    database_.reset();
-    std::filesystem::remove_all(path_);
-  }
+  explicit Data(Kind kind);
+  Data(const Data&) = delete;
+  Data& operator=(const Data&) = delete;
 
   travel_lab::Database& database() { return *database_; }
-  const std::filesystem::path& path() const { return path_; }
+  // As a process that ends, and starts again.
   void close() { database_.reset(); }
-  void open() { database_ = travel_lab::open_sqlite(path_); }
+  void open() { database_ = open_another(); }
+  // As a further node; only one process can have a SQLite file.
+  std::unique_ptr<travel_lab::Database> open_another() const;
+
+  // SQLite's folder.
+  const std::filesystem::path& path() const { return folder_->path(); }
+  // PostgreSQL's.
+  const std::string& url() const { return schema_->url(); }
 
  private:
-  std::filesystem::path path_;
+  std::optional<travelchat::conformance::TemporaryFolder> folder_;
+  std::optional<travelchat::conformance::Schema> schema_;
   std::unique_ptr<travel_lab::Database> database_;
 };
+
+// Makes an advisor of an organization, and the organization when there is none of that id, each with its id in its
+// names.
+void add_advisor(travel_lab::Database& database, const std::string& id, const std::string& org_id = "o");
+
+// Begins a test that runs once for each kind of database, on an empty one.
+#define ON_EVERY_DATABASE(data)                                 \
+  const Kind kind = GENERATE(Kind::sqlite, Kind::postgres);     \
+  INFO((kind == Kind::sqlite ? "on SQLite" : "on PostgreSQL")); \
+  Data data(kind)

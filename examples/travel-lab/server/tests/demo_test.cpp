@@ -6,7 +6,6 @@
 #include "directory.hpp"
 #include "passwords.hpp"
 
-#include <sodium.h>
 #include <catch.hpp>
 
 #include <algorithm>
@@ -22,8 +21,7 @@ using namespace travel_lab;
 
 TEST_CASE(
     "the demonstration has two organizations, four advisors, and a shared trip and a conversation for each client") {
-  REQUIRE(sodium_init() >= 0);
-  DataFolder data;
+  ON_EVERY_DATABASE(data);
   const auto now = current_time();
   REQUIRE_FALSE(load_demo(data.database(), 20, now));
   const auto directory = Directory::load(data.database());
@@ -78,8 +76,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a demonstration that was cut short is loaded anew, and one that is complete stays as it is") {
-  REQUIRE(sodium_init() >= 0);
-  DataFolder data;
+  ON_EVERY_DATABASE(data);
   REQUIRE_FALSE(data.database().write([](Connection& connection) {
     Statement(connection, "INSERT INTO organizations (id, name) VALUES ('left-over', 'left-over')").execute();
   }));

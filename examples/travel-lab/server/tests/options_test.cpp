@@ -158,11 +158,51 @@ TEST_CASE("a wrong file ends with status 2 and one line that names it") {
   }
 }
 
-TEST_CASE("subcommands take the data folder too") {
+TEST_CASE("subcommands take the data folder too, or the database") {
   const auto parsed =
       parse_options({"add-advisor", "--data", "here", "--org", "Org", "--email", "a@b.example", "--name", "A B"});
   REQUIRE(std::holds_alternative<AddAdvisorOptions>(parsed));
   CHECK(std::get<AddAdvisorOptions>(parsed).data == "here");
+  const Environment storage("TRAVELCHAT_STORAGE", "postgres://db.example/chat");
+  const auto trip = parse_options({"add-trip", "--advisor", "a@b.example", "--client", "C", "--title", "T"});
+  REQUIRE(std::holds_alternative<AddTripOptions>(trip));
+  CHECK(std::get<AddTripOptions>(trip).storage == "postgres://db.example/chat");
+}
+
+TEST_CASE("rows are in a SQLite file, or in the PostgreSQL database of --storage") {
+  CHECK(serve({}).storage.empty());
+  CHECK(serve({"--storage", "postgres://ada@db.example:5432/chat"}).storage == "postgres://ada@db.example:5432/chat");
+  CHECK(serve({"--storage", "postgresql:///chat"}).storage == "postgresql:///chat");
+  const ConfigFile config("storage = \"postgres://db.example/chat\"\nbackplane = \"nats://one.example:4222\"\n");
+  CHECK(serve({"--config", config.path()}).storage == "postgres://db.example/chat");
+  CHECK(serve({"--config", config.path()}).backplane == std::vector<std::string>{"nats://one.example:4222"});
+}
+
+TEST_CASE("several NATS servers are one backplane, which needs a database that nodes share") {
+  const ServeOptions options =
+      serve({"--storage", "postgres:///chat", "--backplane", "nats://one.example:4222,tls://ada:pw@two.example"});
+  CHECK(options.backplane == std::vector<std::string>{"nats://one.example:4222", "tls://ada:pw@two.example"});
+  CHECK(serve({"--storage", "postgres:///chat"}).backplane.empty());
+  CHECK(refusal({"--backplane", "nats://one.example"}).find("--storage") != std::string::npos);
+}
+
+TEST_CASE("a wrong URL is refused without repeating it, for it may hold a password") {
+  for (const char* url : {"", "mysql://ada:secret@db.example/chat", "travelchat.db", "postgres://ada:secret@[::1/x",
+                          "postgres://ada:secret@db.example/chat?nonsense=1", "host=db.example password=secret"}) {
+    CAPTURE(url);
+    const std::string text = refusal({"--storage", url});
+    CHECK(text.find("--storage") != std::string::npos);
+    CHECK(text.find("postgres://user@host") != std::string::npos);
+    CHECK(text.find("secret") == std::string::npos);
+  }
+  for (const char* urls : {"", "redis://secret@one.example", "nats://", "nats://one.example,", "one.example:4222"}) {
+    CAPTURE(urls);
+    const std::string text = refusal({"--storage", "postgres:///chat", "--backplane", urls});
+    CHECK(text.find("--backplane") != std::string::npos);
+    CHECK(text.find("secret") == std::string::npos);
+  }
+  const ConfigFile config("storage = \"mysql://ada:secret@db.example/chat\"\n");
+  CHECK(refusal({"--config", config.path()}).find("secret") == std::string::npos);
 }
 
 TEST_CASE("the options --help and --version end with status 0") {

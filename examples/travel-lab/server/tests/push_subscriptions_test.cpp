@@ -3,7 +3,6 @@
 #include "data_fixture.hpp"
 #include "database.hpp"
 
-#include <sodium.h>
 #include <catch.hpp>
 
 #include <chrono>
@@ -19,19 +18,8 @@ using travelchat::TimePoint;
 
 constexpr TimePoint now{1'800'000'000s};
 
-void add_advisor(Database& database, const std::string& id, const std::string& org_id) {
-  const auto ec = database.write([&](Connection& connection) {
-    Statement(connection, "INSERT OR IGNORE INTO organizations (id, name) VALUES (?, ?)").execute(org_id, org_id);
-    Statement(connection,
-              "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, ?, ?, 'N', 'h')")
-        .execute(id, org_id, id + "@x.example");
-  });
-  REQUIRE_FALSE(ec);
-}
-
 // Two of one organization and one of another.
 void add_advisors(Database& database) {
-  REQUIRE(sodium_init() >= 0);
   add_advisor(database, "a", "o");
   add_advisor(database, "b", "o");
   add_advisor(database, "s", "p");
@@ -58,7 +46,7 @@ using Names = std::set<std::string>;
 }  // namespace
 
 TEST_CASE("an organization's browsers are those of its advisors, also after a restart") {
-  DataFolder data;
+  ON_EVERY_DATABASE(data);
   add_advisors(data.database());
   {
     PushSubscriptions subscriptions(data.database());
@@ -78,7 +66,7 @@ TEST_CASE("an organization's browsers are those of its advisors, also after a re
 }
 
 TEST_CASE("a browser has one subscription, which follows whoever signs in there last") {
-  DataFolder data;
+  ON_EVERY_DATABASE(data);
   add_advisors(data.database());
   PushSubscriptions subscriptions(data.database());
   REQUIRE_FALSE(subscriptions.add("a", browser("1"), now));
@@ -90,7 +78,7 @@ TEST_CASE("a browser has one subscription, which follows whoever signs in there 
 }
 
 TEST_CASE("who knows only the endpoint cannot take another advisor's subscription, or remove it") {
-  DataFolder data;
+  ON_EVERY_DATABASE(data);
   add_advisors(data.database());
   PushSubscriptions subscriptions(data.database());
   REQUIRE_FALSE(subscriptions.add("a", browser("1"), now));
@@ -105,7 +93,7 @@ TEST_CASE("who knows only the endpoint cannot take another advisor's subscriptio
 }
 
 TEST_CASE("an advisor's twenty-first browser ends the oldest") {
-  DataFolder data;
+  ON_EVERY_DATABASE(data);
   add_advisors(data.database());
   PushSubscriptions subscriptions(data.database());
   REQUIRE_FALSE(subscriptions.add("b", browser("colleague"), now - 1h));
@@ -124,7 +112,7 @@ TEST_CASE("an advisor's twenty-first browser ends the oldest") {
 }
 
 TEST_CASE("what a push service has forgotten is forgotten, unless the browser has subscribed anew") {
-  DataFolder data;
+  ON_EVERY_DATABASE(data);
   add_advisors(data.database());
   PushSubscriptions subscriptions(data.database());
   REQUIRE_FALSE(subscriptions.add("a", browser("1"), now));
@@ -135,7 +123,7 @@ TEST_CASE("what a push service has forgotten is forgotten, unless the browser ha
 }
 
 TEST_CASE("a database from before push gets its table") {
-  DataFolder data;
+  Data data(Kind::sqlite);
   add_advisors(data.database());
   REQUIRE_FALSE(data.database().write([](Connection& connection) {
     Statement(connection, "DROP TABLE push_subscriptions").execute();

@@ -2,9 +2,7 @@
 
 #include "base64url.hpp"
 #include "data_fixture.hpp"
-#include "database.hpp"
 
-#include <sodium.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <catch.hpp>
@@ -23,13 +21,7 @@ using travelchat::TimePoint;
 class Silence {
  public:
   Silence() : acceptor_(context_, {boost::asio::ip::address_v4::loopback(), 0}) {
-    REQUIRE(sodium_init() >= 0);
-    REQUIRE_FALSE(data_.database().write([](Connection& connection) {
-      Statement(connection, "INSERT INTO organizations (id, name) VALUES ('o', 'Org')").execute();
-      Statement(connection,
-                "INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES ('a', 'o', 'e', 'N', 'h')")
-          .execute();
-    }));
+    add_advisor(data_.database(), "a");
     PushSubscription subscription{"https://127.0.0.1:" + std::to_string(port()) + "/x", {}};
     subscription.keys.p256dh = P256Key::generate().public_point();
     REQUIRE_FALSE(subscriptions_.add("a", subscription, TimePoint{1'800'000'000s}));
@@ -42,7 +34,7 @@ class Silence {
   tcp::socket accept() { return acceptor_.accept(); }
 
  private:
-  DataFolder data_;
+  Data data_{Kind::sqlite};
   PushSubscriptions subscriptions_{data_.database()};
   Log log_{LogLevel::off};
   boost::asio::io_context context_;
