@@ -55,6 +55,10 @@ struct BeastServerOptions {
   // No wildcard: a cookie's requests rest on this list.
   std::vector<std::string> allowed_origins;
 
+  // Proxies in front of this server: addresses or networks ("10.0.0.0/8"). What they say in X-Forwarded-For counts as a
+  // request's remote address, for limits and logs. Empty: the header is ignored.
+  std::vector<std::string> trusted_proxies;
+
   std::size_t max_header_bytes = 8 * 1024;                              // 431
   std::size_t max_body_bytes = 64 * 1024;                               // 413
   std::size_t max_frame_bytes = 64 * 1024;                              // one message, all fragments; 1009
@@ -79,8 +83,8 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> query;    // decoded, keys unique
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;
-  std::string remote_address;
-  bool is_secure = false;  // arrived over TLS
+  std::string remote_address;  // the client's, as far as `trusted_proxies` tells
+  bool is_secure = false;      // arrived over TLS
 
   // Empty when absent. `name` in lower case.
   std::string_view header(std::string_view name) const noexcept;
@@ -112,7 +116,8 @@ using AccessLog = std::function<void(const AccessRecord&)>;
 
 class BeastServer {
  public:
-  // Installs the engine's event encoder. Throws boost::system::system_error when the TLS files cannot be used.
+  // Installs the engine's event encoder. Throws boost::system::system_error when the TLS files cannot be used, and with
+  // `errc::invalid_argument` when a trusted proxy is neither an address nor a network.
   BeastServer(ChatEngine& engine, Host& host, BeastServerOptions options);
   BeastServer(const BeastServer&) = delete;
   BeastServer& operator=(const BeastServer&) = delete;

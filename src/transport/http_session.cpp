@@ -105,7 +105,7 @@ class HttpSession final : public Connection {
   const Pattern::Params& params() const noexcept { return params_; }
   const TargetPath& path() const noexcept { return path_; }
   const Query& query() const noexcept { return query_; }
-  const std::string& remote_address() const noexcept { return remote_address_; }
+  const std::string& remote_address() const noexcept { return client_.empty() ? remote_address_ : client_; }
   bool is_secure() const noexcept { return socket_.has_tls(); }
 
   struct Answer {
@@ -134,6 +134,7 @@ class HttpSession final : public Connection {
   void read_more();
   bool make_room();
   void wait_for(Waiting what);
+  void find_client();
   void check_head();
   bool is_path_too_long() const noexcept;
   void refuse(errc error);
@@ -149,6 +150,7 @@ class HttpSession final : public Connection {
 
   Server::Place place_;
   std::string remote_address_;
+  std::string client_;  // whom a trusted proxy speaks for; empty: whoever is connected
   Socket socket_;
   Outbox outbox_;
 
@@ -256,6 +258,7 @@ void HttpSession::begin_message() {
   in_message_ = true;
   head_seen_ = false;
   sharing_ = Sharing::none;
+  client_.clear();
   head_bytes_ = 0;
   begun_ = std::chrono::steady_clock::now();
 }
@@ -303,7 +306,10 @@ bool HttpSession::process() {
         refuse(errc::headers_too_large);
         break;
       }
-      if (head_seen_) check_head();
+      if (head_seen_) {
+        find_client();
+        check_head();
+      }
       if (phase_ != Phase::reading) break;
     }
     if (parser_->is_done()) {
@@ -323,6 +329,19 @@ bool HttpSession::process() {
 bool HttpSession::is_path_too_long() const noexcept {
   const std::string_view start(in_.get() + in_begin_, in_end_ - in_begin_);
   return request().target().empty() && start.find_first_of("?\r") == start.npos;
+}
+
+void HttpSession::find_client() {
+  const auto trusted = shard_.server().trusted_proxies();
+  if (trusted.empty()) return;
+  // Some proxies append to the line that is there, others add one behind it.
+  std::string forwarded_for;
+  const auto [first, last] = request().equal_range("X-Forwarded-For");
+  for (auto line = first; line != last; ++line) {
+    if (!forwarded_for.empty()) forwarded_for += ',';
+    forwarded_for += view(line->value());
+  }
+  client_ = client_address(remote_address_, forwarded_for, trusted);
 }
 
 // What Beast's parser lets pass although it makes a request ambiguous (RFC 9112 sections 3.2 and 6.3).
@@ -572,7 +591,7 @@ void HttpSession::answer(Answer answer) {
     const auto path = head_seen_ ? split_target(view(head.target())).first : std::string_view();
     try {
       log({head_seen_ ? view(head.method_string()) : std::string_view(), path, answer.status, sends_body ? size : 0,
-           std::chrono::duration_cast<std::chrono::microseconds>(now - begun_), remote_address_});
+           std::chrono::duration_cast<std::chrono::microseconds>(now - begun_), remote_address()});
     } catch (...) {
       // A log that fails must not cost the answer.
     }

@@ -51,6 +51,11 @@ Server::Server(ChatEngine& engine, Host& host, BeastServerOptions options)
       options_(std::move(options)),
       message_limiter_(options_.rate_limits.messages),
       chat_token_limiter_(options_.rate_limits.chat_tokens) {
+  for (const std::string& proxy : options_.trusted_proxies) {
+    const auto range = AddressRange::parse(proxy);
+    if (!range) throw boost::system::system_error(make_error_code(errc::invalid_argument), "trusted proxy " + proxy);
+    trusted_proxies_.push_back(*range);
+  }
   if (options_.tls) tls_ = make_tls_context(*options_.tls);
   shards_.reserve(engine.shard_count());
   for (std::size_t i = 0; i < engine.shard_count(); ++i) {

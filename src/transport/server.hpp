@@ -4,6 +4,7 @@
 // gate and the counts is read-only.
 #pragma once
 
+#include "transport/client_address.hpp"
 #include "transport/listener.hpp"
 #include "transport/rate_limiter.hpp"
 #include "transport/route_table.hpp"
@@ -20,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,6 +69,7 @@ class Server : public std::enable_shared_from_this<Server> {
   const std::shared_ptr<Gate>& gate() const noexcept { return gate_; }
   Shard& shard(std::size_t index) noexcept { return *shards_[index]; }
   std::size_t shard_count() const noexcept { return shards_.size(); }
+  std::span<const AddressRange> trusted_proxies() const noexcept { return trusted_proxies_; }
   // Null: no TLS.
   ssl_ctx_st* tls() const noexcept { return tls_.get(); }
   RateLimiter& message_limiter() noexcept { return message_limiter_; }
@@ -95,6 +98,7 @@ class Server : public std::enable_shared_from_this<Server> {
   ChatEngine& engine_;
   Host& host_;
   BeastServerOptions options_;
+  std::vector<AddressRange> trusted_proxies_;
   TlsContext tls_;
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::vector<std::unique_ptr<Shard>> shards_;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -137,3 +137,22 @@ def test_an_address_may_ask_for_ten_chat_tokens_a_minute(lab: Lab):
     assert answers == [200] * 10
     client.ask_token(source=here).error(429, "rate_limited")
     assert client.ask_token(source=elsewhere).status == 200
+
+
+def test_behind_a_proxy_it_is_the_address_that_the_proxy_names(launch: Callable[..., process.Server]):
+    client = Lab(launch(rate_limits=None, extra=["--trusted-proxy", "127.99.0.0/24"])).room().client
+
+    def answers(forwarded_for: str, source: str) -> list[int]:
+        return [client.ask_token(source=source, headers={"X-Forwarded-For": forwarded_for}).status for _ in range(10)]
+
+    proxy = "127.99.0.1"
+    assert answers("203.0.113.1", proxy) == [200] * 10
+    # What the client itself wrote stands before it.
+    client.ask_token(source=proxy, headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.1"}).error(429, "rate_limited")
+    # Another client of the same proxy, and of another one.
+    assert answers("203.0.113.2", proxy) == [200] * 10
+    client.ask_token(source="127.99.0.2", headers={"X-Forwarded-For": "203.0.113.2"}).error(429, "rate_limited")
+    # Who is no proxy of ours cannot claim to be somebody else.
+    stranger = "127.98.0.1"
+    assert answers("203.0.113.3", stranger) == [200] * 10
+    client.ask_token(source=stranger, headers={"X-Forwarded-For": "203.0.113.4"}).error(429, "rate_limited")

@@ -96,6 +96,7 @@ travelchat::BeastServerOptions server_options(const ServeOptions& options) {
   server.port = options.port;
   if (options.tls_certificate) server.tls = {*options.tls_certificate, *options.tls_key};
   server.allowed_origins = options.allowed_origins;
+  server.trusted_proxies = options.trusted_proxies;
   server.max_outbox_bytes = options.max_outbox_bytes;
   server.max_connections = options.max_connections;
   server.header_timeout = options.header_timeout;

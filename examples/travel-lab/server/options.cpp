@@ -1,6 +1,7 @@
 #include "options.hpp"
 
 #include "postgres_database.hpp"
+#include "transport/client_address.hpp"
 
 #include <arpa/inet.h>
 #include <toml++/toml.h>
@@ -11,6 +12,7 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -116,6 +118,8 @@ class CommandLine {
   void count(const std::string& name, std::size_t& target, std::size_t smallest, std::size_t largest,
              const std::string& description);
   void on_off(const std::string& name, bool& target, const std::string& description);
+  void list(const std::string& name, std::vector<std::string>& target, const std::string& type,
+            const std::string& description);
   void read_config();
   void check() const;
 
@@ -123,6 +127,7 @@ class CommandLine {
   CLI::App* add_advisor_ = nullptr;
   CLI::App* add_trip_ = nullptr;
   std::string config_;
+  std::set<std::string> lists_;  // options that the file may give as an array
 };
 
 std::string environment_name(const std::string& option) {
@@ -191,6 +196,17 @@ void CommandLine::on_off(const std::string& name, bool& target, const std::strin
       "on|off", description, target ? "on" : "off");
 }
 
+void CommandLine::list(const std::string& name, std::vector<std::string>& target, const std::string& type,
+                       const std::string& description) {
+  option(
+      name, [&target](const CLI::results_t& given) { return target = given, true; }, type, description)
+      ->delimiter(',')
+      ->take_all()
+      ->expected(1, -1)
+      ->allow_extra_args(false);
+  lists_.insert(name);
+}
+
 CommandLine::CommandLine() {
   app_.name("travelchat-server");
   app_.set_version_flag("--version", version_text);
@@ -252,13 +268,10 @@ CommandLine::CommandLine() {
   path("--tls-cert", serve.tls_certificate, "TLS certificate chain (PEM); serves https and wss");
   path("--tls-key", serve.tls_key, "Its private key (PEM)");
   on_off("--secure-cookies", serve.secure_cookies, "Session cookies for https only; always on with --tls-cert");
-  option(
-      "--allowed-origin", [this](const CLI::results_t& given) { return serve.allowed_origins = given, true; }, "ORIGIN",
-      "Further origin (https://host[:port]) that may open sockets and write; repeatable")
-      ->delimiter(',')
-      ->take_all()
-      ->expected(1, -1)
-      ->allow_extra_args(false);
+  list("--allowed-origin", serve.allowed_origins, "ORIGIN",
+       "Further origin (https://host[:port]) that may open sockets and write; repeatable");
+  list("--trusted-proxy", serve.trusted_proxies, "ADDRESS[/BITS]",
+       "Proxy or network of proxies in front, whose X-Forwarded-For says who asks; repeatable");
   path("--jwt-secret-file", serve.jwt_secret_file,
        "File with the HS256 secret (32 bytes or more) of Bearer tokens; none are taken without it");
   option(
@@ -333,7 +346,7 @@ void CommandLine::read_config() {
       CLI::Option* target = name == "config" ? nullptr : app_.get_option_no_throw("--" + name);
       if (target == nullptr || name == "help" || name == "version") throw OptionError("unknown key \"" + name + "\"");
       if (target->count() > 0) continue;
-      if (const auto* list = node.as_array(); list != nullptr && name == "allowed-origin") {
+      if (const auto* list = node.as_array(); list != nullptr && lists_.contains("--" + name)) {
         for (const auto& element : *list) target->add_result(to_text(element, name));
       } else if (const auto* flag = node.as_boolean(); flag != nullptr && name == "demo") {
         if (!flag->get()) continue;
@@ -365,6 +378,11 @@ void CommandLine::check() const {
     const bool has_scheme = origin.starts_with("http://") || origin.starts_with("https://");
     if (!has_scheme || origin.find('/', origin.find("//") + 2) != std::string::npos) {
       throw OptionError("--allowed-origin: \"" + origin + "\" is not like https://host or https://host:port");
+    }
+  }
+  for (const std::string& proxy : serve.trusted_proxies) {
+    if (!travelchat::transport::AddressRange::parse(proxy)) {
+      throw OptionError("--trusted-proxy: \"" + proxy + "\" is not like 192.0.2.1 or 10.0.0.0/8");
     }
   }
   const auto names_somebody = [this](std::string_view scheme) {

@@ -29,6 +29,7 @@ struct ServeOptions {
   std::optional<std::filesystem::path> tls_key;
   bool secure_cookies = false;  // also without TLS of its own, behind a proxy that has it
   std::vector<std::string> allowed_origins;
+  std::vector<std::string> trusted_proxies;              // addresses or networks
   std::optional<std::filesystem::path> jwt_secret_file;  // empty: no Bearer tokens
   std::string jwt_audience = "travelchat";
   bool push = true;          // notifications on advisors' browsers

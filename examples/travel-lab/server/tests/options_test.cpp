@@ -114,6 +114,14 @@ TEST_CASE("the option --allowed-origin can be repeated, and has commas in the en
   CHECK(refusal({"--allowed-origin", "https://a.example/path"}).find("/path") != std::string::npos);
 }
 
+TEST_CASE("proxies are trusted by address or by network, when they are named") {
+  CHECK(serve({}).trusted_proxies.empty());
+  CHECK(serve({"--trusted-proxy", "127.0.0.1,10.0.0.0/8"}).trusted_proxies.size() == 2);
+  const ConfigFile config("trusted-proxy = [\"127.0.0.1\", \"fd00::/8\"]\n");
+  CHECK(serve({"--config", config.path()}).trusted_proxies == std::vector<std::string>{"127.0.0.1", "fd00::/8"});
+  CHECK(refusal({"--trusted-proxy", "proxy.example"}).find("proxy.example") != std::string::npos);
+}
+
 TEST_CASE("push is on and reaches public addresses only, unless somebody says otherwise") {
   const ServeOptions plain = serve({});
   CHECK(plain.push);
