@@ -608,12 +608,19 @@ Detached live(Exchange exchange) {
 Detached ready(Exchange exchange) {
   const auto answered = co_await ask_engine<bool>(
       exchange.shard(), [&](auto handler) { exchange.server().engine().async_ping(std::move(handler)); });
-  if (!answered)
-    exchange.fail(answered.error());
-  else if (exchange.shard().draining())
+  if (!answered) {
+    // Whatever is wrong with the storage: send nobody here for now.
+    ErrorInfo error = describe(answered.error());
+    error.http_status = 503;
+    exchange.fail(error);
+  } else if (exchange.shard().draining()) {
     exchange.fail(errc::closed);
-  else
+  } else if (exchange.server().engine().backplane_state() == BackplaneState::down) {
+    // Still of use: it serves all that it did, and hears of other nodes' events a little later.
+    exchange.answer(200, "{\"status\":\"degraded\",\"down\":[\"backplane\"]}");
+  } else {
     exchange.answer(200, "{\"status\":\"ready\"}");
+  }
 }
 
 Detached show_metrics(Exchange exchange) {

@@ -179,6 +179,10 @@ std::string Server::metrics() const {
   text.value(stats.subscribers);
   text.family("travelchat_rooms", "gauge", "Conversations with a subscriber.");
   text.value(stats.rooms);
+  if (const BackplaneState state = engine_.backplane_state(); state != BackplaneState::none) {
+    text.family("travelchat_backplane_up", "gauge", "Whether other nodes can be heard.");
+    text.value(state == BackplaneState::up ? 1 : 0);
+  }
   return text.take();
 }
 
