@@ -19,6 +19,7 @@
 
 #include <travelchat/beast_server.hpp>
 #include <travelchat/engine.hpp>
+#include <travelchat/nats_backplane.hpp>
 
 #include <sodium.h>
 #include <sys/resource.h>
@@ -28,6 +29,7 @@
 #include <csignal>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -88,6 +90,15 @@ travelchat::EngineOptions engine_options(const ServeOptions& options) {
   engine.typing_timeout = options.typing_timeout;
   engine.token_lifetime = options.token_lifetime;
   return engine;
+}
+
+// Null: this node is alone.
+std::unique_ptr<travelchat::Backplane> make_backplane(const ServeOptions& options, Log& log) {
+  if (options.backplane.empty()) return nullptr;
+  travelchat::NatsBackplaneOptions nats;
+  nats.servers = options.backplane;
+  nats.log = [&log](std::string_view line) { log.write(LogLevel::warn, "backplane", {{"message", line}}); };
+  return travelchat::make_nats_backplane(std::move(nats));
 }
 
 travelchat::BeastServerOptions server_options(const ServeOptions& options) {
@@ -165,7 +176,7 @@ int serve(const ServeOptions& options) {
   if (options.demo_clients) demo_logins = prepare_demo(database, *options.demo_clients);
 
   // The database lives by the engine's storage: what uses it comes after the engine, and goes before.
-  travelchat::ChatEngine engine(database.release_chat(), engine_options(options));
+  travelchat::ChatEngine engine(database.release_chat(), engine_options(options), make_backplane(options, log));
   LiveDirectory directory(database);
   Sessions sessions(database, options.session_lifetime);
   if (sessions.load(current_time())) throw std::runtime_error("cannot read the database");
