@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -49,7 +51,7 @@ class Proxy(Server):
         (folder / "nginx.conf").write_text(config)
         with open(self.log, "a") as log, open(self.errors, "a") as errors:
             self._nginx = subprocess.Popen(
-                ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g",
+                [shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g",
                  f"daemon off; pid {folder / 'pid'};"], stdin=subprocess.DEVNULL, stdout=log, stderr=errors)
         deadline = time.monotonic() + process.PATIENCE
         while True:
