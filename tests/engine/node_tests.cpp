@@ -297,7 +297,9 @@ TEST_CASE("a resume on another node than before misses nothing and repeats nothi
 }
 
 TEST_CASE("who types on one node is seen on the others, from the start and to the end") {
-  Pair nodes(without_polling());
+  EngineOptions options = without_polling();
+  options.typing_timeout = 1h;
+  Pair nodes(options);
   const Uuid conversation = nodes.a.open();
   const auto watcher = std::make_shared<Recorder>();
   const Subscription c = nodes.b.subscribe(client, conversation, watcher);
@@ -306,7 +308,7 @@ TEST_CASE("who types on one node is seen on the others, from the start and to th
   watcher->wait([](const auto& events) { return ends_with_typing(events, {true, false}); });
 
   // Whoever comes later asks.
-  Node third(nodes.shared, nodes.bus, without_polling());
+  Node third(nodes.shared, nodes.bus, options);
   const auto late = std::make_shared<Recorder>();
   const Subscription l = third.subscribe(client, conversation, late);
   late->wait([](const auto& events) { return ends_with_typing(events, {true, false}); });
