@@ -29,8 +29,8 @@ using Clock = std::chrono::steady_clock;
 
 // A server that has not answered by then counts as lost. Nothing that is sent in an exchange takes nearly as long.
 constexpr std::chrono::seconds answer_timeout{15};
-// How long a statement of the storage waits for a lock. Less than the server's default deadlock_timeout (1 s), so that
-// in a deadlock with a host's transaction it is always the storage that gives way, and tries again.
+// How long a statement of the storage waits for a lock, before it gives way and tries again. Less than the server's
+// default deadlock_timeout (1 s), after which the server would end one of the two, maybe the host's transaction.
 constexpr const char* lock_timeout = "400ms";
 
 struct Failure {

@@ -14,6 +14,10 @@ constexpr std::chrono::milliseconds retry_pause{10};
 constexpr Query begin{"begin", "BEGIN"};
 constexpr Query commit{"commit", "COMMIT"};
 constexpr Query transaction_id{"transaction_id", "SELECT pg_current_xact_id()::text"};
+// A host that marks messages or removes reactions has locked those rows and waits for the conversation, which this
+// transaction holds. It must be this one that gives up, well before the server ends one of the two (deadlock_timeout,
+// 1 s by default).
+constexpr Query give_way{"give_way", "SELECT set_config('lock_timeout', '50ms', true)"};
 constexpr Query transaction_status{"transaction_status", "SELECT pg_xact_status($1::text::xid8)"};
 
 constexpr Query find_by_client{
@@ -320,6 +324,10 @@ void Lane::decide(std::vector<Result> answers) {
 }
 
 void Lane::write(const Effects& effects) {
+  if (!effects.marks.empty() || !effects.touched.empty() || !effects.reactions.empty() ||
+      !effects.removed_reactions.empty()) {
+    connection_->send(give_way);
+  }
   if (const auto& rows = effects.messages; !rows.empty()) {
     const auto of = [&](Type type, auto value) {
       return column(type, rows, [value](const auto& row) -> decltype(auto) { return value(row.message); });

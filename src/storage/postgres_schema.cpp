@@ -16,13 +16,16 @@ constexpr std::chrono::milliseconds poll_pause{100};
 // way and tries again; this often, which is some two minutes.
 constexpr const char* ddl_lock_timeout = "500ms";
 constexpr int ddl_attempts = 150;
-constexpr int numbered_at_once = 5'000;
+// Numbering makes way even sooner, and holds what it has locked for a moment only: in a deadlock with a host's marks it
+// must be the first to give up, before the server ends one of the two.
+constexpr const char* numbering_lock_timeout = "50ms";
+constexpr int numbered_at_once = 1'000;
 
 Failure refusal(std::string message) {
   return {{}, std::move(message), false, true};
 }
 
-std::string plural(std::int64_t count, const std::string& what) {
+std::string counted(std::int64_t count, const std::string& what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
@@ -226,10 +229,9 @@ void check_shape(const FoundTables& found) {
   }
 }
 
-void refuse_if_any(Connection& database, const std::string& count_sql, const std::string& what,
-                   const std::string& why) {
+void refuse_if_any(Connection& database, const std::string& count_sql, const char* table, const std::string& why) {
   const std::int64_t count = database.execute(count_sql)[0].integer(0);
-  if (count > 0) throw refusal(plural(count, what) + " " + why);
+  if (count > 0) throw refusal(counted(count, "row") + " of " + table + " cannot be adopted: " + why);
 }
 
 // What is in the tables must have a place in the chat. Reads them whole, without a lock that a writer would notice.
@@ -239,26 +241,25 @@ void check_rows(Connection& database, const FoundTables& found) {
   const std::string not_a_role = " NOT IN ('advisor', 'client')";
   for (const char* table : {"conversations", "messages", "message_reactions"}) {
     if (!has(table)) continue;
-    refuse_if_any(database, "SELECT count(*) FROM " + std::string(table) + " WHERE id" + no_uuid,
-                  "row of " + std::string(table), "cannot be adopted: the id is not a lower-case UUID");
+    refuse_if_any(database, "SELECT count(*) FROM " + std::string(table) + " WHERE id" + no_uuid, table,
+                  "the id is not a lower-case UUID");
   }
   if (has("conversations")) {
     refuse_if_any(database, "SELECT count(*) FROM conversations WHERE org_id IS NULL OR client_id IS NULL",
-                  "row of conversations", "cannot be adopted: org_id or client_id is null");
+                  "conversations", "org_id or client_id is null");
     refuse_if_any(database,
                   "SELECT coalesce(sum(n - 1), 0)::bigint FROM"
                   " (SELECT count(*) AS n FROM conversations GROUP BY org_id, client_id HAVING count(*) > 1) d",
-                  "row of conversations",
-                  "cannot be adopted: another one has the same org_id and client_id; merge them first");
+                  "conversations", "another one has the same org_id and client_id; merge them first");
   }
   if (has("messages")) {
     refuse_if_any(database, "SELECT count(*) FROM messages WHERE sender_type IS NULL OR sender_type" + not_a_role,
-                  "row of messages", "cannot be adopted: sender_type is neither advisor nor client");
+                  "messages", "sender_type is neither advisor nor client");
   }
   if (has("message_reactions")) {
     refuse_if_any(database,
                   "SELECT count(*) FROM message_reactions WHERE reactor_type IS NULL OR reactor_type" + not_a_role,
-                  "row of message_reactions", "cannot be adopted: reactor_type is neither advisor nor client");
+                  "message_reactions", "reactor_type is neither advisor nor client");
   }
   for (const char* table : {"conversations", "messages"}) {
     if (!has(table)) continue;
@@ -275,11 +276,12 @@ void check_rows(Connection& database, const FoundTables& found) {
 
 // Runs `work` in a transaction until it gets its locks.
 template <class Work>
-void with_short_locks(Connection& database, const Target& target, const char* what, Work work) {
+void with_short_locks(Connection& database, const Target& target, const char* lock_timeout, const char* what,
+                      Work work) {
   for (int attempt = 1;; ++attempt) {
     try {
       database.execute("BEGIN");
-      database.execute("SELECT set_config('lock_timeout', $1, true)", Parameters(ddl_lock_timeout));
+      database.execute("SELECT set_config('lock_timeout', $1, true)", Parameters(lock_timeout));
       work();
       database.execute("COMMIT");
       return;
@@ -342,11 +344,11 @@ void number_messages(Connection& database, const Target& target) {
   const std::int64_t total =
       database.execute("SELECT count(*) FROM conversations WHERE last_seq IS NULL")[0].integer(0);
   if (total == 0) return;
-  target.log("numbering the messages of " + plural(total, "conversation"));
+  target.log("numbering the messages of " + counted(total, "conversation"));
   auto told = Clock::now();
   std::optional<std::string> after = "";
   while (after) {
-    with_short_locks(database, target, "numbering messages", [&] {
+    with_short_locks(database, target, numbering_lock_timeout, "numbering messages", [&] {
       const Result row = database.execute(
           "SELECT travelchat_number($1::text, " + std::to_string(numbered_at_once) + ")", Parameters(*after));
       after = row[0].optional_text(0);
@@ -354,7 +356,7 @@ void number_messages(Connection& database, const Target& target) {
     if (after && Clock::now() - told > std::chrono::seconds{5}) {
       told = Clock::now();
       const Result left = database.execute("SELECT count(*) FROM conversations WHERE last_seq IS NULL");
-      target.log(plural(left[0].integer(0), "conversation") + " of " + std::to_string(total) + " left to number");
+      target.log(counted(left[0].integer(0), "conversation") + " of " + std::to_string(total) + " left to number");
     }
   }
 }
@@ -374,7 +376,7 @@ void migrate(Connection& database, const Target& target) {
 
   const auto is_new = [&](const Index& index) { return !found.contains(index.table); };
   // Triggers and columns come at once: whoever writes from then on is followed.
-  with_short_locks(database, target, "adding columns", [&] {
+  with_short_locks(database, target, ddl_lock_timeout, "adding columns", [&] {
     database.execute_script(sql::tables);
     add_references(database, found);
     database.execute_script(sql::columns);

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <fstream>
 #include <stdexcept>
 
@@ -129,6 +130,33 @@ Schema::~Schema() {
   } catch (const std::exception& failure) {
     std::fputs(failure.what(), stderr);
   }
+}
+
+std::string count_wrong(Session& session) {
+  return session.value(R"sql(
+SELECT count(*) FROM conversations c CROSS JOIN LATERAL (
+  SELECT count(*) AS messages, coalesce(max(seq), 0) AS last_seq,
+    count(*) FILTER (WHERE sender_type = 'client' AND is_read IS NOT TRUE) AS unread,
+    count(*) FILTER (WHERE sender_type = 'advisor' AND seen_at IS NULL) AS unseen
+  FROM messages WHERE conversation_id = c.id
+) m CROSS JOIN LATERAL (
+  SELECT count(*) AS changes, coalesce(max(rev), 0) AS last_rev FROM travelchat_changes WHERE conversation_id = c.id
+) x
+WHERE ROW(c.last_seq, c.last_seq, c.rev, c.unread_count, c.unseen_count)
+  IS DISTINCT FROM ROW(m.messages, m.last_seq, m.messages + x.changes, m.unread, m.unseen) OR x.last_rev > c.rev
+)sql");
+}
+
+AppendMessage message_to(const Uuid& conversation_id, Participant sender, std::string content,
+                         std::optional<std::string> client_message_id) {
+  AppendMessage write;
+  write.now = std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  write.message_id = make_uuid(write.now);
+  write.conversation_id = conversation_id;
+  write.sender = std::move(sender);
+  write.content = std::move(content);
+  write.client_message_id = std::move(client_message_id);
+  return write;
 }
 
 }  // namespace travelchat::conformance

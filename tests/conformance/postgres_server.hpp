@@ -72,4 +72,11 @@ class Schema {
   std::string url_;
 };
 
+// How many conversations have counters that are not what the rows say, seqs or revs with a gap, or rows without any.
+std::string count_wrong(Session& session);
+
+// A draft of now.
+AppendMessage message_to(const Uuid& conversation_id, Participant sender, std::string content,
+                         std::optional<std::string> client_message_id = std::nullopt);
+
 }  // namespace travelchat::conformance

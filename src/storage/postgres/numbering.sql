@@ -1,6 +1,8 @@
 -- Numbers what was there before the storage: at most about `max_messages` rows in one call, which is one transaction, so
 -- that a writer waits for a moment only. The conversations come by id, beginning after `after_id`; the answer is the
 -- last one that is done, or null when none is left. A long conversation takes several calls.
+--
+-- Locks messages before their conversation, as a host does whose marks travelchat_follow_marks follows.
 CREATE OR REPLACE FUNCTION travelchat_number(after_id text, max_messages integer) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -13,6 +15,8 @@ BEGIN
   FOR conversation IN
     SELECT id FROM conversations WHERE last_seq IS NULL AND id > after_id ORDER BY id LIMIT max_messages
   LOOP
+    PERFORM FROM messages WHERE conversation_id = conversation.id AND seq IS NULL
+      ORDER BY created_at NULLS FIRST, id COLLATE "C" LIMIT budget FOR UPDATE;
     -- From here on nobody writes to it; the statements below see what was written before.
     PERFORM FROM conversations WHERE id = conversation.id AND last_seq IS NULL FOR NO KEY UPDATE;
     IF FOUND THEN
