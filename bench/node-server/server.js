@@ -1,34 +1,44 @@
-// The chat of the specification on the stack that it names: Express, ws and SQLite through better-sqlite3 with
-// synchronous=FULL. It is the baseline of scripts/bench, written as that stack's competent user would: prepared
-// statements, one fsync for each message, one JSON.stringify for each broadcast. It has the routes that the bench
+// The chat of the specification on the stack that it names: Express, ws, and PostgreSQL through pg or SQLite through
+// better-sqlite3 with synchronous=FULL. It is the baseline of scripts/bench, written as that stack's competent user would:
+// prepared statements, one fsync for each message, one JSON.stringify for each broadcast. It has the routes that the bench
 // measures and those it needs to get there.
 //
-//   node server.js [--listen 127.0.0.1:0] --data DIR [--demo=CLIENTS]
+//   node server.js [--listen 127.0.0.1:0] (--data DIR | --storage postgres://...) [--demo=CLIENTS]
 //
-// Prints "ready http://HOST:PORT" once it answers.
+// The database must be empty; its URL may also be in TRAVELCHAT_STORAGE. Prints "ready http://HOST:PORT" once it answers.
 import express from 'express';
 import { createServer } from 'node:http';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Storage } from './storage.js';
+import { makeDemo, publicPart } from './demo.js';
+import { matches } from './passwords.js';
+import { PostgresStorage } from './postgres_storage.js';
+import { SqliteStorage } from './sqlite_storage.js';
 import { broadcastNewMessage, broadcastReactionUpdate, broadcastSeen, setupWebSocket } from './websocket.js';
 
 const { values: options } = parseArgs({
   options: {
     listen: { type: 'string', default: '127.0.0.1:0' },
     data: { type: 'string' },
+    storage: { type: 'string', default: process.env.TRAVELCHAT_STORAGE },
     demo: { type: 'string', default: '20' },
   },
 });
-if (!options.data) {
-  console.error('--data DIR is required');
+if (!options.data && !options.storage) {
+  console.error('--data DIR or --storage URL is required');
   process.exit(2);
 }
 
-mkdirSync(options.data, { recursive: true });
-const storage = new Storage(join(options.data, 'node.sqlite'));
-const demo = storage.seed(Number(options.demo));
+function openStorage() {
+  if (options.storage) return new PostgresStorage(options.storage);
+  mkdirSync(options.data, { recursive: true });
+  return new SqliteStorage(join(options.data, 'node.sqlite'));
+}
+
+const storage = openStorage();
+const demo = makeDemo(Number(options.demo));
+await storage.seed(demo);
 
 const app = express();
 app.disable('x-powered-by');
@@ -38,9 +48,9 @@ app.use(express.json({ limit: '64kb' }));
 const sessionCookie = /(?:^|;\s*)connect\.sid=([^;]+)/;
 
 // A session store's look-up for every request, as express-session does it; without its write per request.
-function isAuthenticated(req, res, next) {
+async function isAuthenticated(req, res, next) {
   const sid = sessionCookie.exec(req.headers.cookie ?? '')?.[1];
-  const session = sid && storage.getSession(sid);
+  const session = sid && await storage.getSession(sid);
   if (!session) {
     res.status(401).json({ message: 'Unauthorized' });
     return;
@@ -49,8 +59,8 @@ function isAuthenticated(req, res, next) {
   next();
 }
 
-function orgMiddleware(req, res, next) {
-  const profile = storage.getProfile(req.userId);
+async function orgMiddleware(req, res, next) {
+  const profile = await storage.getProfile(req.userId);
   if (!profile) {
     res.status(403).json({ message: 'No organization' });
     return;
@@ -65,32 +75,32 @@ const emojis = new Set(['❤️', '👍', '😂', '😮', '😢', '👎']);
 
 // Nobody waits for it; the demo data has no subscriptions, so it costs its query.
 async function sendPushToOrg(orgId, notification) {
-  for (const subscription of storage.getPushSubscriptions(orgId)) {
+  for (const subscription of await storage.getPushSubscriptions(orgId)) {
     await fetch(subscription.endpoint, { method: 'POST', body: JSON.stringify(notification) });
   }
 }
 
-app.get('/api/demo', (req, res) => res.json(demo));
+app.get('/api/demo', (req, res) => res.json(publicPart(demo)));
 
-app.post('/api/login', (req, res) => {
+app.post('/api/login', async (req, res) => {
   const { email, password } = req.body ?? {};
-  const sid = typeof email === 'string' && typeof password === 'string' ? storage.login(email, password) : null;
-  if (!sid) {
+  const user = typeof email === 'string' ? await storage.getUserByEmail(email) : null;
+  if (!user || typeof password !== 'string' || !matches(password, user)) {
     res.status(401).json({ message: 'Wrong e-mail or password' });
     return;
   }
-  res.cookie('connect.sid', sid, { httpOnly: true, sameSite: 'lax' }).json({ ok: true });
+  res.cookie('connect.sid', await storage.createSession(user.id), { httpOnly: true, sameSite: 'lax' }).json({ ok: true });
 });
 
-app.get('/api/chat-token', (req, res) => {
+app.get('/api/chat-token', async (req, res) => {
   const { tripId, shareToken } = req.query;
   if (!tripId || !shareToken) return res.status(400).json({ message: 'tripId and shareToken are required' });
-  const trip = storage.getTripFullView(tripId);
+  const trip = await storage.getTripFullView(tripId);
   if (!trip) return res.status(404).json({ message: 'Trip not found' });
   if (!trip.shareEnabled || trip.shareToken !== shareToken) return res.status(403).json({ message: 'Not shared' });
   if (!trip.clientId) return res.status(400).json({ message: 'Trip has no client' });
-  const conversation = storage.getOrCreateConversation(trip.orgId, trip.clientId);
-  const chatToken = storage.createClientChatToken(trip.clientId, trip.orgId, trip.id);
+  const conversation = await storage.getOrCreateConversation(trip.orgId, trip.clientId);
+  const chatToken = await storage.createClientChatToken(trip.clientId, trip.orgId, trip.id);
   return res.json({
     chatToken,
     conversationId: conversation.id,
@@ -102,12 +112,12 @@ app.get('/api/chat-token', (req, res) => {
   });
 });
 
-app.post('/api/conversations/:id/messages', advisor, (req, res) => {
+app.post('/api/conversations/:id/messages', advisor, async (req, res) => {
   const { content } = req.body ?? {};
   if (typeof content !== 'string' || !content.trim()) return res.status(400).json({ message: 'content is required' });
-  const conversation = storage.getConversationById(req.params.id);
+  const conversation = await storage.getConversationById(req.params.id);
   if (!conversation || conversation.orgId !== req.orgId) return res.status(404).json({ message: 'Not found' });
-  const message = storage.createMessage({
+  const message = await storage.createMessage({
     conversationId: conversation.id,
     orgId: req.orgId,
     senderType: 'advisor',
@@ -119,19 +129,19 @@ app.post('/api/conversations/:id/messages', advisor, (req, res) => {
   return res.status(201).json(message);
 });
 
-app.post('/api/conversations/:id/messages/client', (req, res) => {
+app.post('/api/conversations/:id/messages/client', async (req, res) => {
   const { content, chatToken } = req.body ?? {};
   if (typeof content !== 'string' || !content.trim() || !chatToken) {
     return res.status(400).json({ message: 'content and chatToken are required' });
   }
-  const claims = storage.validateClientChatToken(chatToken);
+  const claims = await storage.validateClientChatToken(chatToken);
   if (!claims) return res.status(401).json({ message: 'Invalid or expired token' });
-  const conversation = storage.getConversationById(req.params.id);
+  const conversation = await storage.getConversationById(req.params.id);
   if (!conversation || conversation.orgId !== claims.orgId || conversation.clientId !== claims.clientId) {
     return res.status(404).json({ message: 'Not found' });
   }
-  const client = storage.getClient(claims.clientId, claims.orgId);
-  const message = storage.createMessage({
+  const client = await storage.getClient(claims.clientId, claims.orgId);
+  const message = await storage.createMessage({
     conversationId: conversation.id,
     orgId: claims.orgId,
     senderType: 'client',
@@ -148,33 +158,33 @@ app.post('/api/conversations/:id/messages/client', (req, res) => {
   return res.status(201).json(message);
 });
 
-app.post('/api/conversations/:id/read/client', (req, res) => {
-  const claims = storage.validateClientChatToken(req.body?.chatToken ?? '');
+app.post('/api/conversations/:id/read/client', async (req, res) => {
+  const claims = await storage.validateClientChatToken(req.body?.chatToken ?? '');
   if (!claims) return res.status(401).json({ message: 'Invalid or expired token' });
-  const conversation = storage.getConversationById(req.params.id);
+  const conversation = await storage.getConversationById(req.params.id);
   if (!conversation || conversation.orgId !== claims.orgId || conversation.clientId !== claims.clientId) {
     return res.status(404).json({ message: 'Not found' });
   }
-  storage.markConversationSeenByClient(conversation.id);
+  await storage.markConversationSeenByClient(conversation.id);
   broadcastSeen(conversation.id, new Date().toISOString());
   return res.json({ ok: true });
 });
 
 app.route('/api/conversations/:id/messages/:messageId/reactions')
-  .post(advisor, (req, res) => {
+  .post(advisor, async (req, res) => {
     const { emoji } = req.body ?? {};
     if (!emojis.has(emoji)) return res.status(400).json({ message: 'Invalid emoji' });
     const { id, messageId } = req.params;
     const reactor = { type: 'advisor', id: req.userId, name: req.profile.fullName };
-    storage.addReaction(messageId, id, req.orgId, reactor, emoji);
-    const reactions = storage.getReactionsForMessage(messageId);
+    await storage.addReaction(messageId, id, req.orgId, reactor, emoji);
+    const reactions = await storage.getReactionsForMessage(messageId);
     broadcastReactionUpdate(id, messageId, reactions);
     return res.json(reactions);
   })
-  .delete(advisor, (req, res) => {
+  .delete(advisor, async (req, res) => {
     const { id, messageId } = req.params;
-    storage.removeReaction(messageId, req.userId, 'advisor');
-    const reactions = storage.getReactionsForMessage(messageId);
+    await storage.removeReaction(messageId, req.userId, 'advisor');
+    const reactions = await storage.getReactionsForMessage(messageId);
     broadcastReactionUpdate(id, messageId, reactions);
     return res.json(reactions);
   });
@@ -188,7 +198,7 @@ httpServer.listen({ host, port: Number(port), backlog: 4096 }, () => {
   console.log(`ready http://${host}:${httpServer.address().port}`);
 });
 
-process.on('SIGTERM', () => {
-  storage.close();
+process.on('SIGTERM', async () => {
+  await storage.close();
   process.exit(0);
 });

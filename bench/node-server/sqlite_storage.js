@@ -1,7 +1,7 @@
 // The specification's storage layer on SQLite, for one process: text UUID keys, one prepared statement per query, and
 // a transaction where a request writes twice, so that it pays for one fsync. A commit is durable before it returns.
 import Database from 'better-sqlite3';
-import { randomBytes, randomUUID, scryptSync, timingSafeEqual } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 
 const schema = `
   CREATE TABLE IF NOT EXISTS organizations (id TEXT PRIMARY KEY, name TEXT NOT NULL);
@@ -47,9 +47,8 @@ const conversationColumns =
   'id, org_id AS orgId, client_id AS clientId, created_at AS createdAt, last_message_at AS lastMessageAt';
 
 const now = () => new Date().toISOString();
-const hashPassword = (password, salt) => scryptSync(password, salt, 32);
 
-export class Storage {
+export class SqliteStorage {
   constructor(file) {
     const db = new Database(file);
     this.db = db;
@@ -128,12 +127,12 @@ export class Storage {
     });
   }
 
-  login(email, password) {
-    const user = this.statements.user.get(email);
-    if (!user || !timingSafeEqual(hashPassword(password, user.salt), user.passwordHash)) return null;
+  getUserByEmail(email) { return this.statements.user.get(email); }
+
+  createSession(userId) {
     const sid = randomBytes(32).toString('base64url');
     const expire = Date.now() + 7 * 24 * 3600 * 1000;
-    this.statements.insertSession.run(sid, JSON.stringify({ userId: user.id }), expire);
+    this.statements.insertSession.run(sid, JSON.stringify({ userId }), expire);
     return sid;
   }
 
@@ -169,49 +168,28 @@ export class Storage {
   }
   getPushSubscriptions(orgId) { return this.statements.pushSubscriptions.all(orgId); }
 
-  // Two organizations with two advisors each, and `clients` clients with one shared trip and one conversation each, in
-  // one transaction. Returns what GET /api/demo answers.
-  seed(clients) {
+  seed({ organizations, advisors, trips }) {
     const { db } = this;
-    const insertUser = db.prepare('INSERT INTO users (id, email, salt, password_hash) VALUES (?, ?, ?, ?)');
-    const insertProfile = db.prepare('INSERT INTO profiles (user_id, org_id, full_name) VALUES (?, ?, ?)');
-    const insertClient = db.prepare('INSERT INTO clients (id, org_id, full_name) VALUES (?, ?, ?)');
+    const insertOrganization = db.prepare('INSERT INTO organizations (id, name) VALUES (@id, @name)');
+    const insertUser = db.prepare(
+      'INSERT INTO users (id, email, salt, password_hash) VALUES (@id, @email, @salt, @passwordHash)');
+    const insertProfile = db.prepare('INSERT INTO profiles (user_id, org_id, full_name) VALUES (@id, @orgId, @fullName)');
+    const insertClient = db.prepare('INSERT INTO clients (id, org_id, full_name) VALUES (@clientId, @orgId, @clientName)');
     const insertTrip = db.prepare(
       `INSERT INTO trips (id, org_id, client_id, advisor_id, title, share_enabled, share_token)
-       VALUES (?, ?, ?, ?, ?, 1, ?)`);
-    const demo = { advisors: [], trips: [] };
+       VALUES (@id, @orgId, @clientId, @advisorId, @title, 1, @shareToken)`);
     db.transaction(() => {
-      const advisorsOf = new Map();
-      for (const name of ['north', 'south']) {
-        const orgId = randomUUID();
-        db.prepare('INSERT INTO organizations (id, name) VALUES (?, ?)').run(orgId, name);
-        const advisors = [];
-        for (let i = 0; i < 2; ++i) {
-          const id = randomUUID();
-          const email = `advisor${i}@${name}.example`;
-          const password = randomBytes(9).toString('base64url');
-          const salt = randomBytes(16);
-          insertUser.run(id, email, salt, hashPassword(password, salt));
-          insertProfile.run(id, orgId, `Advisor ${name} ${i}`);
-          advisors.push({ email, password, id, orgId });
-        }
-        advisorsOf.set(orgId, advisors);
-        demo.advisors.push(...advisors);
+      for (const organization of organizations) insertOrganization.run(organization);
+      for (const advisor of advisors) {
+        insertUser.run(advisor);
+        insertProfile.run(advisor);
       }
-      const orgs = [...advisorsOf.keys()];
-      for (let i = 0; i < clients; ++i) {
-        const orgId = orgs[i % orgs.length];
-        const clientId = randomUUID();
-        const tripId = randomUUID();
-        const shareToken = randomBytes(16).toString('hex');
-        const clientName = `Client ${i}`;
-        insertClient.run(clientId, orgId, clientName);
-        insertTrip.run(tripId, orgId, clientId, advisorsOf.get(orgId)[0].id, `Trip ${i}`, shareToken);
-        this.statements.insertConversation.run(randomUUID(), orgId, clientId, now());
-        demo.trips.push({ id: tripId, shareToken, clientId, clientName, orgId });
+      for (const trip of trips) {
+        insertClient.run(trip);
+        insertTrip.run(trip);
+        this.statements.insertConversation.run(trip.conversationId, trip.orgId, trip.clientId, now());
       }
     })();
-    return demo;
   }
 
   close() { this.db.close(); }
