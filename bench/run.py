@@ -4,6 +4,9 @@
 Each repetition runs every server of a scenario in turn, each freshly started and pinned to one core, with the load
 generator on another. Figures are medians over the repetitions, ratios are medians of the ratios within a repetition, so
 that a machine that drifts weighs on both sides. scripts/bench builds what this needs and calls it.
+
+bench/results.json keeps what each scenario measured last, and when; the page is made from it, so that some scenarios can
+be measured again without the others. What each repetition gave is in build/bench-results/SCENARIO.json.
 """
 
 import argparse
@@ -11,6 +14,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import signal
 import statistics
 import subprocess
@@ -24,6 +28,8 @@ from servers import BareLoop, BareLoopWithSync, Node, Travelchat
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
+RESULTS = ROOT / "bench" / "results.json"
+RAW_RESULTS = ROOT / "build" / "bench-results"
 
 
 # ---- What is measured ----
@@ -266,7 +272,7 @@ SCENARIO_BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 
 def show(value, unit):
-    if value >= 100 or value == int(value):
+    if value >= 100 or isinstance(value, int):
         text = f"{value:,.0f}"
     elif value >= 10:
         text = f"{value:.1f}"
@@ -280,36 +286,52 @@ def table(head, rows):
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
 
 
-def figures_table(scenario, results):
+def summarize(scenario, results):
+    """What bench/results.json keeps of a scenario: median, least and most of each figure, and the ratios."""
+    figures = {}
+    for figure in scenario.figures:
+        figures[figure.title] = {}
+        for entry in scenario.entries:
+            values = [figure.read(result) for result in results[entry.label]]
+            figures[figure.title][entry.label] = [statistics.median(values), min(values), max(values)]
+    ratios = {}
+    for target in scenario.targets:
+        if target.against:
+            read = next(f.read for f in scenario.figures if f.title == target.figure)
+            pairs = zip(results[target.of], results[target.against])
+            ratios[target.title] = statistics.median(read(of) / read(against) for of, against in pairs)
+    return {"figures": figures, "ratios": ratios}
+
+
+def figures_table(scenario, summary):
     rows = []
     for figure in scenario.figures:
         row = [figure.title]
         for entry in scenario.entries:
-            values = [figure.read(result) for result in results[entry.label]]
-            cell = show(statistics.median(values), figure.unit)
-            if len(values) > 1:
-                cell += f" ({show(min(values), '')} – {show(max(values), '')})"
+            median, least, most = summary["figures"][figure.title][entry.label]
+            cell = show(median, figure.unit)
+            if least != most:
+                cell += f" ({show(least, '')} – {show(most, '')})"
             row.append(cell)
         rows.append(row)
     return table(["", *(entry.label for entry in scenario.entries)], rows)
 
 
-def judge(scenario, results):
-    """A row of the table of ratios for each target, and whether all hold."""
+def judge(scenario, summary):
+    """A row of the table of targets for each of the scenario's."""
     rows = []
     for target in scenario.targets:
-        figure = next(f for f in scenario.figures if f.title == target.figure)
-        values = [figure.read(result) for result in results[target.of]]
-        measured = statistics.median(values)
-        shown = show(measured, figure.unit)
+        unit = next(f.unit for f in scenario.figures if f.title == target.figure)
+        medians = {label: values[0] for label, values in summary["figures"][target.figure].items()}
+        shown = show(medians[target.of], unit)
         if target.against:
-            others = [figure.read(result) for result in results[target.against]]
-            shown += " / " + show(statistics.median(others), figure.unit)
-            measured = statistics.median(a / b for a, b in zip(values, others))
+            shown += " / " + show(medians[target.against], unit)
+            measured = summary["ratios"][target.title]
             result = f"**{measured:.2f} ×**"
         else:
+            measured = medians[target.of]
             result = f"**{shown}**"
-        rows.append([target.title, shown, result, target.bound(figure.unit), "yes" if target.holds(measured) else "NO"])
+        rows.append([target.title, shown, result, target.bound(unit), "yes" if target.holds(measured) else "NO"])
     return rows
 
 
@@ -337,24 +359,25 @@ def flush_microseconds(folder):
     return statistics.median(times) * 1e6
 
 
-def machine_facts(options, data_root, event_overhead):
+def session_facts(options, data_root, event_overhead):
+    """Where and of what a run of this program measured."""
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.machine())
     commit = output_of("git", "rev-parse", "--short=12", "HEAD")
-    if commit != "unknown" and output_of("git", "status", "--porcelain", "--", "src", "include", "examples", "bench"):
+    if commit != "unknown" and output_of("git", "status", "--porcelain", "--", "src", "include", "examples",
+                                         "bench/*.cpp", "bench/*.hpp", "bench/*.py", "bench/node-server"):
         commit += " with local changes"
-    return [
-        ["date", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")],
-        ["source", commit],
-        ["machine", f"{model}, {os.cpu_count()} cores, Linux {platform.release()}"],
-        ["load average before the run", f"{options.load_average:.2f}"],
-        ["disk", f"{output_of('findmnt', '-n', '-o', 'FSTYPE', '-T', str(data_root))}, "
-                 f"4 KiB append + fdatasync {flush_microseconds(data_root):.0f} µs"],
-        ["compiler", output_of("c++", "--version").splitlines()[0]],
-        ["Node", output_of("node", "--version")],
-        ["repetitions", f"{options.repetitions} of {options.seconds:g} s, {options.warmup:g} s to warm up"],
-        ["a message", f"100 bytes of content, {100 + event_overhead} bytes as an event"],
-    ]
+    return {
+        "source": commit,
+        "machine": f"{model}, {os.cpu_count()} cores, Linux {platform.release()}",
+        "load average before the run": f"{options.load_average:.2f}",
+        "disk": f"{output_of('findmnt', '-n', '-o', 'FSTYPE', '-T', str(data_root))}, "
+                f"4 KiB append + fdatasync {flush_microseconds(data_root):.0f} µs",
+        "compiler": output_of("c++", "--version").splitlines()[0],
+        "Node": output_of("node", "--version"),
+        "repetitions": f"{options.repetitions} of {options.seconds:g} s, {options.warmup:g} s to warm up",
+        "a message": f"100 bytes of content, {100 + event_overhead} bytes as an event",
+    }
 
 
 PREAMBLE = """# Performance
@@ -366,13 +389,49 @@ Given **+ fdatasync**, it also appends each round to a file and flushes it befor
 **Node** is the specification on its own stack: Express, `ws` and better-sqlite3 with `synchronous=FULL`.
 
 Every delivery to every socket is timed, from the time in the message's content to when the load generator has read it.
-Figures are medians (and ranges) over the repetitions; a ratio is the median of those within a repetition.
+Figures are medians (and ranges) over the repetitions; a ratio is the median of those within a repetition. Sections can be
+measured at different times; each says when, and the table at the end tells more.
 """
 
 
-def page(facts, verdicts, sections):
-    return (PREAMBLE + "\n## Targets\n\n" + table(TARGET_HEAD, verdicts) + "\n" + "\n".join(sections) +
-            "\n## Where\n\n" + table(["", ""], facts))
+class Results:
+    """bench/results.json: the summaries by scenario, and the facts of the sessions that measured them."""
+
+    def __init__(self):
+        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        self.sessions = kept.get("sessions", {})
+        self.scenarios = kept.get("scenarios", {})
+
+    def take(self, name, session, facts, summary):
+        self.sessions[session] = facts
+        self.scenarios[name] = {"session": session, **summary}
+        used = {scenario["session"] for scenario in self.scenarios.values()}
+        self.sessions = {session: self.sessions[session] for session in sorted(used)}
+
+    def save(self):
+        text = json.dumps({"sessions": self.sessions, "scenarios": self.scenarios}, indent=1, ensure_ascii=False)
+        # Three numbers to a line read, and differ, better than one.
+        text = re.sub(r"\[[^][]*\]", lambda numbers: re.sub(r"\s+", " ", numbers.group()), text)
+        RESULTS.write_text(text.replace("[ ", "[").replace(" ]", "]") + "\n")
+
+    def measured(self):
+        return [(scenario, self.scenarios[scenario.name]) for scenario in SCENARIOS if scenario.name in self.scenarios]
+
+    def section(self, scenario):
+        summary = self.scenarios[scenario.name]
+        facts = self.sessions[summary["session"]]
+        return (f"## {scenario.title}\n\n{scenario.method}\n\n{figures_table(scenario, summary)}\n"
+                f"Measured {summary['session']}, source {facts['source']}, {facts['repetitions']}.\n")
+
+    def verdicts(self):
+        return table(TARGET_HEAD, [row for scenario, summary in self.measured() for row in judge(scenario, summary)])
+
+    def page(self):
+        names = list(dict.fromkeys(name for facts in self.sessions.values() for name in facts))
+        where = table(["", *self.sessions],
+                      [[name, *(facts.get(name, "–") for facts in self.sessions.values())] for name in names])
+        sections = "\n".join(self.section(scenario) for scenario, _ in self.measured())
+        return f"{PREAMBLE}\n## Targets\n\n{self.verdicts()}\n{sections}\n## Where\n\n{where}"
 
 
 # ---- Command line ----
@@ -381,8 +440,10 @@ def page(facts, verdicts, sections):
 def parse_options():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n")[0])
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "release", help="where the executables are")
-    parser.add_argument("--only", metavar="SCENARIO", action="append", choices=sorted(SCENARIO_BY_NAME),
-                        help="only this one (may be repeated): " + ", ".join(SCENARIO_BY_NAME))
+    parser.add_argument("--only", metavar="SCENARIO", nargs="+", action="extend", choices=sorted(SCENARIO_BY_NAME),
+                        help="only these; the page keeps its other sections: " + ", ".join(SCENARIO_BY_NAME))
+    parser.add_argument("--page", action="store_true", help="measure nothing, write the page anew from " +
+                        str(RESULTS.relative_to(ROOT)))
     parser.add_argument("--quick", action="store_true", help="one short repetition")
     parser.add_argument("--check", action="store_true",
                         help="a few sockets for a moment: does the bench itself work? Judges no figure")
@@ -391,7 +452,8 @@ def parse_options():
     parser.add_argument("--warmup", type=float, help="seconds before it")
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--load-core", type=int, default=1)
-    parser.add_argument("--output", type=Path, help=f"write the page here (a full run writes {PAGE.relative_to(ROOT)})")
+    parser.add_argument("--output", type=Path, help=f"write the page here, and keep nothing (otherwise it is {PAGE.relative_to(ROOT)}, not after "
+                        "--quick and --check)")
     options = parser.parse_args()
 
     brief = options.quick or options.check
@@ -401,17 +463,14 @@ def parse_options():
         options.seconds = 0.3 if options.check else 3 if options.quick else 10
     if options.warmup is None:
         options.warmup = 0.1 if options.check else 1 if options.quick else 2
-    if options.output is None and not brief and not options.only:
+    options.keeps = options.output is None and not brief
+    if options.keeps or (options.page and options.output is None):
         options.output = PAGE
     options.load_average = os.getloadavg()[0]
     return options
 
 
-def main():
-    options = parse_options()
-    # So that an end by signal, too, unwinds through the servers' context managers.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-
+def measure(options, results):
     Travelchat.executable = options.build / "examples" / "travel-lab" / "server" / "travelchat-server"
     BareLoop.executable = options.build / "bench" / "travelchat-bare-loop"
     if not options.check and options.load_average > 0.5:
@@ -423,20 +482,39 @@ def main():
     data_root.mkdir(parents=True, exist_ok=True)
     bench = Bench(options, data_root)
     BareLoop.event_overhead = bench.measure_event_overhead()
+    session = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    facts = session_facts(options, data_root, BareLoop.event_overhead)
 
-    verdicts, sections = [], []
     for scenario in scenarios:
-        results = bench.run(scenario)
-        verdicts += judge(scenario, results)
-        sections.append(f"## {scenario.title}\n\n{scenario.method}\n\n{figures_table(scenario, results)}")
-        if not options.check:
-            print(f"\n{sections[-1]}", flush=True)
+        raw = bench.run(scenario)
+        if options.check:
+            continue
+        results.take(scenario.name, session, facts, summarize(scenario, raw))
+        RAW_RESULTS.mkdir(parents=True, exist_ok=True)
+        (RAW_RESULTS / f"{scenario.name}.json").write_text(json.dumps({"session": session, **facts, "runs": raw}))
+        if options.keeps:
+            results.save()
+        print(f"\n{results.section(scenario)}", flush=True)
+
+
+def main():
+    options = parse_options()
+    # So that an end by signal, too, unwinds through the servers' context managers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    results = Results()
+    if not options.page:
+        try:
+            measure(options, results)
+        except (OSError, RuntimeError) as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
     if options.check:
         print("the bench works")
         return 0
-    print(table(TARGET_HEAD, verdicts))
+    print(results.verdicts())
     if options.output:
-        options.output.write_text(page(machine_facts(options, data_root, BareLoop.event_overhead), verdicts, sections))
+        options.output.write_text(results.page())
         print(f"written to {options.output}")
     return 0
 
