@@ -1,4 +1,4 @@
-// travelchat-load: drives one chat server and measures what its sockets receive.
+// travelchat-load: drives one chat server, or several nodes of one, and measures what its sockets receive.
 //
 // One thread, one epoll, and it never sleeps while it measures: a sleeping receiver would charge the server for waking
 // it. Messages are posted over HTTP keep-alive connections and carry their time in their content, so that each delivery
@@ -7,10 +7,12 @@
 //   --in-flight N   closed loop: the next message goes when one has been answered and delivered to every socket of its
 //                   room, so that N are always outstanding;
 //   --rate M        open loop: M messages a second, evenly. The time in the content is the scheduled one, so a server
-//   that
-//                   stalls is charged for the messages that had to wait ("coordinated omission" is not possible).
+//                   that stalls is charged for the messages that had to wait ("coordinated omission" is not possible).
 //
-// A third, --hold, sends nothing and keeps the sockets open until standard input ends. Prints one JSON object.
+// A third, --hold, sends nothing and keeps the sockets open until standard input ends.
+//
+// Prints a line "open" when all sockets are, "begin" and "end" around what is measured, and then one JSON object:
+// whoever reads along can measure the servers at the same moments.
 #include "histogram.hpp"
 #include "load_client.hpp"
 
@@ -36,7 +38,6 @@ namespace {
 constexpr std::uint64_t second = 1'000'000'000;
 
 struct Options {
-  Address server;
   std::string plan;
   std::size_t rooms = 1;
   std::size_t sockets_per_room = 2;
@@ -94,8 +95,8 @@ class Load {
   explicit Load(Options options)
       : options_(std::move(options)), plan_(read_plan(options_.plan)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     if (epoll_.get() < 0) fail_with_errno("epoll_create1");
-    if (plan_.size() < options_.rooms) throw std::runtime_error("the plan has fewer rooms than asked for");
-    plan_.resize(options_.rooms);
+    if (plan_.rooms.size() < options_.rooms) throw std::runtime_error("the plan has fewer rooms than asked for");
+    plan_.rooms.resize(options_.rooms);
   }
 
   void open() {
@@ -108,10 +109,11 @@ class Load {
       const std::size_t to = std::min(count, from + step);
       for (std::size_t i = from; i < to; ++i) {
         const std::size_t room = i / options_.sockets_per_room;
-        const auto& candidates = plan_[room].sockets;
-        sockets_.push_back({connect_to(options_.server), room, 0, false, {}});
-        send_upgrade(sockets_[i].fd.get(), options_.server,
-                     candidates[i % options_.sockets_per_room % candidates.size()]);
+        const auto& candidates = plan_.rooms[room].sockets;
+        const SocketPlan& plan = candidates[i % options_.sockets_per_room % candidates.size()];
+        const Address& server = plan_.servers[plan.server];
+        sockets_.push_back({connect_to(server), room, 0, false, {}});
+        send_upgrade(sockets_[i].fd.get(), server, plan);
       }
       for (std::size_t i = from; i < to; ++i) {
         const std::string early = receive_upgrade(sockets_[i].fd.get());
@@ -122,14 +124,19 @@ class Load {
     }
     for (std::size_t i = 0; i < options_.stalled; ++i) {
       constexpr int small_buffer = 4096;
-      stalled_.push_back(connect_to(options_.server, small_buffer));
-      send_upgrade(stalled_.back().get(), options_.server, plan_[0].sockets[0]);
+      const SocketPlan& plan = plan_.rooms[0].sockets[0];
+      stalled_.push_back(connect_to(plan_.servers[plan.server], small_buffer));
+      send_upgrade(stalled_.back().get(), plan_.servers[plan.server], plan);
       receive_upgrade(stalled_.back().get());
     }
-    for (std::size_t i = 0; i < options_.connections; ++i) {
-      connections_.push_back({connect_to(options_.server), {}});
-      idle_.push_back(connections_.size() - 1);
-      watch(connections_.back().fd.get(), sockets_.size() + i);
+    idle_.resize(plan_.servers.size());
+    for (std::size_t server = 0; server < plan_.servers.size(); ++server) {
+      for (std::size_t i = 0; i < options_.connections; ++i) {
+        const std::size_t index = connections_.size();
+        connections_.push_back({connect_to(plan_.servers[server]), server, {}, 0});
+        idle_[server].push_back(index);
+        watch(connections_[index].fd.get(), sockets_.size() + index);
+      }
     }
     // A server's first event says that the socket is in its room: what is sent from then on reaches it.
     const std::uint64_t deadline = now_ns() + 10 * second;
@@ -137,11 +144,10 @@ class Load {
       if (now_ns() > deadline) throw std::runtime_error("some sockets got no first event within 10 s");
       poll(10);
     }
+    say("open");
   }
 
   void hold() {
-    std::puts("open");
-    std::fflush(stdout);
     epoll_event event{EPOLLIN, {.u64 = stdin_id}};
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, STDIN_FILENO, &event) != 0) fail_with_errno("watching standard input");
     while (!stdin_ended_) poll(-1);
@@ -154,15 +160,18 @@ class Load {
     if (options_.rate > 0)
       wanted_ = static_cast<std::uint64_t>(static_cast<double>(window_end_ - start) / interval_ns());
     std::uint64_t last = start;
+    bool has_begun = false;
     for (std::uint64_t now = start; now < window_end_; now = now_ns()) {
+      if (now >= window_begin_ && !std::exchange(has_begun, true)) say("begin");
       const std::size_t worked = send_due(start, now) + poll(0);
       if (worked == 0 && in_window(last)) idle_ns_ += now - last;
       last = now;
     }
+    say("end");
     // What was due must still be sent and arrive: it has a latency, and what never arrives is lost.
     if (options_.in_flight > 0) wanted_ = sent_;
     const std::uint64_t deadline = now_ns() + 10 * second;
-    while ((completed_ < wanted_ || idle_.size() < connections_.size()) && now_ns() < deadline) {
+    while ((completed_ < wanted_ || answered_ < sent_) && now_ns() < deadline) {
       send_due(start, now_ns());
       poll(0);
     }
@@ -198,11 +207,17 @@ class Load {
   };
   struct Connection {
     FileDescriptor fd;
+    std::size_t server = 0;
     std::string unfinished;
     std::uint64_t sent_ns = 0;
   };
 
   static constexpr std::uint64_t stdin_id = ~std::uint64_t{0};
+
+  static void say(const char* line) {
+    std::puts(line);
+    std::fflush(stdout);
+  }
 
   static unsigned long long number(std::uint64_t value) { return value; }
 
@@ -223,12 +238,17 @@ class Load {
 
   double interval_ns() const noexcept { return 1e9 / options_.rate; }
 
+  const SenderPlan& next_sender() const {
+    const auto& senders = plan_.rooms[sent_ % rooms_.size()].senders;
+    return senders[sent_ / rooms_.size() % senders.size()];
+  }
+
   // Returns how many it sent.
   std::size_t send_due(std::uint64_t start, std::uint64_t now) {
     std::size_t count = 0;
-    for (; !idle_.empty() && sent_ < wanted_; ++count) {
+    for (; sent_ < wanted_ && !idle_[next_sender().server].empty(); ++count) {
       if (options_.in_flight > 0) {
-        if (sent_ - completed_ >= options_.in_flight) break;
+        if (sent_ - std::min(completed_, answered_) >= options_.in_flight) break;
         send_message(now_ns());
       } else {
         const auto due = start + static_cast<std::uint64_t>(static_cast<double>(sent_) * interval_ns());
@@ -240,11 +260,12 @@ class Load {
   }
 
   void send_message(std::uint64_t sent_ns) {
-    const auto& senders = plan_[sent_ % rooms_.size()].senders;
-    const SenderPlan& sender = senders[sent_ / rooms_.size() % senders.size()];
-    const std::string request = encode_post(options_.server, sender, make_content(sent_ns, options_.content_bytes));
-    Connection& connection = connections_[idle_.back()];
-    idle_.pop_back();
+    const SenderPlan& sender = next_sender();
+    const std::string request =
+        encode_post(plan_.servers[sender.server], sender, make_content(sent_ns, options_.content_bytes));
+    auto& idle = idle_[sender.server];
+    Connection& connection = connections_[idle.back()];
+    idle.pop_back();
     connection.sent_ns = sent_ns;
     // One request on a connection that has been answered: it always fits into an empty send buffer.
     const ssize_t n = ::send(connection.fd.get(), request.data(), request.size(), MSG_NOSIGNAL);
@@ -340,7 +361,8 @@ class Load {
       const std::uint64_t sent_ns = connections_[index].sent_ns;
       if (in_window(sent_ns)) answer_.record(now - sent_ns);
       if (in_window(now)) ++answers_in_window_;
-      idle_.push_back(index);
+      idle_[connections_[index].server].push_back(index);
+      ++answered_;
     }
     return bytes;
   }
@@ -360,19 +382,20 @@ class Load {
   static constexpr std::size_t buffer_size = 1 << 18;
 
   Options options_;
-  std::vector<RoomPlan> plan_;
+  Plan plan_;
   FileDescriptor epoll_;
   std::unique_ptr<char[]> buffer_ = std::make_unique<char[]>(buffer_size);
   std::vector<Room> rooms_;
   std::vector<Socket> sockets_;
   std::vector<FileDescriptor> stalled_;
   std::vector<Connection> connections_;
-  std::vector<std::size_t> idle_;  // connections without a request
+  std::vector<std::vector<std::size_t>> idle_;  // of each server, its connections without a request
   std::size_t greeted_ = 0;
   bool stdin_ended_ = false;
 
   std::uint64_t wanted_ = ~std::uint64_t{0};
   std::uint64_t sent_ = 0;
+  std::uint64_t answered_ = 0;
   std::uint64_t completed_ = 0;  // delivered to every socket
   std::uint64_t window_begin_ = ~std::uint64_t{0};
   std::uint64_t window_end_ = ~std::uint64_t{0};
@@ -385,17 +408,9 @@ class Load {
 };
 
 constexpr const char* usage =
-    "travelchat-load --server HOST:PORT --plan FILE [--rooms N] [--sockets-per-room N] [--connections N]\n"
+    "travelchat-load --plan FILE [--rooms N] [--sockets-per-room N] [--connections N (to each server)]\n"
     "                (--in-flight N | --rate MESSAGES_PER_SECOND | --hold) [--stalled N] [--content-bytes N]\n"
     "                [--warmup SECONDS] [--seconds SECONDS]\n";
-
-template <class T>
-void parse_number(std::string_view text, T& out) {
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (ec != std::errc{} || end != text.data() + text.size()) {
-    throw std::runtime_error("not a number: " + std::string(text));
-  }
-}
 
 Options parse_options(std::span<char*> arguments) {
   Options options;
@@ -416,23 +431,17 @@ Options parse_options(std::span<char*> arguments) {
     if (i + 1 == arguments.size()) throw std::runtime_error(usage);
     const std::string_view value = arguments[++i];
     if (const auto count = counts.find(name); count != counts.end()) {
-      parse_number(value, *count->second);
+      *count->second = parse_number<std::size_t>(value);
     } else if (const auto real = reals.find(name); real != reals.end()) {
-      parse_number(value, *real->second);
+      *real->second = parse_number<double>(value);
     } else if (name == "--plan") {
       options.plan = value;
-    } else if (name == "--server") {
-      const auto colon = value.rfind(':');
-      if (colon == std::string_view::npos) throw std::runtime_error(usage);
-      options.server.host = value.substr(0, colon);
-      parse_number(value.substr(colon + 1), options.server.port);
     } else {
       throw std::runtime_error(usage);
     }
   }
   const int ways = (options.in_flight > 0 ? 1 : 0) + (options.rate > 0 ? 1 : 0) + (options.hold ? 1 : 0);
-  if (ways != 1 || options.plan.empty() || options.server.port == 0 || options.rooms == 0 ||
-      options.sockets_per_room == 0) {
+  if (ways != 1 || options.plan.empty() || options.rooms == 0 || options.sockets_per_room == 0) {
     throw std::runtime_error(usage);
   }
   return options;

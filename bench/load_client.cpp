@@ -40,6 +40,18 @@ std::vector<std::string> split_tabs(const std::string& line) {
   return fields;
 }
 
+Address parse_address(const std::string& text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos) throw std::runtime_error("not HOST:PORT: " + text);
+  return {text.substr(0, colon), parse_number<std::uint16_t>(std::string_view(text).substr(colon + 1))};
+}
+
+std::size_t parse_server(std::string_view text, const Plan& plan) {
+  const auto server = parse_number<std::size_t>(text);
+  if (server >= plan.servers.size()) throw std::runtime_error("a plan that names a server before its line");
+  return server;
+}
+
 std::string cookie_header(const std::string& cookie) {
   return cookie.empty() ? "" : "Cookie: " + cookie + "\r\n";
 }
@@ -60,23 +72,28 @@ FileDescriptor::~FileDescriptor() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-std::vector<RoomPlan> read_plan(const std::string& path) {
+Plan read_plan(const std::string& path) {
   std::ifstream file(path);
   if (!file) throw std::runtime_error("cannot read the plan " + path);
-  std::vector<RoomPlan> rooms;
+  Plan plan;
   for (std::string line; std::getline(file, line);) {
     std::vector<std::string> fields = split_tabs(line);
-    if (fields[0] == "room" && fields.size() == 1) {
-      rooms.emplace_back();
-    } else if (fields[0] == "socket" && fields.size() == 3 && !rooms.empty()) {
-      rooms.back().sockets.push_back({fields[1], fields[2]});
-    } else if (fields[0] == "sender" && fields.size() == 5 && !rooms.empty()) {
-      rooms.back().senders.push_back({fields[1], fields[2], fields[3], fields[4]});
+    const auto is = [&](std::string_view kind, std::size_t count) {
+      return fields[0] == kind && fields.size() == count;
+    };
+    if (is("server", 2)) {
+      plan.servers.push_back(parse_address(fields[1]));
+    } else if (is("room", 1)) {
+      plan.rooms.emplace_back();
+    } else if (is("socket", 4) && !plan.rooms.empty()) {
+      plan.rooms.back().sockets.push_back({parse_server(fields[1], plan), fields[2], fields[3]});
+    } else if (is("sender", 6) && !plan.rooms.empty()) {
+      plan.rooms.back().senders.push_back({parse_server(fields[1], plan), fields[2], fields[3], fields[4], fields[5]});
     } else {
       throw std::runtime_error("not a line of a plan: " + line);
     }
   }
-  return rooms;
+  return plan;
 }
 
 FileDescriptor connect_to(const Address& address, int receive_buffer) {

@@ -4,12 +4,14 @@
 // many frames brought, the scanner looks at frame headers only, and nothing is allocated for a frame.
 #pragma once
 
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,16 @@ std::uint64_t now_ns() noexcept;
 
 // The system call `what` failed with `errno`.
 [[noreturn]] void fail_with_errno(const std::string& what);
+
+template <class Number>
+Number parse_number(std::string_view text) {
+  Number number{};
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (ec != std::errc{} || end != text.data() + text.size()) {
+    throw std::runtime_error("not a number: " + std::string(text));
+  }
+  return number;
+}
 
 class FileDescriptor {
  public:
@@ -43,17 +55,22 @@ class FileDescriptor {
 // A text file of tab-separated lines, written by whoever knows the server (bench/servers.py). It keeps logins, tokens
 // and paths out of this program, so that every server is driven by the very same code:
 //
+//   server <TAB> HOST:PORT
 //   room
-//   socket <TAB> request target <TAB> Cookie header or nothing
-//   sender <TAB> request target <TAB> Cookie header or nothing <TAB> body before the content <TAB> body after it
+//   socket <TAB> server <TAB> request target <TAB> Cookie header or nothing
+//   sender <TAB> server <TAB> request target <TAB> Cookie header or nothing <TAB> body before the content <TAB> body
+//   after
 //
-// `socket` and `sender` lines belong to the `room` above them.
+// `socket` and `sender` lines belong to the `room` above them, and name a server by its place among the `server` lines,
+// from 0.
 struct SocketPlan {
+  std::size_t server = 0;
   std::string target;
   std::string cookie;
 };
 
 struct SenderPlan {
+  std::size_t server = 0;
   std::string target;
   std::string cookie;
   std::string body_prefix;
@@ -65,16 +82,21 @@ struct RoomPlan {
   std::vector<SenderPlan> senders;
 };
 
-std::vector<RoomPlan> read_plan(const std::string& path);
-
-// ---- Opening ----
-
 struct Address {
   std::string host;  // IPv4, numeric
   std::uint16_t port = 0;
 
   std::string authority() const { return host + ':' + std::to_string(port); }
 };
+
+struct Plan {
+  std::vector<Address> servers;
+  std::vector<RoomPlan> rooms;
+};
+
+Plan read_plan(const std::string& path);
+
+// ---- Opening ----
 
 // A connected TCP socket without Nagle's delay, still blocking. `receive_buffer` 0 leaves it to the kernel.
 FileDescriptor connect_to(const Address& address, int receive_buffer = 0);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures travelchat-server against a bare broadcast loop and a Node server, all in one run.
+"""Measures travelchat-server against a bare broadcast loop and a Node server, and several of its nodes together.
 
 Each repetition runs every server of a scenario in turn, each freshly started and pinned to one core, with the load
 generator on another. Figures are medians over the repetitions, ratios are medians of the ratios within a repetition, so
@@ -20,11 +20,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from servers import BareLoop, BareLoopWithSync, Node, Travelchat
+from servers import BareLoop, BareLoopWithSync, Cluster, Nats, Node, Place, Postgres, Seats, Travelchat
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
@@ -40,7 +42,7 @@ class Entry:
     """One column of a scenario: a server, and what the load generator does differently for it."""
 
     label: str
-    server: type
+    server: object  # called with a Place
     extra: list = field(default_factory=list)
 
 
@@ -98,6 +100,24 @@ P50 = Figure("delivery p50", quantile("delivery", "p50"), "ms")
 P99 = Figure("delivery p99", quantile("delivery", "p99"), "ms")
 P999 = Figure("delivery p99.9", quantile("delivery", "p999"), "ms")
 ANSWER_P99 = Figure("answer p99", quantile("answer", "p99"), "ms")
+
+
+def cpu_figure(title, part):
+    """Microseconds of a part's CPU for each message that was answered, all its processes and threads together."""
+    return Figure(title, lambda r: r["cpuSeconds"].get(part, 0) / max(r["messages"], 1) * 1e6, "µs")
+
+
+def core_figure(title, cpu):
+    """How many messages a core of a part would take; 0 when none of its CPU was seen, as in a moment of --check."""
+    return Figure(title, lambda r: 1e6 / cpu.read(r) if cpu.read(r) else 0, "/s")
+
+
+SERVER_CPU = cpu_figure("server CPU for a message", "server")
+POSTGRES_CPU = cpu_figure("PostgreSQL CPU for a message", "postgres")
+NATS_CPU = cpu_figure("NATS CPU for a message", "nats")
+SERVER_CORE = core_figure("messages that a core of servers would take", SERVER_CPU)
+POSTGRES_CORE = core_figure("messages that a core of PostgreSQL would take", POSTGRES_CPU)
+
 BYTES = Figure("server RSS for each socket", lambda r: r["bytesPerSocket"], "bytes")
 BYTES_AFTER_TOKENS = Figure("of that, after the tokens were made", lambda r: r["bytesAfterTokens"], "bytes")
 TOTAL = Figure("server RSS with all open", lambda r: r["totalBytes"] / 2**20, "MiB")
@@ -106,6 +126,16 @@ TRAVELCHAT = Entry("travelchat", Travelchat)
 BARE = Entry("bare loop", BareLoop)
 SYNCED = Entry("bare loop + fdatasync", BareLoopWithSync)
 NODE = Entry("Node", Node)
+
+# The advisor's and the client's socket at nodes that follow one another, so that every message crosses, and each of the
+# two posts to its own: what a proxy does that knows nothing of conversations.
+def spread(nodes):
+    return lambda room: Seats(*[(room % nodes, (room + 1) % nodes)] * 2)
+
+
+def nodes(label, count, seats=None):
+    return Entry(label, partial(Cluster, server=Travelchat, nodes=count, seats=seats or spread(count)))
+
 
 SCENARIOS = [
     Scenario(
@@ -168,6 +198,47 @@ SCENARIOS = [
         [P50, P99, P999, Figure("stalled sockets cut", lambda r: r.get("stalledClosed", 0), "")],
         [Target("others' p99 with a stalled reader", "delivery p99", "with it", "without", at_most=1.1)],
         lasts=2),
+    Scenario(
+        "postgres", "PostgreSQL: 2,000 rooms × 2 sockets, durable messages",
+        "The rooms of above, with everything in a PostgreSQL: for travelchat by `--storage`, for Node through `pg` with a "
+        "pool of 10, named statements, and one statement (one round trip, one commit) for a message. Each run has a "
+        "PostgreSQL of its own, just started and empty, with fsync and synchronous_commit on, pinned to the load "
+        "generator's core: the server has its core for itself, as if the database were another machine.",
+        ["--sockets-per-room", "2", "--connections", "512", "--in-flight", "512"],
+        ["--connections", "8", "--in-flight", "8"],
+        [nodes("travelchat", 1), Entry("Node", partial(Cluster, server=Node))],
+        [MESSAGES, P50, P99, ANSWER_P99, SERVER_CPU, POSTGRES_CPU],
+        [Target("durable messages against Node, both on PostgreSQL", "messages answered", "travelchat", "Node",
+                at_least=5)],
+        rooms=2000, check_rooms=20),
+    Scenario(
+        "hop", "From node to node: 100 rooms × 2 sockets, 200 messages/s",
+        "Two travelchat nodes on one PostgreSQL and one NATS; every message is posted to the first. Its sockets are "
+        "all at that node, or all at the other one, to which NATS carries the message after its commit: the difference "
+        "is the price of the hop. One process that has neither a NATS nor a second node is beside them.",
+        ["--sockets-per-room", "2", "--connections", "64", "--rate", "200"],
+        ["--connections", "8", "--rate", "50"],
+        [nodes("one process", 1), nodes("two nodes: the same", 2, lambda room: Seats()),
+         nodes("two nodes: the other", 2, lambda room: Seats(sockets=(1, 1)))],
+        [P50, P99, P999, ANSWER_P99],
+        [],
+        rooms=100, check_rooms=5),
+    Scenario(
+        "nodes", "Nodes: 2,000 rooms × 2 sockets on 1, 2 and 3 processes, durable messages",
+        "Travelchat nodes on one PostgreSQL and, from two on, one NATS. The two sockets of a room are at different "
+        "nodes, and each side posts to its own. **All nodes share one core, and PostgreSQL, NATS and the load generator "
+        "the other**, so more nodes cannot answer more messages here: that the sum falls shows what nodes cost, and "
+        "nothing about what they bring. What can be carried over to other machines is the CPU that a message costs, in "
+        "all nodes together. It is written by one node, in a commit that it shares only with messages of the same node, "
+        "and delivered by those where its conversation has sockets: for two people at most two, however many nodes "
+        "there are. So nodes with a core each answer about that many times what a core takes, until PostgreSQL has "
+        "used up its own; both are computed below from the CPU, not measured.",
+        ["--sockets-per-room", "2", "--connections", "512", "--in-flight", "512"],
+        ["--connections", "8", "--in-flight", "8"],
+        [nodes("1 process", 1), nodes("2 nodes", 2), nodes("3 nodes", 3)],
+        [MESSAGES, DELIVERIES, P50, P99, SERVER_CPU, POSTGRES_CPU, NATS_CPU, SERVER_CORE, POSTGRES_CORE],
+        [],
+        rooms=2000, check_rooms=20),
 ]
 
 
@@ -180,9 +251,9 @@ class Bench:
         self.data_root = data_root
         self.load = options.build / "bench" / "travelchat-load"
 
-    def load_command(self, server, plan, scenario, extra):
-        command = ["taskset", "-c", str(self.options.load_core), str(self.load), "--server", server.address, "--plan",
-                   plan, "--rooms", str(self.rooms(scenario)), *scenario.load]
+    def load_command(self, plan, scenario, extra):
+        command = ["taskset", "-c", str(self.options.load_core), str(self.load), "--plan", plan, "--rooms",
+                   str(self.rooms(scenario)), *scenario.load]
         if self.options.check:
             command += scenario.check
         if not scenario.measures_memory:
@@ -193,23 +264,44 @@ class Bench:
         return scenario.check_rooms if self.options.check else scenario.rooms
 
     def run_once(self, scenario, entry):
-        demo_clients = max(20, self.rooms(scenario))
-        with entry.server(self.options.server_core, self.data_root, demo_clients) as server, \
+        place = Place(self.options.server_core, self.options.load_core, self.data_root,
+                      demo_clients=max(20, self.rooms(scenario)))
+        with entry.server(place) as server, \
                 tempfile.NamedTemporaryFile("w", dir=self.data_root, suffix=".plan") as plan:
             at_start = self.settled_memory(server) if scenario.measures_memory else 0
             plan.write(server.plan(self.rooms(scenario)))
             plan.flush()
-            command = self.load_command(server, plan.name, scenario, entry.extra)
+            command = self.load_command(plan.name, scenario, entry.extra)
             if scenario.measures_memory:
                 return self.measure_memory(server, command, at_start, self.rooms(scenario) * 5)
-            run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                 timeout=self.options.seconds * scenario.lasts + self.options.warmup + 120)
-            if run.returncode != 0:
-                raise RuntimeError(f"{entry.label}, {scenario.name}: {run.stderr.strip()}\n{server.errors()}")
-            result = json.loads(run.stdout)
-            if result["undelivered"]:
-                raise RuntimeError(f"{entry.label}, {scenario.name}: {result['undelivered']} messages did not arrive")
-            return result
+            try:
+                return self.measure_load(server, command, self.options.seconds * scenario.lasts)
+            except RuntimeError as error:
+                raise RuntimeError(f"{entry.label}, {scenario.name}: {error}\n{server.errors()}") from error
+
+    def measure_load(self, server, command, seconds):
+        cpu = {}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as load:
+            timer = threading.Timer(seconds + self.options.warmup + 120, load.kill)
+            timer.start()
+            try:
+                for line in load.stdout:
+                    if line in ("begin\n", "end\n"):
+                        cpu[line.strip()] = server.cpu_seconds()
+                    elif line.startswith("{"):
+                        result = json.loads(line)
+                errors = load.stderr.read().strip()
+            except BaseException:
+                load.kill()
+                raise
+            finally:
+                timer.cancel()
+        if load.returncode != 0:
+            raise RuntimeError(errors or f"the load generator ended with {load.returncode}")
+        if result["undelivered"]:
+            raise RuntimeError(f"{result['undelivered']} messages did not arrive")
+        result["cpuSeconds"] = {part: used - cpu["begin"][part] for part, used in cpu["end"].items()}
+        return result
 
     def measure_memory(self, server, command, at_start, sockets):
         before = self.settled_memory(server)
@@ -359,13 +451,13 @@ def flush_microseconds(folder):
     return statistics.median(times) * 1e6
 
 
-def session_facts(options, data_root, event_overhead):
+def session_facts(options, data_root, event_overhead, versions):
     """Where and of what a run of this program measured."""
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.machine())
     commit = output_of("git", "rev-parse", "--short=12", "HEAD")
     if commit != "unknown" and output_of("git", "status", "--porcelain", "--", "src", "include", "examples",
-                                         "bench/*.cpp", "bench/*.hpp", "bench/*.py", "bench/node-server"):
+                                         "bench", ":!bench/results.json"):
         commit += " with local changes"
     return {
         "source": commit,
@@ -375,6 +467,7 @@ def session_facts(options, data_root, event_overhead):
                 f"4 KiB append + fdatasync {flush_microseconds(data_root):.0f} µs",
         "compiler": output_of("c++", "--version").splitlines()[0],
         "Node": output_of("node", "--version"),
+        **versions,
         "repetitions": f"{options.repetitions} of {options.seconds:g} s, {options.warmup:g} s to warm up",
         "a message": f"100 bytes of content, {100 + event_overhead} bytes as an event",
     }
@@ -386,7 +479,8 @@ Generated by `scripts/bench`; do not edit. The server runs pinned to one core, t
 **bare loop** is the limit: one epoll thread that does nothing but broadcast, with no credentials, no JSON and no
 database, sending in one call for each socket all that a round of its loop brought, in events as long as travelchat's.
 Given **+ fdatasync**, it also appends each round to a file and flushes it before sending, as anything durable must.
-**Node** is the specification on its own stack: Express, `ws` and better-sqlite3 with `synchronous=FULL`.
+**Node** is the specification on its own stack: Express, `ws` and better-sqlite3 with `synchronous=FULL`, or PostgreSQL
+where a section says so.
 
 Every delivery to every socket is timed, from the time in the message's content to when the load generator has read it.
 Figures are medians (and ranges) over the repetitions; a ratio is the median of those within a repetition. Sections can be
@@ -470,6 +564,15 @@ def parse_options():
     return options
 
 
+def probe_backing(options, scenarios, data_root):
+    """That PostgreSQL and NATS are there, before the first scenario: their versions, when a scenario needs them."""
+    if not any(isinstance(entry.server, partial) for scenario in scenarios for entry in scenario.entries):
+        return {}
+    place = Place(options.server_core, options.load_core, data_root, demo_clients=0)
+    with Postgres(place) as postgres, Nats(place) as nats:
+        return {"PostgreSQL": postgres.version(), "NATS": nats.version()}
+
+
 def measure(options, results):
     Travelchat.executable = options.build / "examples" / "travel-lab" / "server" / "travelchat-server"
     BareLoop.executable = options.build / "bench" / "travelchat-bare-loop"
@@ -480,10 +583,11 @@ def measure(options, results):
     # Beside the build: a temporary folder may be in memory, where a flush costs nothing.
     data_root = options.build / "bench-data"
     data_root.mkdir(parents=True, exist_ok=True)
+    versions = probe_backing(options, scenarios, data_root)
     bench = Bench(options, data_root)
     BareLoop.event_overhead = bench.measure_event_overhead()
     session = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    facts = session_facts(options, data_root, BareLoop.event_overhead)
+    facts = session_facts(options, data_root, BareLoop.event_overhead, versions)
 
     for scenario in scenarios:
         raw = bench.run(scenario)

@@ -1,8 +1,10 @@
 """The servers that the bench compares: how each is started, and the plan by which the load generator reaches its rooms.
 
-A server runs pinned to one core, in a data folder of its own, and is ended by the id of its process.
+A server runs pinned to one core, in a data folder of its own, and is ended by the id of its process. A PostgreSQL or a
+NATS that it needs is started with it, empty, and ends with it.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -13,9 +15,99 @@ import subprocess
 import tempfile
 import threading
 import urllib.parse
+from dataclasses import dataclass
 from pathlib import Path
 
 READY_SECONDS = 120
+SUPPORT = Path(__file__).resolve().parent.parent / "tests" / "support"
+
+
+@dataclass
+class Place:
+    """Where a server is put, and for how many clients."""
+
+    core: int
+    backing_core: int  # of its PostgreSQL and its NATS
+    data_root: Path
+    demo_clients: int
+
+
+def cpu_seconds(pid, and_ended_children=False):
+    """What the process has used so far, all its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    user, system, childrens_user, childrens_system = map(int, fields[11:15])
+    ticks = user + system + (childrens_user + childrens_system if and_ended_children else 0)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+class Backing:
+    """A PostgreSQL or a NATS of a server's own, by its script in tests/support. A context manager; it ends with us,
+    even when we are killed, because then the script's standard input ends."""
+
+    script = ""
+    arguments = []
+    log = ""
+    version_in_log = ""
+
+    def __init__(self, place):
+        self.place = place
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.script}-", dir=place.data_root))
+        self.process = None
+        self.url = None
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            ["taskset", "-c", str(self.place.backing_core), SUPPORT / self.script, "run", self.folder, *self.arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.url = self.process.stdout.readline().strip()
+        if not self.url:
+            errors = self.process.communicate()[1]
+            self.__exit__()
+            raise RuntimeError(f"{self.script} did not start:\n{errors}")
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def errors(self):
+        return (self.folder / self.log).read_text(errors="replace")[-2000:]
+
+    def version(self):
+        """As its log says."""
+        found = re.search(self.version_in_log, (self.folder / self.log).read_text(errors="replace"))
+        return found.group(1) if found else "unknown"
+
+    def cpu_seconds(self):
+        raise NotImplementedError
+
+
+class Postgres(Backing):
+    """As it comes, so with fsync and synchronous_commit on; the script's own small buffers set back to the default."""
+
+    script = "postgres"
+    log = "log"
+    version_in_log = r"starting PostgreSQL ([0-9.]+)"
+    arguments = ["--set", "shared_buffers=128MB"]
+
+    def cpu_seconds(self):
+        postmaster = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        total = cpu_seconds(postmaster, and_ended_children=True)
+        for child in Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                total += cpu_seconds(child)
+        return total
+
+
+class Nats(Backing):
+    script = "nats"
+    log = "0.log"
+    version_in_log = r"Version: +([0-9.]+)"
+
+    def cpu_seconds(self):
+        return cpu_seconds(int((self.folder / "0.pid").read_text()))
 
 
 class Server:
@@ -23,10 +115,9 @@ class Server:
 
     name = ""
 
-    def __init__(self, core, data_root, demo_clients):
-        self.core = core
-        self.demo_clients = demo_clients
-        self.data = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=data_root))
+    def __init__(self, place):
+        self.place = place
+        self.data = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=place.data_root))
         self.process = None
         self.address = None
 
@@ -39,7 +130,7 @@ class Server:
     def __enter__(self):
         log = open(self.data / "stderr.log", "wb")
         self.process = subprocess.Popen(
-            ["taskset", "-c", str(self.core), *map(str, self.command())],
+            ["taskset", "-c", str(self.place.core), *map(str, self.command())],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self.environment())
         log.close()
         try:
@@ -84,13 +175,35 @@ class Server:
                 return int(line.split()[1]) * 1024
         raise RuntimeError("no Rss in smaps_rollup")
 
+    def cpu_seconds(self):
+        """What each part has used so far, by its name."""
+        return {"server": cpu_seconds(self.process.pid)}
+
     def plan(self, rooms):
         """The text of a plan (see load_client.hpp) for that many rooms."""
         raise NotImplementedError
 
 
+@dataclass
+class Seats:
+    """At which nodes the sockets of a room's advisor and client are, and to which nodes these two post."""
+
+    sockets: tuple = (0, 0)
+    senders: tuple = (0, 0)
+
+
 class ChatServer(Server):
     """What travelchat-server and the Node server have in common: the routes of the contract."""
+
+    def __init__(self, place, storage=None, backplane=None):
+        super().__init__(place)
+        self.storage = storage  # the URL of a PostgreSQL; None: a SQLite file in the data folder
+        self.backplane = backplane  # the URL of a NATS
+
+    def environment(self):
+        # Not on the command line, which everybody on the machine can read.
+        given = {"STORAGE": self.storage, "BACKPLANE": self.backplane}
+        return {**super().environment(), **{f"TRAVELCHAT_{name}": url for name, url in given.items() if url}}
 
     def _request(self, connection, method, path, body=None, headers=None):
         connection.request(method, path, body=None if body is None else json.dumps(body),
@@ -101,7 +214,8 @@ class ChatServer(Server):
             raise RuntimeError(f"{self.name}: {method} {path.split('?')[0]} answered {answer.status}: {text[:300]!r}")
         return answer, json.loads(text)
 
-    def plan(self, rooms):
+    def plan(self, rooms, addresses=None, seats=lambda room: Seats()):
+        """`addresses` are the nodes that `seats` counts, when this one is not alone."""
         connection = http.client.HTTPConnection(self.address)
         _, demo = self._request(connection, "GET", "/api/demo")
         if len(demo["trips"]) < rooms:
@@ -115,20 +229,21 @@ class ChatServer(Server):
             cookies = [value.split(";")[0] for name, value in answer.getheaders() if name.lower() == "set-cookie"]
             advisors[advisor["orgId"]] = (advisor["id"], "; ".join(cookies))
 
-        lines = []
-        for trip in demo["trips"][:rooms]:
+        lines = [f"server\t{address}" for address in addresses or [self.address]]
+        for room, trip in enumerate(demo["trips"][:rooms]):
             query = urllib.parse.urlencode({"tripId": trip["id"], "shareToken": trip["shareToken"]})
             _, chat = self._request(connection, "GET", f"/api/chat-token?{query}")
             conversation, token = chat["conversationId"], chat["chatToken"]
             advisor_id, cookie = advisors[trip["orgId"]]
             socket = f"/ws/chat?conversationId={conversation}"
             route = f"/api/conversations/{conversation}/messages"
+            at = seats(room)
             lines += [
                 "room",
-                f"socket\t{socket}&userType=client&userId={trip['clientId']}&chatToken={token}\t",
-                f"socket\t{socket}&userType=advisor&userId={advisor_id}\t{cookie}",
-                f'sender\t{route}\t{cookie}\t{{"content":"\t"}}',
-                f'sender\t{route}/client\t\t{{"content":"\t","chatToken":"{token}"}}',
+                f"socket\t{at.sockets[1]}\t{socket}&userType=client&userId={trip['clientId']}&chatToken={token}\t",
+                f"socket\t{at.sockets[0]}\t{socket}&userType=advisor&userId={advisor_id}\t{cookie}",
+                f'sender\t{at.senders[0]}\t{route}\t{cookie}\t{{"content":"\t"}}',
+                f'sender\t{at.senders[1]}\t{route}/client\t\t{{"content":"\t","chatToken":"{token}"}}',
             ]
         connection.close()
         return "\n".join(lines) + "\n"
@@ -140,7 +255,7 @@ class Travelchat(ChatServer):
 
     def command(self):
         return [self.executable, "--listen", "127.0.0.1:0", "--data", self.data / "data",
-                f"--demo={self.demo_clients}", "--rate-limits", "off", "--io-threads", "1"]
+                f"--demo={self.place.demo_clients}", "--rate-limits", "off", "--io-threads", "1"]
 
 
 class Node(ChatServer):
@@ -148,10 +263,49 @@ class Node(ChatServer):
     script = Path(__file__).parent / "node-server" / "server.js"
 
     def command(self):
-        return ["node", self.script, "--data", self.data / "data", f"--demo={self.demo_clients}"]
+        return ["node", self.script, "--data", self.data / "data", f"--demo={self.place.demo_clients}"]
 
     def environment(self):
         return {**super().environment(), "NODE_ENV": "production"}
+
+
+class Cluster:
+    """Nodes of one chat server on a PostgreSQL and, when they are several, a NATS. To the bench it is one server."""
+
+    def __init__(self, place, server, nodes=1, seats=lambda room: Seats()):
+        self.place = place
+        self.server = server
+        self.name = f"{server.name} on PostgreSQL"
+        self.nodes = nodes
+        self.seats = seats
+        self.running = []
+        self.backing = {}
+        self.stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self.backing["postgres"] = stack.enter_context(Postgres(self.place))
+            if self.nodes > 1:
+                self.backing["nats"] = stack.enter_context(Nats(self.place))
+            urls = {"storage": self.backing["postgres"].url, "backplane": getattr(self.backing.get("nats"), "url", None)}
+            # One by one: the first fills the empty database.
+            for _ in range(self.nodes):
+                self.running.append(stack.enter_context(self.server(self.place, **urls)))
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def errors(self):
+        return "\n".join([*(server.errors() for server in self.running), self.backing["postgres"].errors()])
+
+    def cpu_seconds(self):
+        return {"server": sum(server.cpu_seconds()["server"] for server in self.running),
+                **{name: backing.cpu_seconds() for name, backing in self.backing.items()}}
+
+    def plan(self, rooms):
+        return self.running[0].plan(rooms, [server.address for server in self.running], self.seats)
 
 
 class BareLoop(Server):
@@ -163,9 +317,9 @@ class BareLoop(Server):
         return [self.executable, "--event-overhead", self.event_overhead]
 
     def plan(self, rooms):
-        lines = []
+        lines = [f"server\t{self.address}"]
         for room in range(rooms):
-            lines += ["room", f"socket\t/ws?room={room}\t", f'sender\t/send?room={room}\t\t{{"content":"\t"}}']
+            lines += ["room", f"socket\t0\t/ws?room={room}\t", f'sender\t0\t/send?room={room}\t\t{{"content":"\t"}}']
         return "\n".join(lines) + "\n"
 
 
