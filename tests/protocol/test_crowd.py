@@ -12,7 +12,8 @@ from lab.process import PATIENCE
 from lab.raw import RawSocket
 from lab.traffic import open_chat
 
-pytestmark = pytest.mark.concurrent
+# Alone: a balancer written in Python takes longer for so many bytes than a server waits for a stalled reader.
+pytestmark = [pytest.mark.concurrent, pytest.mark.alone]
 
 READERS = 999
 # 40 KB each; with a peer of small buffers 40 of them pass the bound of 1 MiB and whatever the kernel holds.

@@ -48,6 +48,7 @@ def metric_values(server: Server) -> dict[str, float]:
     return values
 
 
+@pytest.mark.alone
 def test_metrics_are_prometheus_text_and_count_messages_and_sockets(room: Room):
     before = metric_values(room.server)
     with room.client_listens():
@@ -105,6 +106,7 @@ def test_no_credential_query_or_content_reaches_a_log(launch: Launch):
 
 
 @pytest.mark.own_server
+@pytest.mark.alone
 def test_a_second_process_on_the_same_data_is_refused_and_the_first_goes_on(launch: Launch):
     first = launch(demo=4)
     room = Lab(first).room()

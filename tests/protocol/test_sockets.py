@@ -82,9 +82,8 @@ def test_an_advisor_who_claims_to_be_the_client_is_4403(room: Room):
 
 
 def test_an_ended_session_is_4401(room: Room):
-    cookie = room.advisor.login()
-    room.advisor.request("POST", "/api/logout", headers={"Cookie": cookie})
-    refused(room, 4401, {"conversationId": room.id, "userType": "advisor", "userId": room.advisor.id}, cookie=cookie)
+    refused(room, 4401, {"conversationId": room.id, "userType": "advisor", "userId": room.advisor.id},
+            cookie=room.advisor.ended_session())
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])

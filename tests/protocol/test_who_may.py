@@ -102,12 +102,6 @@ def expired() -> Iterator[Expired]:
         process.remove_data(running)
 
 
-def ended_session(room: Room) -> str:
-    cookie = room.advisor.login()
-    room.advisor.request("POST", "/api/logout", headers={"Cookie": cookie}).ok()
-    return cookie
-
-
 # ---- Advisor routes ----
 
 
@@ -127,7 +121,7 @@ def test_an_advisor_route_with_an_expired_token_is_401(expired: Expired, route: 
 @pytest.mark.parametrize("route", ADVISOR_ROUTES)
 def test_an_advisor_route_with_an_ended_session_is_401(room: Room, message: dict, route: str):
     with room.untouched():
-        send(room, *advisor_routes(room, message)[route], Credentials(cookie=ended_session(room))).error(
+        send(room, *advisor_routes(room, message)[route], Credentials(cookie=room.advisor.ended_session())).error(
             401, "unauthenticated")
 
 
@@ -194,7 +188,7 @@ def test_messages_with_an_expired_token_are_401(expired: Expired):
 
 def test_messages_with_an_ended_session_are_401(room: Room):
     with room.untouched():
-        read_messages(room, Credentials(cookie=ended_session(room))).error(401, "unauthenticated")
+        read_messages(room, Credentials(cookie=room.advisor.ended_session())).error(401, "unauthenticated")
 
 
 def test_messages_with_another_conversations_token_are_404(lab: Lab, room: Room):
@@ -308,7 +302,7 @@ def test_a_chat_with_an_expired_token_is_4401(expired: Expired):
 
 
 def test_a_chat_with_an_ended_session_is_4401(room: Room):
-    chat_is_refused(room, claims(room)[:1], Credentials(cookie=ended_session(room)), 4401)
+    chat_is_refused(room, claims(room)[:1], Credentials(cookie=room.advisor.ended_session()), 4401)
 
 
 @pytest.mark.parametrize("token", ["0" * 64, "0" * 63, "0" * 65, "g" * 64, "x"])
@@ -347,7 +341,7 @@ def test_an_inbox_with_an_expired_token_is_4401(expired: Expired):
 
 
 def test_an_inbox_with_an_ended_session_is_4401(room: Room):
-    with room.untouched(), opens(room, "/ws/inbox", {}, Credentials(cookie=ended_session(room))) as socket:
+    with room.untouched(), opens(room, "/ws/inbox", {}, Credentials(cookie=room.advisor.ended_session())) as socket:
         assert socket.close_code() == 4401
 
 

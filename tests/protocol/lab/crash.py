@@ -180,7 +180,8 @@ async def kill_again_and_again(options: Options, kills: int, writers: int = 16, 
             room.room.server = server
             check_history(room)
         assert server.stop() == 0, server.logs[-4000:]
-        assert check_files(server.data_dir) >= 1, "no database file was found"
+        # Several nodes share a database elsewhere.
+        assert check_files(server.data_dir) >= 1 or server.nodes, "no database file was found"
         return CrashResult(kills, sum(len(room.stored) for room in rooms), sum(room.repeated for room in rooms),
                            sum(len(room.heard) for room in rooms), time.monotonic() - started)
     finally:

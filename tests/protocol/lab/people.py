@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-from lab.process import Server
+from lab.process import PATIENCE, Server
 from lab.sockets import Socket
 from lab.web import Answer, request
 
@@ -58,6 +59,17 @@ class Advisor:
         answer.ok(200)
         assert answer.cookies, "a login without a session cookie"
         return "; ".join(cookie.split(";")[0] for cookie in answer.cookies)
+
+    def ended_session(self) -> str:
+        """The Cookie header of a session that was opened and ended again."""
+        cookie = self.login()
+        self.request("POST", "/api/logout", headers={"Cookie": cookie}).ok()
+        # Of several nodes, the others learn of it within seconds (docs/deploy.md).
+        deadline = time.monotonic() + PATIENCE
+        for node in self.server.nodes:
+            while request(node, "GET", "/api/me", headers={"Cookie": cookie}).status != 401:
+                assert time.monotonic() < deadline, "a node goes on with a session that was ended"
+        return cookie
 
     def request(self, method: str, path: str, **options: Any) -> Answer:
         headers = {"Cookie": self.cookie, **options.pop("headers", {})}

@@ -13,6 +13,7 @@ Which server that is, the environment says:
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -25,6 +26,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -94,6 +97,25 @@ class Server:
     @property
     def authority(self) -> str:
         return self.url.split("://", 1)[1]
+
+    @property
+    def nodes(self) -> list[tuple[str, int]]:
+        """The addresses of its nodes, where it is several (tests/protocol/cluster); else none."""
+        urls = [urlsplit(node["url"]) for node in self._cluster["nodes"]] if self._cluster else []
+        return [(url.hostname, url.port) for url in urls]
+
+    @property
+    def _cluster(self) -> dict[str, Any] | None:
+        file = self.data_dir / "cluster.json" if self.data_dir else None
+        return json.loads(file.read_text()) if file and file.exists() else None
+
+    def at_rest(self) -> dict[str, bytes]:
+        """Everything that it keeps, by where: its files, and a dump of the database that several nodes share."""
+        kept = {str(path): path.read_bytes() for path in self.data_dir.rglob("*") if path.is_file()}
+        if self._cluster:
+            dump = subprocess.run(["pg_dump", "--dbname", self._cluster["database"]], capture_output=True, check=True)
+            kept["database"] = dump.stdout
+        return kept
 
     @property
     def pid(self) -> int:
