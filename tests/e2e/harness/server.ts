@@ -1,7 +1,7 @@
 // The real server: started, stopped, killed and started again, always on the same files and, once it has one, the same port.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -49,8 +49,12 @@ export class Server {
     return `http://${this.address}`;
   }
 
+  /** What database.ts takes. */
   get database(): string {
-    return path.join(this.data, 'travelchat.db');
+    // Several nodes (tests/protocol/cluster) write down what they share.
+    const cluster = path.join(this.data, 'cluster.json');
+    if (!existsSync(cluster)) return path.join(this.data, 'travelchat.db');
+    return (JSON.parse(readFileSync(cluster, 'utf8')) as { database: string }).database;
   }
 
   async start(): Promise<void> {
