@@ -202,8 +202,8 @@ SCENARIOS = [
         "postgres", "PostgreSQL: 2,000 rooms × 2 sockets, durable messages",
         "The rooms of above, with everything in a PostgreSQL: for travelchat by `--storage`, for Node through `pg` with a "
         "pool of 10, named statements, and one statement (one round trip, one commit) for a message. Each run has a "
-        "PostgreSQL of its own, just started and empty, with fsync and synchronous_commit on, pinned to the load "
-        "generator's core: the server has its core for itself, as if the database were another machine.",
+        "PostgreSQL of its own, just started and empty, with fsync and synchronous_commit on, pinned to the core of its "
+        "server: what is measured is what one core of server and database together can do.",
         ["--sockets-per-room", "2", "--connections", "512", "--in-flight", "512"],
         ["--connections", "8", "--in-flight", "8"],
         [nodes("travelchat", 1), Entry("Node", partial(Cluster, server=Node))],
@@ -226,8 +226,8 @@ SCENARIOS = [
     Scenario(
         "nodes", "Nodes: 2,000 rooms × 2 sockets on 1, 2 and 3 processes, durable messages",
         "Travelchat nodes on one PostgreSQL and, from two on, one NATS. The two sockets of a room are at different "
-        "nodes, and each side posts to its own. **All nodes share one core, and PostgreSQL, NATS and the load generator "
-        "the other**, so more nodes cannot answer more messages here: that the sum falls shows what nodes cost, and "
+        "nodes, and each side posts to its own. **All nodes, PostgreSQL and NATS share one core**, with the load generator "
+        "on the other, so more nodes cannot answer more messages here: that the sum falls shows what nodes cost, and "
         "nothing about what they bring. What can be carried over to other machines is the CPU that a message costs, in "
         "all nodes together. It is written by one node, in a commit that it shares only with messages of the same node, "
         "and delivered by those where its conversation has sockets: for two people at most two, however many nodes "
@@ -264,8 +264,7 @@ class Bench:
         return scenario.check_rooms if self.options.check else scenario.rooms
 
     def run_once(self, scenario, entry):
-        place = Place(self.options.server_core, self.options.load_core, self.data_root,
-                      demo_clients=max(20, self.rooms(scenario)))
+        place = Place(self.options.server_core, self.data_root, demo_clients=max(20, self.rooms(scenario)))
         with entry.server(place) as server, \
                 tempfile.NamedTemporaryFile("w", dir=self.data_root, suffix=".plan") as plan:
             at_start = self.settled_memory(server) if scenario.measures_memory else 0
@@ -568,7 +567,7 @@ def probe_backing(options, scenarios, data_root):
     """That PostgreSQL and NATS are there, before the first scenario: their versions, when a scenario needs them."""
     if not any(isinstance(entry.server, partial) for scenario in scenarios for entry in scenario.entries):
         return {}
-    place = Place(options.server_core, options.load_core, data_root, demo_clients=0)
+    place = Place(options.server_core, data_root, demo_clients=0)
     with Postgres(place) as postgres, Nats(place) as nats:
         return {"PostgreSQL": postgres.version(), "NATS": nats.version()}
 

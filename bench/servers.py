@@ -26,8 +26,7 @@ SUPPORT = Path(__file__).resolve().parent.parent / "tests" / "support"
 class Place:
     """Where a server is put, and for how many clients."""
 
-    core: int
-    backing_core: int  # of its PostgreSQL and its NATS
+    core: int  # also of its PostgreSQL and its NATS
     data_root: Path
     demo_clients: int
 
@@ -57,7 +56,7 @@ class Backing:
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            ["taskset", "-c", str(self.place.backing_core), SUPPORT / self.script, "run", self.folder, *self.arguments],
+            ["taskset", "-c", str(self.place.core), SUPPORT / self.script, "run", self.folder, *self.arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()
         if not self.url:
