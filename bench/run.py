@@ -516,8 +516,9 @@ class Results:
         return (f"## {scenario.title}\n\n{scenario.method}\n\n{figures_table(scenario, summary)}\n"
                 f"Measured {summary['session']}, source {facts['source']}, {facts['repetitions']}.\n")
 
-    def verdicts(self):
-        return table(TARGET_HEAD, [row for scenario, summary in self.measured() for row in judge(scenario, summary)])
+    def verdicts(self, only=None):
+        return table(TARGET_HEAD, [row for scenario, summary in self.measured() if not only or scenario.name in only
+                                   for row in judge(scenario, summary)])
 
     def page(self):
         names = list(dict.fromkeys(name for facts in self.sessions.values() for name in facts))
@@ -615,7 +616,7 @@ def main():
     if options.check:
         print("the bench works")
         return 0
-    print(results.verdicts())
+    print(results.verdicts(options.only))
     if options.output:
         options.output.write_text(results.page())
         print(f"written to {options.output}")
