@@ -28,9 +28,9 @@ struct PostgresStorageOptions {
   // Reading connections, opened when first needed. 0 is taken as 1.
   std::size_t max_readers = 4;
   // How long a commit waits for a database that has gone away, or for locks that others hold, before it fails.
-  std::chrono::milliseconds patience{2'000};
+  std::chrono::milliseconds patience = std::chrono::seconds{2};
   // How long `open` waits for the database to accept a connection; later ones wait for `patience` at most.
-  std::chrono::milliseconds connect_timeout{5'000};
+  std::chrono::milliseconds connect_timeout = std::chrono::seconds{5};
   // Told about migrations, lost connections and why a transaction failed, for an operator to read. Carries no password.
   // Called from any thread that uses the storage; must not use it. Empty: nobody is told.
   std::function<void(std::string_view)> log;

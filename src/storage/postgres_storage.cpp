@@ -33,7 +33,7 @@ using postgres::Reader;
 using postgres::Target;
 
 // A lane of its own costs a batch two more round trips and a commit; it pays from about this many writes on.
-constexpr std::size_t writes_per_lane = 16;
+constexpr std::size_t writes_per_lane = 32;
 
 // Bounded; a taker waits while all are in use. What broke is not given back but made anew.
 template <class T>

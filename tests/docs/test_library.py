@@ -71,6 +71,7 @@ def options_on_page(struct: str) -> dict[str, object]:
 @pytest.mark.parametrize("struct, file, least", [
     ("SqliteStorageOptions", "sqlite_storage.hpp", 3),
     ("NatsBackplaneOptions", "nats_backplane.hpp", 4),
+    ("PostgresStorageOptions", "postgres_storage.hpp", 6),
     ("EngineOptions", "engine.hpp", 12),
     ("BeastServerOptions", "beast_server.hpp", 17),
     ("RateLimits", "beast_server.hpp", 4),
