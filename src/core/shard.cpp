@@ -322,12 +322,23 @@ void Shard::arm_poll_timer(bool at_once) {
     poll_again_ = poll_again_ || at_once;
     return;
   }
-  const bool in_a_hurry = poll_failed_ || backplane_ == nullptr || !backplane_->is_up();
-  const auto pause = in_a_hurry ? options_.poll_interval_down : options_.poll_interval;
   // Every write fails while the storage is away; that is no reason to ask it more often.
-  poll_timer_.expires_after(at_once && !poll_failed_ ? 0ms : pause);
+  const bool now = at_once && !poll_failed_;
+  poll_due_ = std::chrono::steady_clock::now() + (now ? 0ms : options_.poll_interval);
+  await_poll(now ? 0ms : options_.poll_interval_down);
+}
+
+// Nobody says when the backplane goes down: the timer looks at the pace that is due from then on.
+void Shard::await_poll(std::chrono::milliseconds pause) {
+  poll_timer_.expires_at(std::min<SteadyTime>(std::chrono::steady_clock::now() + pause, poll_due_));
   poll_timer_.async_wait([this](const error_code& error) {
-    if (!error) begin_poll();
+    if (error) return;
+    const bool in_a_hurry = poll_failed_ || backplane_ == nullptr || !backplane_->is_up();
+    if (in_a_hurry || std::chrono::steady_clock::now() >= poll_due_) {
+      begin_poll();
+    } else {
+      await_poll(options_.poll_interval_down);
+    }
   });
 }
 

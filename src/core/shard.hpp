@@ -152,6 +152,7 @@ class Shard {
   // ---- Polling ----
 
   void arm_poll_timer(bool at_once);
+  void await_poll(std::chrono::milliseconds pause);
   void begin_poll();
   void poll_next();
   void take_revisions(const std::vector<Uuid>& conversations, const std::vector<Uuid>& inboxes,
@@ -178,6 +179,7 @@ class Shard {
   std::size_t reads_under_way_ = 0;
 
   boost::asio::steady_timer poll_timer_;
+  SteadyTime poll_due_{};  // at the latest
   bool is_polling_ = false;
   bool poll_again_ = false;
   bool poll_failed_ = false;

@@ -253,6 +253,21 @@ TEST_CASE("while the backplane is down, polling tells what other nodes have writ
   });
 }
 
+TEST_CASE("a backplane that goes down is missed before the next poll of one that is up would be due") {
+  EngineOptions options = without_polling();
+  options.poll_interval_down = 20ms;
+  Pair nodes(options);
+  const Uuid conversation = nodes.a.open();
+  const auto listener = std::make_shared<Recorder>();
+  const Subscription subscription = nodes.b.subscribe(client, conversation, listener);
+  nodes.a.send(client, conversation, "1").value();
+  listener->wait_for_rev(1);
+  nodes.a.backplane.up = false;
+  nodes.a.send(client, conversation, "lost").value();
+  nodes.b.backplane.up = false;
+  CHECK(is_dense(revisions(listener->wait_for_rev(2)), 1));
+}
+
 TEST_CASE("further behind than a replay reaches, listeners are told to load the conversation again") {
   EngineOptions options = without_polling();
   options.max_replay = 4;
