@@ -15,7 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "protocol"))
 
 from lab import process
-from lab.crash import kill_again_and_again
+from lab.crash import kill_again_and_again, kill_nodes
+from lab.outage import restart_nats, restart_postgres
 from lab.people import Lab
 from lab.process import Options
 from lab.storm import resume_storm
@@ -37,6 +38,21 @@ def storm(arguments: argparse.Namespace) -> str:
 def kills(arguments: argparse.Namespace) -> str:
     return str(asyncio.run(kill_again_and_again(Options(demo=8, io_threads=arguments.io_threads), arguments.kills,
                                                 seed=arguments.seed)))
+
+
+def nodes(arguments: argparse.Namespace) -> str:
+    return str(asyncio.run(kill_nodes(Options(demo=8, io_threads=arguments.io_threads), arguments.node_kills,
+                                      seed=arguments.seed)))
+
+
+def postgres(arguments: argparse.Namespace) -> str:
+    return str(asyncio.run(restart_postgres(Options(demo=8, io_threads=arguments.io_threads), arguments.restarts,
+                                            seed=arguments.seed)))
+
+
+def nats(arguments: argparse.Namespace) -> str:
+    return str(asyncio.run(restart_nats(Options(demo=8, io_threads=arguments.io_threads), arguments.restarts,
+                                        arguments.outage, seed=arguments.seed)))
 
 
 def fuzz(arguments: argparse.Namespace) -> str:
@@ -70,7 +86,8 @@ def walks(arguments: argparse.Namespace) -> str:
     return f"{arguments.walks:,} random walks of four tabs, each ended in the truth of the server"
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], str]] = {"storm": storm, "kills": kills, "fuzz": fuzz, "walks": walks}
+PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
+    "storm": storm, "kills": kills, "nodes": nodes, "postgres": postgres, "nats": nats, "fuzz": fuzz, "walks": walks}
 
 
 def main() -> int:
@@ -81,6 +98,9 @@ def main() -> int:
     parser.add_argument("--readers", type=int, default=6, help="of the storm, default %(default)s")
     parser.add_argument("--cuts", type=int, default=200, help="of its readers, default %(default)s")
     parser.add_argument("--kills", type=int, default=200, help="kill -9 under load, default %(default)s")
+    parser.add_argument("--node-kills", type=int, default=20, help="of one of three nodes, default %(default)s")
+    parser.add_argument("--restarts", type=int, default=50, help="of PostgreSQL, and of NATS, default %(default)s")
+    parser.add_argument("--outage", type=float, default=60, help="the long one of NATS in seconds, default %(default)s")
     parser.add_argument("--walks", type=int, default=3_000, help="of the browser's client, default %(default)s")
     parser.add_argument("--minutes", type=float, default=5, help="for each fuzzer, default %(default)s")
     parser.add_argument("--fuzzers", default=str(REPOSITORY / "build" / "fuzz"), help="where they are, default build/fuzz")

@@ -1,27 +1,24 @@
-"""kill -9 under load, again and again: nothing that was answered may be lost, nothing may be there twice.
-
-Writers give every message a `clientMessageId` and send it until it is answered, as a client's outbox does. What the
-first answer said is what has to be stored when all is over, and so is everything that a socket was told.
-"""
+"""kill -9 under load, again and again: nothing that was answered may be lost, nothing may be there twice."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import signal
 import sqlite3
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from lab import process
-from lab.people import Lab, Room
-from lab.process import Options, Server
-from lab.traffic import Disconnected, Line, open_chat
+from lab.load import under_load
+from lab.process import PATIENCE, SLOWNESS, Options, cluster
+from lab.traffic import open_chat
+
+# Typing ends 6 s after it was last heard of; the second is the slack of a timer that looks for it.
+TYPING_ENDS_S = 6.0 + 1.0
 
 
 @dataclass
@@ -37,80 +34,14 @@ class CrashResult:
                 f"{self.heard} events heard, 0 lost, 0 doubled, {self.seconds:.1f} s")
 
 
-class Site:
-    """The server that runs now, if any; everybody waits here while there is none."""
-
-    def __init__(self, server: Server):
-        self.server = server
-        self.up = asyncio.Event()
-        self.up.set()
-        self.answers = asyncio.Semaphore(0)  # one release for each answer
-        self.is_over = False
-
-    def fell(self, server: Server) -> None:
-        """Somebody lost the connection to `server`: that has to be the one that was killed."""
-        assert not self.up.is_set() or server is not self.server, (
-            f"a connection was lost, and nobody killed the server:\n{server.logs[-4000:]}")
-
-
 @dataclass
-class Witnessed:
-    """What was promised about one room."""
+class NodeCrashResult(CrashResult):
+    moved: int  # sockets of killed nodes that resumed at another
+    typing_ended: float  # the longest time until nobody saw a dead node's typing any more
 
-    room: Room
-    stored: dict[str, dict[str, Any]] = field(default_factory=dict)  # answered messages by clientMessageId
-    repeated: int = 0
-    heard: dict[str, int] = field(default_factory=dict)  # seq by id of the messages that a socket was told
-
-
-async def _write(site: Site, seen: Witnessed, number: int) -> None:
-    room, line = seen.room, Line()
-    i = 0
-    while not site.is_over:
-        key = f"w{number}-{i}"
-        fields = {"content": f"writer {number}, message {i}", "clientMessageId": key}
-        while True:
-            await site.up.wait()
-            server = site.server
-            try:
-                if number % 2:
-                    status, _, message = await line.request(
-                        server.address, "POST", f"{room.path}/messages/client",
-                        json={**fields, "chatToken": room.client.token})
-                else:
-                    status, _, message = await line.request(
-                        server.address, "POST", f"{room.path}/messages", json=fields,
-                        headers={"Cookie": room.advisor.cookie})
-                break
-            except Disconnected:
-                # Unknown whether it was stored: the same again, once there is a server.
-                site.fell(server)
-        assert status in (200, 201), (status, message)
-        assert message["content"] == fields["content"]
-        seen.stored[key] = message
-        seen.repeated += status == 200
-        site.answers.release()
-        i += 1
-    line.close()
-
-
-async def _listen(site: Site, seen: Witnessed) -> None:
-    rev = seen.room.rev
-    while True:
-        await site.up.wait()
-        server = site.server
-        try:
-            async with open_chat(seen.room, server.address, rev) as socket:
-                while True:
-                    event = json.loads(await socket.recv())
-                    # A rev that the server does not know after its restart would have been told too early.
-                    assert event["type"] != "resync", f"told rev {rev}, which is gone: {event}"
-                    if event["type"] == "new_message":
-                        assert event["rev"] == rev + 1
-                        rev = event["rev"]
-                        seen.heard[event["message"]["id"]] = event["message"]["seq"]
-        except (OSError, EOFError, ConnectionClosed, InvalidHandshake):
-            site.fell(server)
+    def __str__(self) -> str:
+        return (f"{super().__str__()}; {self.moved} sockets resumed at another node, "
+                f"typing of a dead node ended within {self.typing_ended:.1f} s")
 
 
 def check_files(data_dir: Path) -> int:
@@ -127,63 +58,65 @@ def check_files(data_dir: Path) -> int:
     return len(databases)
 
 
-def check_history(seen: Witnessed) -> None:
-    """What was answered is there, once, as it was answered, in a dense order; what was told is there, too."""
-    history = seen.room.history()
-    assert [message["seq"] for message in history] == list(range(1, len(history) + 1)), "seq is not dense"
-    assert len({message["id"] for message in history}) == len(history)
-    keyed = [message for message in history if message["clientMessageId"]]
-    twice = [key for key, count in Counter((message["senderId"], message["clientMessageId"]) for message in keyed).items()
-             if count > 1]
-    assert not twice, f"stored twice: {twice[:5]}"
-    by_key = {message["clientMessageId"]: message for message in keyed}
-    lost = [key for key in seen.stored if key not in by_key]
-    assert not lost, f"{len(lost)} answered messages are lost: {lost[:5]}"
-    for key, message in seen.stored.items():
-        assert by_key[key] == message
-    seqs = {message["id"]: message["seq"] for message in history}
-    for message_id, seq in seen.heard.items():
-        assert seqs.get(message_id) == seq, "a socket was told a message that is not stored"
-
-
 async def kill_again_and_again(options: Options, kills: int, writers: int = 16, seed: int = 1) -> CrashResult:
-    """Leaves no server and no files behind."""
+    """Everything that is the server at once. Leaves no server and no files behind."""
     started = time.monotonic()
     chance = random.Random(seed)
     server = process.start(options)
     try:
-        lab = Lab(server)
-        rooms = [Witnessed(lab.room()) for _ in range(4)]
-        site = Site(server)
-        async with asyncio.TaskGroup() as group:
-            listeners = [group.create_task(_listen(site, room)) for room in rooms]
-            # Both sides write in every room.
-            for number in range(writers):
-                group.create_task(_write(site, rooms[number // 2 % len(rooms)], number))
+        async with under_load(server, writers) as site:
             for _ in range(kills):
                 # Somewhere in the middle of the work: after so many answers, not after some time.
-                for _ in range(chance.randrange(20, 400)):
-                    await site.answers.acquire()
-                site.up.clear()
+                await site.more_answers(chance.randrange(20, 400))
+                site.running = [None for _ in site.running]
                 await asyncio.to_thread(server.kill)
                 server = await asyncio.to_thread(process.start, options, server.data_dir, server.log_file)
-                site.server = server
-                site.up.set()
-            for _ in range(200):
-                await site.answers.acquire()
-            site.is_over = True
-            for listener in listeners:
-                listener.cancel()
-        for person in (*lab.advisors, *(room.room.client for room in rooms)):
-            person.server = server
-        for room in rooms:
-            room.room.server = server
-            check_history(room)
+                site.came_up(server)
         assert server.stop() == 0, server.logs[-4000:]
         # Several nodes share a database elsewhere.
         assert check_files(server.data_dir) >= 1 or server.nodes, "no database file was found"
-        return CrashResult(kills, sum(len(room.stored) for room in rooms), sum(room.repeated for room in rooms),
-                           sum(len(room.heard) for room in rooms), time.monotonic() - started)
+        return CrashResult(kills, site.answers, site.repeated, site.heard, time.monotonic() - started)
+    finally:
+        server.discard()
+        process.remove_data(server)
+
+
+async def kill_nodes(options: Options, kills: int, nodes: int = 3, writers: int = 16, seed: int = 1) -> NodeCrashResult:
+    """One of several nodes at a time, while somebody types there."""
+    started = time.monotonic()
+    chance = random.Random(seed)
+    server = process.start(replace(options, command=cluster(nodes, respawn=True)))
+    try:
+        moved, typing_ended = 0, 0.0
+        async with under_load(server, writers) as site:
+            for _ in range(kills):
+                await site.more_answers(chance.randrange(20, 400))
+                # A node at which somebody listens, and the room of that somebody.
+                chosen = chance.choice([listener for listener in site.listeners if listener.node])
+                victim, promised = chosen.node, chosen.promised
+                audience = [listener for listener in site.listeners if listener.promised is promised]
+                room = promised.room
+                # The colleague writes nothing, which would end the typing.
+                async with open_chat(room, victim.address, side="advisor", advisor=room.colleague) as typist:
+                    await typist.send(json.dumps({"type": "typing", "isTyping": True}))
+                    await site.until(lambda: all(listener.sees_typing for listener in audience), "everybody sees the typing")
+                    pid = server.node_pids[victim.index]
+                    moved += sum(listener.node is victim for listener in site.listeners)
+                    site.running[victim.index] = None
+                    os.kill(pid, signal.SIGKILL)
+                    killed = time.monotonic()
+                await site.until(lambda: all(listener.node not in (None, victim) for listener in site.listeners),
+                                 "every socket has resumed at another node")
+                await site.until(lambda: not any(listener.sees_typing for listener in audience), "nobody sees typing")
+                typing_ended = max(typing_ended, time.monotonic() - killed)
+                assert typing_ended <= TYPING_ENDS_S * SLOWNESS, f"a dead node typed for {typing_ended:.1f} s"
+                async with asyncio.timeout(PATIENCE * 3):
+                    while server.node_pids[victim.index] == pid:
+                        await site.more_answers(1)
+                site.node_came_up(victim.index)
+        assert server.stop() == 0, server.logs[-4000:]
+        return NodeCrashResult(kills, site.answers, site.repeated, site.heard, time.monotonic() - started, moved,
+                               typing_ended)
     finally:
         server.discard()
         process.remove_data(server)

@@ -34,6 +34,9 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 # Generous: it only ends a test that has failed already. Sanitizers and valgrind may want more.
 PATIENCE = float(os.environ.get("TRAVELCHAT_TEST_PATIENCE", "20"))
 
+# How much slower than an ordinary build the server may be, where a test holds it to a figure.
+SLOWNESS = max(1.0, PATIENCE / 20)
+
 _READY = re.compile(r"travelchat ready (https?://\S+)")
 
 
@@ -52,6 +55,7 @@ class Options:
     rate_limits: str | None = "off"  # None: the server's defaults
     io_threads: int = 2
     extra: Sequence[str] = field(default_factory=tuple)
+    command: Sequence[str] | None = None  # instead of what the environment says
 
     def arguments(self, data_dir: Path) -> list[str]:
         arguments = ["--listen", "127.0.0.1:0", "--data", str(data_dir), "--io-threads", str(self.io_threads)]
@@ -76,6 +80,17 @@ def command() -> list[str]:
             "no travelchat-server below build/: build it, or name one in TRAVELCHAT_SERVER (see tests/protocol/README.md)"
         )
     return [str(max(built, key=lambda path: path.stat().st_mtime))]
+
+
+def cluster(nodes: int, *, respawn: bool = False, postgres: str | None = None, nats: str | None = None) -> list[str]:
+    """The command for several nodes as one server, on the PostgreSQL and the NATS at these URLs or on their own."""
+    environment = {"TRAVELCHAT_NODE_SERVER": os.environ.get("TRAVELCHAT_NODE_SERVER") or shlex.join(command())}
+    if postgres:
+        environment["TRAVELCHAT_POSTGRES"] = postgres
+    if nats:
+        environment["TRAVELCHAT_NATS"] = nats
+    return ["env", *(f"{name}={value}" for name, value in environment.items()),
+            str(REPOSITORY / "tests" / "protocol" / "cluster"), "--nodes", str(nodes), *(["--respawn"] if respawn else [])]
 
 
 class Server:
@@ -103,6 +118,10 @@ class Server:
         """The addresses of its nodes, where it is several (tests/protocol/cluster); else none."""
         urls = [urlsplit(node["url"]) for node in self._cluster["nodes"]] if self._cluster else []
         return [(url.hostname, url.port) for url in urls]
+
+    @property
+    def node_pids(self) -> list[int]:
+        return [node["pid"] for node in self._cluster["nodes"]] if self._cluster else []
 
     @property
     def _cluster(self) -> dict[str, Any] | None:
@@ -188,8 +207,8 @@ def start(options: Options = Options(), data_dir: Path | None = None, log_file: 
         log_file = Path(log_name)
     with open(log_file, "a") as log:
         process = subprocess.Popen(
-            command() + options.arguments(data_dir), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-            text=True, start_new_session=True)
+            [*(options.command or command()), *options.arguments(data_dir)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
     ready = threading.Event()
     url: list[str] = []
 

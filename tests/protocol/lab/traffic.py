@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from lab.people import Room
+from lab.people import Advisor, Room
 from lab.process import PATIENCE
 from lab.sockets import SUBPROTOCOL
 
@@ -56,21 +56,19 @@ class Line:
         self._reader = self._writer = self._address = None
 
 
-def chat_uri(room: Room, address: tuple[str, int], since: int | None = None, side: str = "client") -> str:
+def open_chat(room: Room, address: tuple[str, int], since: int | None = None, side: str = "client",
+              advisor: Advisor | None = None) -> connect:
+    """To be awaited, or entered with `async with`. `advisor` is another one than the room's."""
+    advisor = advisor or room.advisor
     query: dict[str, Any] = {"conversationId": room.id, "userType": side,
-                             "userId": room.client.id if side == "client" else room.advisor.id}
+                             "userId": room.client.id if side == "client" else advisor.id}
     if since is not None:
         query["since"] = since
-    return f"ws://{address[0]}:{address[1]}/ws/chat?{urlencode(query)}"
-
-
-def open_chat(room: Room, address: tuple[str, int], since: int | None = None, side: str = "client") -> connect:
-    """To be awaited, or entered with `async with`."""
-    headers = {"Cookie": room.advisor.cookie} if side == "advisor" else {}
+    headers = {"Cookie": advisor.cookie} if side == "advisor" else {}
     subprotocols = [SUBPROTOCOL] + ([f"auth.{room.client.token}"] if side == "client" else [])
-    return connect(chat_uri(room, address, since, side), additional_headers=headers, subprotocols=subprotocols,
-                   proxy=None, open_timeout=PATIENCE * 3, close_timeout=PATIENCE, ping_interval=None, max_size=None,
-                   max_queue=None, compression=None)
+    return connect(f"ws://{address[0]}:{address[1]}/ws/chat?{urlencode(query)}", additional_headers=headers,
+                   subprotocols=subprotocols, proxy=None, open_timeout=PATIENCE * 3, close_timeout=PATIENCE,
+                   ping_interval=None, max_size=None, max_queue=None, compression=None)
 
 
 def cut(connection: ClientConnection) -> None:
