@@ -69,7 +69,7 @@ class Site:
         self.listeners: list[Listener] = []
         self.answers = 0
         self.heard = 0
-        self.resumed = 0  # connections of listeners that were lost and came back
+        self.lost_sockets = 0  # that were open; each comes back, or the end is not reached
         self.delays = Delays()
         # Until then (time.time()) a node may say that it cannot store, or read, anything.
         self.may_fail_until = 0.0
@@ -141,7 +141,7 @@ class Listener:
         self.side = side
         self.home = home
         self.rev = promised.rev
-        self.node: Node | None = None  # whose socket is open, and has told the typing state
+        self.node: Node | None = None  # whose socket is open, and has told all that was missed
         self.sees_typing = False
         self._socket: ClientConnection | None = None
         self._was_cut = False
@@ -155,20 +155,18 @@ class Listener:
     async def run(self) -> None:
         for attempt in count():
             node = await self.site.node(self.home + attempt)
-            has_heard = False
             try:
                 async with open_chat(self.promised.room, node.address, self.rev, self.side) as self._socket:
                     while True:
                         self._take(json.loads(await self._socket.recv()), node)
-                        has_heard = True
             except (OSError, EOFError, ConnectionClosed, InvalidHandshake) as lost:
-                was_cut, self._was_cut = self._was_cut, False
-                self.node = self._socket = None
-                self.site.resumed += has_heard
+                was_open, was_cut = self.node is not None, self._was_cut
+                self.node, self._socket, self._was_cut = None, None, False
+                self.site.lost_sockets += was_open
                 if was_cut or node not in self.site.running:
                     continue
                 # An open socket stays open whatever becomes of the database; one that wants to resume may be sent away.
-                if has_heard:
+                if was_open:
                     self.site.fell(node)
                 self.site.failed(f"a socket was refused: {lost!r}")
                 await asyncio.sleep(RETRY_PAUSE_S)
@@ -176,7 +174,6 @@ class Listener:
     def _take(self, event: dict[str, Any], node: Node) -> None:
         match event["type"]:
             case "typing":
-                self.node = node
                 self.sees_typing = event["advisorTyping"] or event["clientTyping"]
             case "new_message":
                 assert event["rev"] == self.rev + 1, f"rev {event['rev']} after {self.rev}"
@@ -188,6 +185,7 @@ class Listener:
                 self._note_delay(message["clientMessageId"], node)
             case "caught_up":
                 assert event["rev"] == self.rev
+                self.node = node
             case _:
                 # Also a rev that no server knows, since it was told too early: that is a resync.
                 raise AssertionError(f"told rev {self.rev}, and then {event}")
@@ -267,6 +265,7 @@ async def under_load(server: Server, writers: int = 16, rooms: int = 4) -> Async
             home = of_room // 2 if of_room % 2 else turn + number % 2
             writing.append(group.create_task(_write(site, site.rooms[of_room], number, home)))
         await site.until(lambda: all(listener.node for listener in site.listeners), "every socket is open")
+        await site.more_answers(20)
         yield site
         await site.more_answers(200)
         site.is_over = True

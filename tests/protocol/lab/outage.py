@@ -96,7 +96,6 @@ async def restart_postgres(options: Options, restarts: int, nodes: int = 2, writ
             serving_again = last_failure = 0.0
             async with under_load(server, writers) as site:
                 for _ in range(restarts):
-                    await site.more_answers(chance.randrange(20, 400))
                     site.may_fail_until = math.inf
                     for promised in site.rooms:
                         chance.choice([it for it in site.listeners if it.promised is promised]).cut()
@@ -113,9 +112,10 @@ async def restart_postgres(options: Options, restarts: int, nodes: int = 2, writ
                     assert took <= SERVING_AGAIN_S * SLOWNESS, f"served again only after {took:.1f} s"
                     serving_again = max(serving_again, took)
                     await site.until(lambda: all(listener.node for listener in site.listeners), "every socket is open")
+                    await site.more_answers(chance.randrange(20, 400))
                     last_failure = max(last_failure, site.last_failure - back)
             assert server.stop() == 0, server.logs[-4000:]
-            return PostgresResult(restarts, site.answers, site.repeated, site.failures, site.resumed, site.heard,
+            return PostgresResult(restarts, site.answers, site.repeated, site.failures, site.lost_sockets, site.heard,
                                   serving_again, last_failure, time.monotonic() - started)
         finally:
             server.discard()
@@ -185,7 +185,7 @@ async def restart_nats(options: Options, restarts: int, outage: float, nodes: in
                     assert took <= GAPS_CLOSED_S * SLOWNESS, f"gaps were closed only after {took:.1f} s"
                     gaps_closed = max(gaps_closed, took)
                     await _until_ready(site, "ready")
-            assert site.resumed == 0
+            assert site.lost_sockets == 0
             assert down.same_node <= FOUND_WITHOUT_NATS_S * SLOWNESS, f"{down.same_node:.1f} s late at the same node"
             assert down.other_node <= FOUND_WITHOUT_NATS_S * SLOWNESS, f"{down.other_node:.1f} s late at another node"
             assert server.stop() == 0, server.logs[-4000:]
