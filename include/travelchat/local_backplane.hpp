@@ -11,8 +11,8 @@ namespace travelchat {
 class LocalBus;
 std::shared_ptr<LocalBus> make_local_bus();
 
-// One node on the bus. It has a thread of its own and is up from `start` to `stop`. When its listener is 65,536 messages
-// behind, the rest is dropped and the listener told (`missed`).
+// One node on the bus. It has a thread of its own and is up from `start` to `stop`. When its listener is 65,536
+// messages behind, the rest is dropped and the listener told (`missed`).
 std::unique_ptr<Backplane> make_local_backplane(std::shared_ptr<LocalBus> bus);
 
 }  // namespace travelchat
