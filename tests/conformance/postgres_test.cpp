@@ -630,6 +630,9 @@ TEST_CASE("postgres: tokens that lay open are hashed, and go on working") {
   put("live", "client-1", "1 hour");
   put("over", "client-1", "-1 hour");
   put("nowhere", "client-9", "1 hour");  // has no conversation
+  session.query("ALTER TABLE client_chat_tokens ALTER COLUMN expires_at DROP NOT NULL");
+  session.query(
+      "INSERT INTO client_chat_tokens (client_id, org_id, trip_id, token) VALUES ('client-1', 'org-1', 't', 'x')");
   auto storage = open(schema.url());
   put("later", "client-2", "1 hour");  // by an old server that runs on
   const auto now = std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now());
