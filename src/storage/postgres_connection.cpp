@@ -10,7 +10,7 @@ namespace travelchat::postgres {
 
 namespace {
 
-constexpr int oldest_server = 13'00'00;  // pg_xact_status with 64-bit ids, FETCH FIRST ... WITH TIES
+constexpr int oldest_server = 13'00'00;  // FETCH FIRST ... WITH TIES
 constexpr std::chrono::milliseconds reconnect_pause{50};
 
 // libpq ends its messages with a line break, and separates their lines by more.
@@ -185,13 +185,6 @@ void Connection::check_server(Clock::time_point deadline) {
   }
   if (row.text(3) != "UTF8") {
     throw refusal("the database's encoding is " + std::string(row.text(3)) + "; it must be UTF8");
-  }
-  try {
-    send_once("SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)");
-    timeline_ = exchange(deadline).front()[0].text(0);
-  } catch (const Failure& failure) {
-    // A hosted server may not allow it; then no unknown commit can be asked after.
-    if (failure.lost) throw;
   }
 }
 

@@ -151,10 +151,6 @@ class Connection {
   int socket() const noexcept { return PQsocket(handle_.get()); }
   bool is_alive() const noexcept { return !broken_ && PQstatus(handle_.get()) == CONNECTION_OK; }
   bool in_transaction() const noexcept { return PQtransactionStatus(handle_.get()) != PQTRANS_IDLE; }
-  // Which history of the database this is: a promoted standby starts another one, with transaction ids that may mean
-  // something else. Empty when the server does not say.
-  const std::string& timeline() const noexcept { return timeline_; }
-
   // ---- An exchange: statements go out together and the answers come back together. ----
 
   void send(const Query& query, const Parameters& parameters = Parameters());
@@ -202,7 +198,6 @@ class Connection {
   bool unsent_ = false;
   bool broken_ = false;
   std::string synchronous_commit_;
-  std::string timeline_;
 };
 
 // Waits until the socket is ready for `events` (poll's); false: not before `deadline`.

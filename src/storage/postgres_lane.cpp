@@ -13,12 +13,19 @@ constexpr std::chrono::milliseconds retry_pause{10};
 
 constexpr Query begin{"begin", "BEGIN"};
 constexpr Query commit{"commit", "COMMIT"};
-constexpr Query transaction_id{"transaction_id", "SELECT pg_current_xact_id()::text"};
 // A host that marks messages or removes reactions has locked those rows and waits for the conversation, which this
 // transaction holds. It must be this one that gives up, well before the server ends one of the two (deadlock_timeout,
 // 1 s by default).
 constexpr Query give_way{"give_way", "SELECT set_config('lock_timeout', '50ms', true)"};
-constexpr Query transaction_status{"transaction_status", "SELECT pg_xact_status($1::text::xid8)"};
+constexpr Query lock_conversation{"lock_conversation",
+                                  "SELECT FROM conversations WHERE id = $1::text FOR NO KEY UPDATE"};
+constexpr Query has_conversation{"has_conversation", "SELECT EXISTS (SELECT FROM conversations WHERE id = $1::text)"};
+constexpr Query has_message{"has_message", "SELECT EXISTS (SELECT FROM messages WHERE id = $1::text)"};
+constexpr Query has_change{"has_change",
+                           "SELECT EXISTS (SELECT FROM travelchat_changes WHERE conversation_id = $1::text"
+                           " AND rev = $2::bigint AND kind = $3::bigint AND first_seq = $4::bigint"
+                           " AND at = $5::timestamp)"};
+constexpr Query has_token{"has_token", "SELECT EXISTS (SELECT FROM client_chat_tokens WHERE token = $1::text)"};
 
 constexpr Query find_by_client{
     "find_by_client",
@@ -204,7 +211,6 @@ void Lane::ask() {
   questions_ = questions_of(writes, after_trouble_);
 
   connection_->send(begin);
-  connection_->send(transaction_id);
   if (!questions_.openings.empty()) {
     const auto& open = questions_.openings;
     connection_->send(
@@ -269,9 +275,8 @@ void Lane::proceed() noexcept {
 
 void Lane::decide(std::vector<Result> answers) {
   auto answer = answers.begin() + 1;  // after BEGIN
-  transaction_id_ = (*answer++)[0].text(0);
-  timeline_ = connection_->timeline();
   decided_.clear();
+  made_.reset();
   if (is_token_removal(*parts_.back().front().write)) {
     if (const auto* one = std::get_if<DeleteToken>(parts_.back().front().write)) {
       Array digests(Type::text);
@@ -286,7 +291,7 @@ void Lane::decide(std::vector<Result> answers) {
 
   Facts facts;
   if (!questions_.openings.empty()) {
-    for (int i = 0; i < answer->size(); ++i) facts.made.insert((*answer)[i].uuid(0));
+    for (int i = 0; i < answer->size(); ++i) made_ = *facts.made.insert((*answer)[i].uuid(0)).first;
     ++answer;
   }
   if (!questions_.openings.empty() || !questions_.conversations.empty()) {
@@ -435,6 +440,7 @@ void Lane::write(const Effects& effects) {
     connection_->send(remove_tokens, Parameters(column(
                                          Type::text, rows, [](const auto& digest) -> const auto& { return digest; })));
   }
+  witness_ = witness_of(effects);
   connection_->send(commit);
   // From here on a lost connection leaves open whether the transaction is there.
   phase_ = Phase::committing;
@@ -456,27 +462,45 @@ void Lane::fail_part(error_code error) noexcept {
   phase_ = Phase::idle;
 }
 
+std::optional<Lane::Witness> Lane::witness_of(const Effects& effects) const {
+  if (!effects.messages.empty()) {
+    const Message& message = effects.messages.front().message;
+    return Witness{&has_message, Parameters(message.id), message.conversation_id};
+  }
+  if (!effects.changes.empty()) {
+    const auto& change = effects.changes.front();
+    return Witness{&has_change,
+                   Parameters(change.conversation_id, change.rev, static_cast<std::uint64_t>(change.kind),
+                              change.first_seq, change.at),
+                   change.conversation_id};
+  }
+  if (!effects.tokens.empty()) {
+    const TokenRow& token = effects.tokens.front();
+    return Witness{&has_token, Parameters(token.digest), token.claims.conversation_id};
+  }
+  if (made_) return Witness{&has_conversation, Parameters(*made_), *made_};
+  return std::nullopt;
+}
+
 bool Lane::was_committed() {
-  connection_.reset();
+  // What was removed is removed again; what changes nothing stands as it was read.
+  if (is_token_removal(*parts_.back().front().write)) return false;
+  if (!witness_) return true;
   for (;;) {
-    connection_ = std::make_unique<Connection>(target_, Use::engine, patience_->end());
-    if (timeline_.empty() || connection_->timeline() != timeline_) {
-      throw Failure{{}, "another server took over while a transaction was being committed", false, false};
-    }
     try {
-      for (;;) {
-        connection_->send(transaction_status, Parameters(transaction_id_));
-        const Result answer = std::move(connection_->exchange(patience_->end()).front());
-        const std::string_view status = answer[0].text(0);
-        if (status == "committed") return true;
-        if (status == "aborted") return false;
-        if (patience_->is_over()) {
-          throw Failure{{}, "a lost connection's transaction is still being committed", false, false};
-        }
-        std::this_thread::sleep_for(retry_pause);
-      }
+      connection_ = std::make_unique<Connection>(target_, Use::engine, patience_->end());
+      connection_->send(begin);
+      // Waits for a server process that is still at it; the next statement sees what it left.
+      connection_->send(lock_conversation, Parameters(witness_->conversation_id));
+      connection_->send(*witness_->query, witness_->parameters);
+      const auto answers = connection_->exchange(patience_->end());
+      const bool is_there = answers.back()[0].boolean(0);
+      connection_->roll_back();
+      return is_there;
     } catch (const Failure& failure) {
-      if (!failure.lost || patience_->is_over()) throw;
+      const bool may_pass = failure.lost || failure.is_class("40") || failure.sqlstate == "55P03";
+      if (!may_pass || patience_->is_over()) throw;
+      std::this_thread::sleep_for(retry_pause);
     }
   }
 }

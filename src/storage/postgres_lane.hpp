@@ -71,6 +71,14 @@ class Lane {
   void recover(const Failure& failure) noexcept;
   // Whether the transaction whose COMMIT was sent is there. Throws Failure when that cannot be found out.
   bool was_committed();
+  // A row that only this transaction makes, by which it is recognized when its end was not told. Its id would not do:
+  // one that was given and not yet on disk when the server crashed is given again.
+  struct Witness {
+    const Query* query = nullptr;
+    Parameters parameters;
+    Uuid conversation_id;  // locked by the transaction
+  };
+  std::optional<Witness> witness_of(const Effects& effects) const;
   void fail_part(error_code error) noexcept;
   void connect(Patience& patience);
 
@@ -82,8 +90,8 @@ class Lane {
   Phase phase_ = Phase::idle;
   bool after_trouble_ = false;  // this part has been tried before
   Clock::time_point answer_due_;
-  std::string transaction_id_;
-  std::string timeline_;  // in which that id was given
+  std::optional<Uuid> made_;        // a conversation that the transaction makes
+  std::optional<Witness> witness_;  // none: the transaction changes nothing
   Questions questions_;
   std::vector<result<Written>> decided_;
 };
