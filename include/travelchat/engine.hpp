@@ -115,6 +115,12 @@ struct SubscribeOptions {
   std::optional<std::uint64_t> known_rev = std::nullopt;
 };
 
+struct InboxOptions {
+  // The organization's list as it was known before. With a backplane it spares the engine a read, and whatever has
+  // changed since is told; without one it means nothing.
+  std::optional<std::vector<ConversationSummary>> known_list = std::nullopt;
+};
+
 // Whether this node hears of others.
 enum class BackplaneState : std::uint8_t { none, up, down };
 
@@ -305,9 +311,14 @@ class ChatEngine {
   // Listens to every change of an organization's conversation list. The same rules.
   // Signature: void(result<Subscription>).
   template <class Token>
-  auto async_subscribe_inbox(std::string org_id, std::shared_ptr<Subscriber> subscriber, Token&& token) {
+  auto async_subscribe_inbox(std::string org_id, std::shared_ptr<Subscriber> subscriber, InboxOptions options,
+                             Token&& token) {
     return start<Subscription>(&ChatEngine::subscribe_inbox, std::forward<Token>(token), std::move(org_id),
-                               std::move(subscriber));
+                               std::move(subscriber), std::move(options));
+  }
+  template <class Token>
+  auto async_subscribe_inbox(std::string org_id, std::shared_ptr<Subscriber> subscriber, Token&& token) {
+    return async_subscribe_inbox(std::move(org_id), std::move(subscriber), InboxOptions{}, std::forward<Token>(token));
   }
 
   // Says that somebody may have changed a conversation past the engine, in the database itself. Listeners on every node
@@ -358,7 +369,7 @@ class ChatEngine {
   void revoke_token(Handler<bool>, std::string);
   void sweep_tokens(Handler<std::uint64_t>);
   void subscribe(Handler<Subscription>, Participant, Uuid, std::shared_ptr<Subscriber>, SubscribeOptions);
-  void subscribe_inbox(Handler<Subscription>, std::string, std::shared_ptr<Subscriber>);
+  void subscribe_inbox(Handler<Subscription>, std::string, std::shared_ptr<Subscriber>, InboxOptions);
   void ping(Handler<bool>);
 
   std::shared_ptr<detail::EngineCore> core_;

@@ -245,13 +245,15 @@ void ChatEngine::sweep_tokens(Handler<std::uint64_t> done) {
 void ChatEngine::subscribe(Handler<Subscription> done, Participant listener, Uuid conversation_id,
                            std::shared_ptr<Subscriber> subscriber, SubscribeOptions options) {
   core_->subscribe(std::move(done),
-                   {conversation_id, {}, listener.role, std::move(listener.id), std::move(subscriber), options});
+                   {conversation_id, {}, listener.role, std::move(listener.id), std::move(subscriber), options, {}});
 }
 
-void ChatEngine::subscribe_inbox(Handler<Subscription> done, std::string org_id,
-                                 std::shared_ptr<Subscriber> subscriber) {
+void ChatEngine::subscribe_inbox(Handler<Subscription> done, std::string org_id, std::shared_ptr<Subscriber> subscriber,
+                                 InboxOptions options) {
   const Uuid room = detail::inbox_room(org_id);
-  core_->subscribe(std::move(done), {room, std::move(org_id), Role::advisor, {}, std::move(subscriber), {}});
+  core_->subscribe(
+      std::move(done),
+      {room, std::move(org_id), Role::advisor, {}, std::move(subscriber), {}, std::move(options.known_list)});
 }
 
 void ChatEngine::ping(Handler<bool> done) {

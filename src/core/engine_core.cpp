@@ -300,9 +300,11 @@ void EngineCore::subscribe(Completion<Subscription> completion, Listening listen
   const std::size_t index = shard_of(listening.room);
   asio::dispatch(shard(index).context(), [this, self = shared_from_this(), completion = std::move(completion),
                                           listening = std::move(listening), index]() mutable {
-    if (!backplane_ || listening.options.known_rev || shard(index).has_room(listening.room)) {
+    const bool is_known = listening.options.known_rev || listening.known_list;
+    if (!backplane_ || is_known || shard(index).has_room(listening.room)) {
       const std::uint64_t known_rev = listening.options.known_rev.value_or(0);
-      return join(std::move(completion), std::move(listening), index, known_rev, {});
+      auto known_list = std::move(listening.known_list).value_or(std::vector<ConversationSummary>());
+      return join(std::move(completion), std::move(listening), index, known_rev, std::move(known_list));
     }
     // Read before the room is made: what is committed from here on is told.
     const Uuid id = listening.room;

@@ -97,6 +97,7 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
     std::string id;
     std::shared_ptr<Subscriber> subscriber;
     SubscribeOptions options;
+    std::optional<std::vector<ConversationSummary>> known_list;  // of an inbox
   };
   void subscribe(Completion<Subscription> completion, Listening listening);
   void refresh(const Uuid& conversation);

@@ -81,7 +81,7 @@ std::uint64_t Shard::join(Joining joining) {
   const std::uint64_t key = next_key_++;
   const bool is_inbox = !joining.inbox_of.empty();
   const auto [at, is_new] =
-      rooms_.try_emplace(joining.room, encoder_, options_.max_replay_backlog, is_inbox, backplane_ != nullptr);
+      rooms_.try_emplace(joining.room, key, encoder_, options_.max_replay_backlog, is_inbox, backplane_ != nullptr);
   Place& place = at->second;
   place.room.join(key, joining.role, std::move(joining.participant_id), std::move(joining.subscriber),
                   joining.replaying);
@@ -274,26 +274,28 @@ void Shard::read_missed(const Uuid& id, Place& place) {
   place.is_queued = false;
   place.is_reading = true;
   ++reads_under_way_;
+  const std::uint64_t number = place.number;
   if (place.room.is_inbox()) {
-    reads_->read_inbox(place.inbox_of, [this, id](result<std::vector<ConversationSummary>> list) {
-      finish_reading(id, [&](Place& read) {
+    reads_->read_inbox(place.inbox_of, [this, id, number](result<std::vector<ConversationSummary>> list) {
+      finish_reading(id, number, [&](Place& read) {
         if (list) return read.room.compare(std::move(*list));
         read.list_mark = 0;  // for the next round
         return std::size_t{0};
       });
     });
   } else {
-    reads_->read_changes(id, place.room.order().begin_fill(), [this, id](result<ChangeList> changes) {
+    reads_->read_changes(id, place.room.order().begin_fill(), [this, id, number](result<ChangeList> changes) {
       // A conversation that is gone has nobody to tell; after any other failure the next round tries again.
-      finish_reading(id, [&](Place& read) { return changes ? read.room.fill(std::move(*changes)) : std::size_t{0}; });
+      finish_reading(id, number,
+                     [&](Place& read) { return changes ? read.room.fill(std::move(*changes)) : std::size_t{0}; });
     });
   }
 }
 
 template <class Take>
-void Shard::finish_reading(const Uuid& id, Take take) {
+void Shard::finish_reading(const Uuid& id, std::uint64_t number, Take take) {
   --reads_under_way_;
-  if (Place* place = find(id)) {
+  if (Place* place = find(id); place != nullptr && place->number == number) {
     place->is_reading = false;
     const std::size_t events = take(*place);
     count_delivered(events);

@@ -112,9 +112,12 @@ class Shard {
  private:
   // A room, and what the shard does for it.
   struct Place {
-    Place(const EventEncoder* encoder, std::size_t max_backlog, bool is_inbox, bool others_write)
-        : room(encoder, max_backlog, is_inbox, others_write) {}
+    Place(std::uint64_t own_number, const EventEncoder* encoder, std::size_t max_backlog, bool is_inbox,
+          bool others_write)
+        : number(own_number), room(encoder, max_backlog, is_inbox, others_write) {}
 
+    // What was read for a room that has ended is nothing to the next one of the same conversation.
+    const std::uint64_t number;
     Room room;
     std::string inbox_of;
     std::uint64_t list_mark = 0;  // of an inbox: Revisions::organizations when its list was last compared
@@ -147,7 +150,7 @@ class Shard {
   void read_lagging();
   void read_missed(const Uuid& id, Place& place);
   template <class Take>
-  void finish_reading(const Uuid& id, Take take);
+  void finish_reading(const Uuid& id, std::uint64_t number, Take take);
 
   // ---- Polling ----
 

@@ -25,10 +25,11 @@ void for_each_row(const EventBatch& batch, Visit visit) {
 
 }  // namespace
 
-InboxSocket::InboxSocket(Shard& shard, Server::Place place, RawSocket socket, Advisor advisor)
+InboxSocket::InboxSocket(Shard& shard, Server::Place place, RawSocket socket, Advisor advisor, InboxOptions listening)
     : WebSocket(shard, std::move(place), std::move(socket)),
       org_id_(std::move(advisor.org_id)),
-      advisor_id_(std::move(advisor.id)) {
+      advisor_id_(std::move(advisor.id)),
+      listening_(std::move(listening)) {
   expire_at(advisor.expires_at);
 }
 
@@ -40,7 +41,7 @@ void InboxSocket::opened() {
   counted_ = true;
   shard_.counters().inbox_sockets.add(1);
   shard_.server().engine().async_subscribe_inbox(
-      org_id_, self(),
+      org_id_, self(), std::exchange(listening_, {}),
       boost::asio::bind_executor(shard_.executor(), [self = self()](result<Subscription> subscription) {
         if (!subscription) {
           const ErrorInfo& error = describe(subscription.error());

@@ -13,7 +13,7 @@ namespace travelchat::transport {
 
 class InboxSocket final : public WebSocket {
  public:
-  InboxSocket(Shard& shard, Server::Place place, RawSocket socket, Advisor advisor);
+  InboxSocket(Shard& shard, Server::Place place, RawSocket socket, Advisor advisor, InboxOptions listening);
 
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
 
@@ -28,6 +28,7 @@ class InboxSocket final : public WebSocket {
 
   std::string org_id_;
   std::string advisor_id_;
+  InboxOptions listening_;  // until it is opened
   Subscription subscription_;
   // Behind an answer of the host. Bounded: one more closes 4408.
   std::deque<std::shared_ptr<const EventBatch>> waiting_;

@@ -90,11 +90,24 @@ Detached admit_inbox(Shard& shard, Upgrade upgrade) {
     refuse(shard, std::move(upgrade), advisor ? errc::unauthenticated : errc::internal);
     co_return;
   }
+  // Where other nodes write, the list is read before the handshake is answered, as a conversation's revision is.
+  InboxOptions listening;
+  if (shard.server().engine().backplane_state() != BackplaneState::none) {
+    auto list = co_await ask_engine<std::vector<ConversationSummary>>(shard, [&](auto handler) {
+      shard.server().engine().async_list_conversations({(*advisor)->org_id, std::nullopt, {}}, std::move(handler));
+    });
+    if (!list) {
+      refuse(shard, std::move(upgrade), static_cast<errc>(list.error().value()));
+      co_return;
+    }
+    listening.known_list = std::move(*list);
+  }
   Shard& home = shard.server().shard(shard.server().engine().shard_of_inbox((*advisor)->org_id));
   open_on(shard, home, std::move(upgrade),
-          [advisor = std::move(**advisor)](Shard& to, Upgrade& asked) mutable -> std::shared_ptr<WebSocket> {
+          [advisor = std::move(**advisor), listening = std::move(listening)](
+              Shard& to, Upgrade& asked) mutable -> std::shared_ptr<WebSocket> {
             return std::make_shared<InboxSocket>(to, std::move(asked.place), std::move(asked.socket),
-                                                 std::move(advisor));
+                                                 std::move(advisor), std::move(listening));
           });
 }
 
