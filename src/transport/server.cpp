@@ -183,6 +183,8 @@ std::string Server::metrics() const {
     text.family("travelchat_backplane_up", "gauge", "Whether other nodes can be heard.");
     text.value(state == BackplaneState::up ? 1 : 0);
   }
+  text.family("travelchat_catch_ups_total", "counter", "Conversations whose listeners were told from the storage.");
+  text.value(stats.catch_ups);
   return text.take();
 }
 

@@ -8,8 +8,10 @@
 #include <boost/algorithm/string/trim.hpp>
 
 #include <array>
+#include <chrono>
 #include <limits>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -20,7 +22,6 @@ using travelchat::errc;
 using travelchat::error_code;
 
 // Held by the one node that prepares the database; pg_advisory_lock knows it within this database only.
-constexpr const char* take_lock = "SELECT pg_advisory_lock(8386658463977958772)";
 constexpr const char* try_lock = "SELECT pg_try_advisory_lock(8386658463977958772)";
 
 struct ConnectionEnd {
@@ -185,12 +186,13 @@ OwnConnection connect(const std::string& url) {
 OwnConnection connect_and_lock(const std::string& url, const DatabaseLog& log) {
   OwnConnection own = connect(url);
   PostgresConnection connection(own.get(), log);
-  Statement attempt(connection, try_lock);
-  if (attempt.run().next() && attempt.integer(0) == 0) {
-    if (log) log("waiting for another node, which prepares the database");
-    Statement(connection, take_lock).execute();
+  // Asked again and again: a statement that waited would hold a snapshot, and building an index concurrently waits for
+  // the end of every snapshot.
+  for (bool has_told = false;; std::this_thread::sleep_for(std::chrono::milliseconds{100})) {
+    Statement attempt(connection, try_lock);
+    if (attempt.run().next() && attempt.integer(0) != 0) return own;
+    if (!std::exchange(has_told, true) && log) log("waiting for another node, which prepares the database");
   }
-  return own;
 }
 
 class PostgresDatabase final : public Database {
