@@ -349,11 +349,11 @@ void Connection::execute_script(const std::string& sql) {
   check(PQexitPipelineMode(handle_.get()));
   check(PQsetnonblocking(handle_.get(), 0) == 0 ? 1 : 0);
   const Result result(PQexec(handle_.get(), sql.c_str()));
+  enter_pipeline();
   if (const auto failed = result.failure()) {
     if (failed->lost) broken_ = true;
     throw *failed;
   }
-  enter_pipeline();
 }
 
 void Connection::roll_back() {

@@ -317,6 +317,30 @@ TEST_CASE("postgres: an index whose building broke off is built anew") {
   CHECK(count_wrong(session) == "0");
 }
 
+TEST_CASE("postgres: an adoption makes way for a transaction that uses the tables, and waits for it") {
+  Schema schema;
+  Session session(schema.url());
+  session.query(host_tables);
+  session.query(old_chat_tables);
+  session.query(fill(3, 30));
+  Session reader(schema.url());
+  reader.query("BEGIN");
+  reader.query("SELECT count(*) FROM messages");
+  std::size_t waited = 0;
+  open(schema.url(), [&](std::string_view text) {
+    if (text != "waiting for a lock: adding columns") return;
+    ++waited;
+    // It has let go of everything, so others get through.
+    session.query(
+        "INSERT INTO messages (conversation_id, org_id, sender_type, sender_id, content)"
+        " SELECT id, 'org-1', 'client', 'old', 'meanwhile' FROM conversations LIMIT 1");
+    reader.query("COMMIT");
+  });
+  CHECK(waited == 1);
+  CHECK(session.value("SELECT count(*) FROM messages") == "31");
+  CHECK(count_wrong(session) == "0");
+}
+
 TEST_CASE("postgres: a second start changes nothing") {
   Schema schema;
   Session session(schema.url());
