@@ -145,9 +145,6 @@ class OldServer {
 
  private:
   void run(const std::stop_token& stop) {
-    // Its table has no index for this yet, and scans of a table that is large for the server's memory begin anywhere:
-    // two servers that mark the same messages would lock each other out, without anybody's adopting anything.
-    step("SET synchronize_seqscans = off");
     for (unsigned n = 0; !stop.stop_requested() && failure_.empty(); ++n) {
       const std::string id = "'" + conversations_[n * 31 % conversations_.size()] + "'";
       const std::string role = n % 2 == 0 ? "client" : "advisor";
