@@ -341,6 +341,8 @@ def test_a_service_that_wants_a_long_pause_is_not_asked_again(room: Room, servic
     assert wait_for_log(room.server, "push_dropped", service)["status"] == 429
 
 
+# Each node has a queue of its own for a browser, and the two clients may be at two nodes.
+@pytest.mark.alone
 def test_messages_reach_a_browser_one_after_the_other_and_only_the_newest_of_a_topic_that_waited(
         lab: Lab, service: PushService):
     room, other = lab.two_rooms()
