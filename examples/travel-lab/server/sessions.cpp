@@ -75,8 +75,8 @@ std::optional<Session> Sessions::recall(std::string_view token, TimePoint now) c
   const std::shared_lock lock(mutex_);
   const auto found = live_.find(digest);
   if (found == live_.end() || found->second.session.expires_at <= now) return std::nullopt;
-  // A clock that was set back makes it old, too.
-  const bool is_fresh = found->second.read_at <= now && now < found->second.read_at + trust;
+  // It may have been read since `now` was. A clock that was set back makes it old, too.
+  const bool is_fresh = found->second.read_at < now + trust && now < found->second.read_at + trust;
   if (database_.is_shared() && !is_fresh) return std::nullopt;
   return found->second.session;
 }
