@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.own_server, pytest.mark.reference, pytest.mark.alone]
 
 def test_when_postgresql_comes_back_without_a_shutdown_every_node_serves_again_and_nothing_is_lost_or_doubled():
     result = asyncio.run(restart_postgres(Options(demo=8), restarts=2))
-    assert result.refused > 0, "no restart was felt"
+    # How long a try waits for a connection decides which of the two it is; none is answered meanwhile.
+    assert result.held + result.refused >= 2 * 16, "a restart was not felt by every writer"
     assert result.resumed >= 2 * 4
 
 

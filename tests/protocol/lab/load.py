@@ -67,7 +67,7 @@ class Site:
         self.running: list[Node | None] = []
         self.rooms: list[Promised] = []
         self.listeners: list[Listener] = []
-        self.answers = 0
+        self.answered: list[tuple[float, float]] = []  # of each message: when the try was sent, and when it was answered
         self.heard = 0
         self.lost_sockets = 0  # that were open; each comes back, or the end is not reached
         self.delays = Delays()
@@ -77,6 +77,10 @@ class Site:
         self.failures = 0
         self.is_over = False
         self.came_up(server)
+
+    @property
+    def answers(self) -> int:
+        return len(self.answered)
 
     @property
     def repeated(self) -> int:
@@ -233,11 +237,12 @@ async def _write(site: Site, promised: Promised, number: int, home: int) -> None
             await asyncio.sleep(RETRY_PAUSE_S)
         assert message["content"] == fields["content"]
         promised.stored[key] = message
-        promised.answered[key] = (time.time(), node)
+        now = time.time()
+        promised.answered[key] = (now, node)
         promised.answered_rev = max(promised.answered_rev, message["rev"])
         promised.repeated += status == 200
         node.newest_answered = max(node.newest_answered, sent)
-        site.answers += 1
+        site.answered.append((sent, now))
         site.tell()
     line.close()
 

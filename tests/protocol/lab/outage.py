@@ -70,6 +70,7 @@ class PostgresResult:
     restarts: int
     answered: int
     repeated: int  # answered with 200: committed by a try that the server could not answer
+    held: int  # tries sent before PostgreSQL was back and answered after
     refused: int  # tries answered with 500 or 503, and sockets sent away, while there was no database
     resumed: int  # sockets that were cut and came back
     heard: int
@@ -79,9 +80,9 @@ class PostgresResult:
 
     def __str__(self) -> str:
         return (f"{self.restarts} restarts of PostgreSQL, {self.answered} messages answered ({self.repeated} of them by a "
-                f"repeat), {self.refused} tries refused, {self.resumed} sockets cut and resumed, {self.heard} events heard, "
-                f"0 lost, 0 doubled; every node served again within {self.serving_again:.2f} s, the last refusal came "
-                f"{self.last_failure:.2f} s after PostgreSQL was back; {self.seconds:.1f} s")
+                f"repeat), {self.held} tries held and {self.refused} refused, {self.resumed} sockets cut and resumed, "
+                f"{self.heard} events heard, 0 lost, 0 doubled; every node served again within {self.serving_again:.2f} s, "
+                f"the last refusal came {self.last_failure:.2f} s after PostgreSQL was back; {self.seconds:.1f} s")
 
 
 async def restart_postgres(options: Options, restarts: int, nodes: int = 2, writers: int = 16,
@@ -93,6 +94,7 @@ async def restart_postgres(options: Options, restarts: int, nodes: int = 2, writ
     with shared("postgres") as postgres:
         server = process.start(replace(options, command=cluster(nodes, postgres=postgres.url)))
         try:
+            returns = []
             serving_again = last_failure = 0.0
             async with under_load(server, writers) as site:
                 for _ in range(restarts):
@@ -114,8 +116,10 @@ async def restart_postgres(options: Options, restarts: int, nodes: int = 2, writ
                     await site.until(lambda: all(listener.node for listener in site.listeners), "every socket is open")
                     await site.more_answers(chance.randrange(20, 400))
                     last_failure = max(last_failure, site.last_failure - back)
+                    returns.append(back)
             assert server.stop() == 0, server.logs[-4000:]
-            return PostgresResult(restarts, site.answers, site.repeated, site.failures, site.lost_sockets, site.heard,
+            held = sum(sent < back < answered for sent, answered in site.answered for back in returns)
+            return PostgresResult(restarts, site.answers, site.repeated, held, site.failures, site.lost_sockets, site.heard,
                                   serving_again, last_failure, time.monotonic() - started)
         finally:
             server.discard()
