@@ -193,12 +193,15 @@ class PushService:
                 assert len(headers) == len(pairs), "a header twice"
                 push = Push(method, path, headers, stream.read(int(headers["content-length"])))
                 reply = self.reply(push)
-                # First answered, then told: a test that has heard of it may stop the server.
-                if reply is not None:
-                    status, _, extra = reply.partition("\r\n")
-                    body = "" if "Content-Length" in extra else "Content-Length: 0\r\n"
-                    connection.sendall(f"HTTP/1.1 {status}\r\n{extra}{body}\r\n".encode())
-                self._pushes.put(push)
+                # First answered, then told: a test that has heard of it may stop the server. Told too when the other side
+                # has closed before it had read all of the answer.
+                try:
+                    if reply is not None:
+                        status, _, extra = reply.partition("\r\n")
+                        body = "" if "Content-Length" in extra else "Content-Length: 0\r\n"
+                        connection.sendall(f"HTTP/1.1 {status}\r\n{extra}{body}\r\n".encode())
+                finally:
+                    self._pushes.put(push)
                 stream.read()  # until the other side closes
         except (OSError, ssl.SSLError) as error:
             self.connections.put(str(error))
