@@ -293,8 +293,8 @@ TEST_CASE("sqlite: the WAL stays bounded under a load that never pauses, also wi
   done = true;
   reader.join();
   CHECK(failures == 0);
-  // Four times the threshold until a checkpoint waits for readers, what one more round may add, and as much again for a
-  // reader that the machine did not let run within its grace. Without a bound it would be over 18 times: 4.8 MB of text.
+  // Four times the threshold until a checkpoint waits for readers, what one more round may add, and as much again for
+  // a reader that the machine did not let run within its grace. Without a bound it would be over 18 times: 4.8 MB.
   CHECK(largest < 12 * fixture.options.checkpoint_bytes);
   CHECK(query_reader(*storage, "PRAGMA integrity_check") == "ok");
 }

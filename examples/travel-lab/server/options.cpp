@@ -79,8 +79,11 @@ void set_backplane(const std::string& urls, ServeOptions& options) {
   for (std::size_t begin = 0; begin <= urls.size();) {
     const std::size_t end = std::min(urls.find(',', begin), urls.size());
     const std::string url = urls.substr(begin, end - begin);
-    const bool has_scheme = url.starts_with("nats://") || url.starts_with("tls://");
-    if (!has_scheme || url.size() == url.find("//") + 2) {
+    constexpr std::string_view scheme = "nats://";
+    if (url.starts_with("tls://")) {
+      throw CLI::ValidationError("--backplane", "no TLS to NATS; see docs/library.md for a leaf node that does it");
+    }
+    if (!url.starts_with(scheme) || url.size() == scheme.size()) {
       throw CLI::ValidationError("--backplane", "not URLs like nats://host:4222,nats://other:4222");
     }
     options.backplane.push_back(url);

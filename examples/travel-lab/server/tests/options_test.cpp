@@ -188,8 +188,8 @@ TEST_CASE("rows are in a SQLite file, or in the PostgreSQL database of --storage
 
 TEST_CASE("several NATS servers are one backplane, which needs a database that nodes share") {
   const ServeOptions options =
-      serve({"--storage", "postgres:///chat", "--backplane", "nats://one.example:4222,tls://ada:pw@two.example"});
-  CHECK(options.backplane == std::vector<std::string>{"nats://one.example:4222", "tls://ada:pw@two.example"});
+      serve({"--storage", "postgres:///chat", "--backplane", "nats://one.example:4222,nats://ada:pw@two.example"});
+  CHECK(options.backplane == std::vector<std::string>{"nats://one.example:4222", "nats://ada:pw@two.example"});
   CHECK(serve({"--storage", "postgres:///chat"}).backplane.empty());
   CHECK(refusal({"--backplane", "nats://one.example"}).find("--storage") != std::string::npos);
 }
@@ -203,7 +203,8 @@ TEST_CASE("a wrong URL is refused without repeating it, for it may hold a passwo
     CHECK(text.find("postgres://user@host") != std::string::npos);
     CHECK(text.find("secret") == std::string::npos);
   }
-  for (const char* urls : {"", "redis://secret@one.example", "nats://", "nats://one.example,", "one.example:4222"}) {
+  for (const char* urls : {"", "redis://secret@one.example", "nats://", "nats://one.example,", "one.example:4222",
+                           "tls://ada:secret@one.example"}) {
     CAPTURE(urls);
     const std::string text = refusal({"--storage", "postgres:///chat", "--backplane", urls});
     CHECK(text.find("--backplane") != std::string::npos);
