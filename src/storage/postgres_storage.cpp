@@ -6,6 +6,7 @@
 #include "storage/postgres_lane.hpp"
 #include "storage/postgres_reads.hpp"
 #include "storage/postgres_schema.hpp"
+#include "storage/reading_storage.hpp"
 
 #include <poll.h>
 
@@ -98,7 +99,7 @@ const Uuid* conversation_of(const Write& write) {
       write);
 }
 
-class SharedDatabase final : public PostgresStorage {
+class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, SharedDatabase> {
  public:
   // Throws Failure.
   explicit SharedDatabase(PostgresStorageOptions options)
@@ -139,30 +140,6 @@ class SharedDatabase final : public PostgresStorage {
     });
   }
 
-  result<std::optional<Conversation>> find_conversation(const Uuid& id) override {
-    return reading([&](Reader& reader) { return reader.find_conversation(id); });
-  }
-  result<std::vector<ConversationSummary>> list_conversations(const ConversationQuery& query) override {
-    return reading([&](Reader& reader) { return reader.list_conversations(query); });
-  }
-  result<MessagePage> list_messages(const MessageQuery& query) override {
-    return reading([&](Reader& reader) { return reader.list_messages(query); });
-  }
-  result<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit) override {
-    auto list = reading([&](Reader& reader) { return reader.list_changes(conversation_id, since_rev, limit); });
-    if (!list) return list.error();
-    if (!*list) return errc::not_found;
-    return std::move(**list);
-  }
-  result<Revisions> list_revisions(const RevisionQuery& query) override {
-    return reading([&](Reader& reader) { return reader.list_revisions(query); });
-  }
-  result<std::uint64_t> count_unread(const std::string& org_id) override {
-    return reading([&](Reader& reader) { return reader.count_unread(org_id); });
-  }
-  result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) override {
-    return reading([&](Reader& reader) { return reader.find_token(digest, now); });
-  }
   error_code ping() override {
     const auto probed = reading([](Reader& reader) {
       reader.ping();
@@ -172,6 +149,8 @@ class SharedDatabase final : public PostgresStorage {
   }
 
  private:
+  friend ReadingStorage;
+
   // Gives each lane its writes, all of one conversation to the same, and starts it.
   void deal(std::span<const Write> writes, std::vector<result<Written>>& results, Patience& patience) {
     // What deletes tokens of any conversation keeps its place among all the others.

@@ -3,6 +3,7 @@
 #include <travelchat/sqlite_storage.hpp>
 
 #include "storage/file_lock.hpp"
+#include "storage/reading_storage.hpp"
 #include "storage/sqlite_reads.hpp"
 #include "storage/sqlite_schema.hpp"
 #include "storage/sqlite_statement.hpp"
@@ -109,7 +110,7 @@ class ReaderPool {
   std::size_t open_ = 0;
 };
 
-class OwnedFile final : public SqliteStorage {
+class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile> {
  public:
   // Throws Failure.
   OwnedFile(storage::FileLock lock, std::unique_ptr<Database> database, const SqliteStorageOptions& options,
@@ -153,35 +154,13 @@ class OwnedFile final : public SqliteStorage {
     });
   }
 
-  result<std::optional<Conversation>> find_conversation(const Uuid& id) override {
-    return reading([&](Reader& reader) { return reader.find_conversation(id); });
-  }
-  result<std::vector<ConversationSummary>> list_conversations(const ConversationQuery& query) override {
-    return reading([&](Reader& reader) { return reader.list_conversations(query); });
-  }
-  result<MessagePage> list_messages(const MessageQuery& query) override {
-    return reading([&](Reader& reader) { return reader.list_messages(query); });
-  }
-  result<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit) override {
-    auto list = reading([&](Reader& reader) { return reader.list_changes(conversation_id, since_rev, limit); });
-    if (!list) return list.error();
-    if (!*list) return errc::not_found;
-    return std::move(**list);
-  }
-  result<Revisions> list_revisions(const RevisionQuery& query) override {
-    return reading([&](Reader& reader) { return reader.list_revisions(query); });
-  }
-  result<std::uint64_t> count_unread(const std::string& org_id) override {
-    return reading([&](Reader& reader) { return reader.count_unread(org_id); });
-  }
-  result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) override {
-    return reading([&](Reader& reader) { return reader.find_token(digest, now); });
-  }
   error_code ping() override {
     return guarded([&] { readers_.take()->ping(); });
   }
 
  private:
+  friend ReadingStorage;
+
   // The writing connection, after any checkpoint that is due: a commit that overtook it would let the WAL grow without
   // bound under a load that never pauses. On release it says whether a checkpoint has become due, so that one runs
   // while the committer sends its answers.
