@@ -5,6 +5,7 @@
 // engine's.
 #pragma once
 
+#include <travelchat/carried_socket.hpp>
 #include <travelchat/engine.hpp>
 #include <travelchat/error.hpp>
 #include <travelchat/host.hpp>
@@ -48,6 +49,7 @@ struct RateLimits {
 struct BeastServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8080;  // 0: any free one, see `BeastServer::port`
+  bool listens = true;        // false: only `handle`, `adopt` and `open_socket` bring requests
   std::optional<TlsOptions> tls;
 
   // Origins (scheme://host[:port]) that may open sockets or write with a cookie, besides the server's own (the one that
@@ -75,9 +77,12 @@ struct BeastServerOptions {
   RateLimits rate_limits;
 };
 
-// A request to a route of the host's own.
+// A request: what a route of the host's own is given, and what `BeastServer::handle`, `adopt` and `open_socket` take.
+// Those read `method`, `target`, `headers`, `body`, `remote_address`, `is_secure` and `context`, and find out the rest
+// themselves.
 struct HttpRequest {
   std::string method;
+  std::string target;                                        // path and query as they came
   std::string path;                                          // decoded
   std::vector<std::string> params;                           // what the pattern's ":name" segments matched, in order
   std::vector<std::pair<std::string, std::string>> query;    // decoded, keys unique
@@ -85,6 +90,8 @@ struct HttpRequest {
   std::string body;
   std::string remote_address;  // the client's, as far as `trusted_proxies` tells
   bool is_secure = false;      // arrived over TLS
+  // What came with a request that somebody else received; see `RequestCredentials::context`.
+  std::shared_ptr<void> context;
 
   // Empty when absent. `name` in lower case.
   std::string_view header(std::string_view name) const noexcept;
@@ -130,10 +137,31 @@ class BeastServer {
   void fallback(HttpHandler handler);
   void access_log(AccessLog log);
 
-  // Binds, listens and accepts. The error is the system's (address in use, permission).
+  // Binds, listens and accepts, unless `BeastServerOptions::listens` is off. The error is the system's (address in use,
+  // permission).
   error_code start();
   // The bound port; 0 before `start`.
   std::uint16_t port() const noexcept;
+
+  // ---- Requests that somebody else has received. After `start`, from any thread. ----
+
+  // Whether this path is the chat's, so that `handle` answers for it; a query is ignored. A router asks this before it
+  // passes a request on.
+  bool serves(std::string_view target) const;
+  // Answers a request exactly as one that arrived on a connection of the server's, with the host's own routes and the
+  // fallback, except for what is a connection's: the response has no Date, no Content-Length and no Connection, and to
+  // HEAD it has the body that whoever sends it leaves out. `respond` runs on a thread of the engine's (503 at once on
+  // the caller's, when the server does not run or has as many requests and connections as it may) and must not block.
+  void handle(HttpRequest request, HttpRespond respond);
+  // Takes over a connected stream socket on which `upgrade` was received, a request for /ws/chat or /ws/inbox, and then
+  // `head`, bytes that were read behind it. From then on it is a connection of the server's. The descriptor is the
+  // server's whatever comes of it, and closed by it; no other copy may be read or written any more.
+  // `errc::invalid_argument`: a line break or the like within a header or the target; `errc::overloaded`: as many
+  // connections as allowed; `errc::closed`: the server does not run.
+  error_code adopt(int descriptor, HttpRequest upgrade, std::string head);
+  // A WebSocket whose handshake and frames somebody else has. Always gives a socket: one that is refused is accepted
+  // and closed with a code, within the call when the server does not run or is full.
+  CarriedSocket open_socket(HttpRequest upgrade, std::shared_ptr<SocketCarrier> carrier);
 
   // Stops accepting, lets requests that were read finish, closes WebSockets with 1012, and returns when all connections
   // are gone or `grace` has passed (what is left is then cut). Idempotent.

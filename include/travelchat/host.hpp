@@ -6,6 +6,7 @@
 #include <travelchat/types.hpp>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ using Reply = std::function<void(result<T>)>;
 struct RequestCredentials {
   std::string cookie;         // the Cookie header; empty when absent
   std::string authorization;  // the Authorization header; empty when absent
+  // The `HttpRequest::context` that the application gave with a request which it received itself: whatever lets it
+  // recognize that request. Null for the others.
+  std::shared_ptr<void> context;
 };
 
 struct Advisor {

@@ -40,6 +40,22 @@ std::uint16_t BeastServer::port() const noexcept {
   return impl_->port();
 }
 
+bool BeastServer::serves(std::string_view target) const {
+  return impl_->serves(target);
+}
+
+void BeastServer::handle(HttpRequest request, HttpRespond respond) {
+  impl_->handle(std::move(request), std::move(respond));
+}
+
+error_code BeastServer::adopt(int descriptor, HttpRequest upgrade, std::string head) {
+  return impl_->adopt(transport::RawSocket(descriptor, nullptr), std::move(upgrade), std::move(head));
+}
+
+CarriedSocket BeastServer::open_socket(HttpRequest upgrade, std::shared_ptr<SocketCarrier> carrier) {
+  return impl_->open_socket(std::move(upgrade), std::move(carrier));
+}
+
 void BeastServer::stop(std::chrono::milliseconds grace) {
   impl_->stop(grace);
 }

@@ -653,10 +653,18 @@ constexpr ChatRoute routes[] = {
     {"GET", "/metrics", BodyKind::none, show_metrics},
 };
 
+constexpr std::string_view roots[] = {
+    "/api/conversations", "/api/messages/unread-count", "/api/chat-token", "/livez", "/readyz", "/metrics", "/ws/chat",
+    "/ws/inbox"};
+
 }  // namespace
 
 std::span<const ChatRoute> chat_routes() noexcept {
   return routes;
+}
+
+std::span<const std::string_view> chat_roots() noexcept {
+  return roots;
 }
 
 }  // namespace travelchat::transport

@@ -9,15 +9,21 @@
 
 namespace travelchat::transport {
 
-class ChatSocket final : public WebSocket {
+// `Carrier`: WireSocket or RelaySocket.
+template <class Carrier>
+class ChatSocket final : public Carrier {
  public:
-  ChatSocket(Shard& shard, Server::Place place, RawSocket socket, Participant participant, const Uuid& conversation_id,
+  ChatSocket(Shard& shard, Upgrade& upgrade, Participant participant, const Uuid& conversation_id,
              SubscribeOptions listening, std::optional<TimePoint> expires_at);
 
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
   void tick(const Now& now) override;
 
  private:
+  using Carrier::is_open;
+  using Carrier::send;
+  using Carrier::shard_;
+
   void opened() override;
   void received(std::string_view text) override;
   void closed() noexcept override;

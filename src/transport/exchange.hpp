@@ -1,6 +1,6 @@
 // One HTTP request that is being answered: what a handler sees of it, and its one answer.
 //
-// Movable; on its connection's shard thread only. Destroyed unanswered, it answers 500.
+// Movable; on the request's shard thread only. Destroyed unanswered, it answers 500.
 #pragma once
 
 #include "transport/request_checks.hpp"
@@ -20,7 +20,7 @@
 
 namespace travelchat::transport {
 
-class HttpSession;
+class Request;
 class Server;
 class Shard;
 
@@ -28,7 +28,7 @@ class Exchange {
  public:
   using Field = boost::beast::http::field;
 
-  explicit Exchange(std::shared_ptr<HttpSession> session) noexcept : session_(std::move(session)) {}
+  explicit Exchange(std::shared_ptr<Request> request) noexcept : request_(std::move(request)) {}
   Exchange(Exchange&&) noexcept = default;
   Exchange& operator=(Exchange&&) = delete;
   ~Exchange();
@@ -59,7 +59,7 @@ class Exchange {
   HttpRequest to_host_request(std::vector<std::string> params) const;
 
  private:
-  std::shared_ptr<HttpSession> session_;
+  std::shared_ptr<Request> request_;
 };
 
 }  // namespace travelchat::transport

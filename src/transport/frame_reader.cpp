@@ -43,6 +43,25 @@ constexpr std::size_t header_size_of(std::uint8_t second) noexcept {
   return 2 + (length == 126 ? 2u : length == 127 ? 8u : 0u) + ((second & 0x80) != 0 ? 4u : 0u);
 }
 
+// How far the first frame of some reaches; what is cut off counts as its end.
+struct Extent {
+  std::size_t header = 0;
+  std::size_t payload = 0;
+  std::size_t size() const noexcept { return header + payload; }
+};
+
+Extent extent_of(std::string_view frames) noexcept {
+  const auto* const at = reinterpret_cast<const std::uint8_t*>(frames.data());
+  if (frames.size() < 2 || frames.size() < header_size_of(at[1])) return {frames.size(), 0};
+  const std::size_t header = header_size_of(at[1]);
+  std::uint64_t length = at[1] & 0x7F;
+  if (length == 126)
+    length = big_endian(at + 2, 2);
+  else if (length == 127)
+    length = big_endian(at + 2, 8);
+  return {header, static_cast<std::size_t>(std::min<std::uint64_t>(length, frames.size() - header))};
+}
+
 void unmask(char* at, std::size_t size, const std::array<std::uint8_t, 4>& mask, std::uint8_t& mask_at) noexcept {
   std::array<std::uint8_t, 8> key;
   for (std::size_t i = 0; i < key.size(); ++i) key[i] = mask[(mask_at + i) & 3];
@@ -257,18 +276,18 @@ void append_pong_frame(std::string_view payload, std::string& out) {
 
 std::size_t frame_boundary(std::string_view frames, std::size_t offset) noexcept {
   std::size_t at = 0;
-  while (at < offset && at + 2 <= frames.size()) {
-    const auto* header = reinterpret_cast<const std::uint8_t*>(frames.data()) + at;
-    const std::size_t header_size = header_size_of(header[1]);
-    if (at + header_size > frames.size()) return frames.size();
-    std::uint64_t length = header[1] & 0x7F;
-    if (length == 126)
-      length = big_endian(header + 2, 2);
-    else if (length == 127)
-      length = big_endian(header + 2, 8);
-    at += header_size + static_cast<std::size_t>(length);
+  while (at < offset && at < frames.size()) at += extent_of(frames.substr(at)).size();
+  return at;
+}
+
+std::vector<std::string_view> frame_payloads(std::string_view frames) {
+  std::vector<std::string_view> payloads;
+  while (!frames.empty()) {
+    const Extent extent = extent_of(frames);
+    payloads.push_back(frames.substr(extent.header, extent.payload));
+    frames.remove_prefix(extent.size());
   }
-  return std::min(at, frames.size());
+  return payloads;
 }
 
 }  // namespace travelchat::transport

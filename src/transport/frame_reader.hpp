@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace travelchat::transport {
 
@@ -92,5 +93,7 @@ inline constexpr std::string_view ping_frame{"\x89\x00", 2};
 
 // The first frame boundary at or after `offset` in a buffer of whole, unmasked frames.
 std::size_t frame_boundary(std::string_view frames, std::size_t offset) noexcept;
+// What the frames of such a buffer carry, as views into it.
+std::vector<std::string_view> frame_payloads(std::string_view frames);
 
 }  // namespace travelchat::transport

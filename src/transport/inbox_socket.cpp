@@ -2,6 +2,9 @@
 
 #include "transport/await.hpp"
 
+#include "transport/relay_socket.hpp"
+#include "transport/wire_socket.hpp"
+
 #include "wire/wire.hpp"
 
 #include <algorithm>
@@ -25,17 +28,19 @@ void for_each_row(const EventBatch& batch, Visit visit) {
 
 }  // namespace
 
-InboxSocket::InboxSocket(Shard& shard, Server::Place place, RawSocket socket, Advisor advisor, InboxOptions listening)
-    : WebSocket(shard, std::move(place), std::move(socket)),
+template <class Carrier>
+InboxSocket<Carrier>::InboxSocket(Shard& shard, Upgrade& upgrade, Advisor advisor, InboxOptions listening)
+    : Carrier(shard, upgrade),
       org_id_(std::move(advisor.org_id)),
       advisor_id_(std::move(advisor.id)),
       listening_(std::move(listening)) {
-  expire_at(advisor.expires_at);
+  this->expire_at(advisor.expires_at);
 }
 
-void InboxSocket::opened() {
+template <class Carrier>
+void InboxSocket<Carrier>::opened() {
   if (!shard_.admit_socket(owner_of(org_id_, advisor_id_))) {
-    close(describe(errc::rate_limited).close_code, describe(errc::rate_limited).name);
+    this->close_with(describe(errc::rate_limited));
     return;
   }
   counted_ = true;
@@ -44,15 +49,15 @@ void InboxSocket::opened() {
       org_id_, self(), std::exchange(listening_, {}),
       boost::asio::bind_executor(shard_.executor(), [self = self()](result<Subscription> subscription) {
         if (!subscription) {
-          const ErrorInfo& error = describe(subscription.error());
-          self->WebSocket::close(error.close_code, error.name);
+          self->close_with(describe(subscription.error()));
         } else if (self->is_open()) {
           self->subscription_ = std::move(*subscription);
         }
       }));
 }
 
-void InboxSocket::closed() noexcept {
+template <class Carrier>
+void InboxSocket<Carrier>::closed() noexcept {
   subscription_.reset();
   waiting_.clear();
   if (!counted_) return;
@@ -62,21 +67,24 @@ void InboxSocket::closed() noexcept {
 }
 
 // An inbox only listens.
-void InboxSocket::received(std::string_view) {
-  refuse(make_error_code(errc::invalid_argument));
+template <class Carrier>
+void InboxSocket<Carrier>::received(std::string_view) {
+  this->refuse(make_error_code(errc::invalid_argument));
 }
 
-void InboxSocket::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
+template <class Carrier>
+void InboxSocket<Carrier>::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
   if (!is_open()) return;
   if (waiting_.size() >= max_waiting_batches) {
-    WebSocket::close(describe(errc::too_slow).close_code, describe(errc::too_slow).name);
+    this->close_with(describe(errc::too_slow));
     return;
   }
   waiting_.push_back(batch);
   if (!asking_) send_waiting();
 }
 
-void InboxSocket::send_waiting() {
+template <class Carrier>
+void InboxSocket<Carrier>::send_waiting() {
   while (is_open() && !waiting_.empty()) {
     const auto batch = waiting_.front();
     Buffer bytes = shard_.find_inbox_bytes(*batch);
@@ -123,5 +131,8 @@ void InboxSocket::send_waiting() {
     send(std::move(bytes));
   }
 }
+
+template class InboxSocket<WireSocket>;
+template class InboxSocket<RelaySocket>;
 
 }  // namespace travelchat::transport

@@ -11,20 +11,26 @@
 
 namespace travelchat::transport {
 
-class InboxSocket final : public WebSocket {
+// `Carrier`: WireSocket or RelaySocket.
+template <class Carrier>
+class InboxSocket final : public Carrier {
  public:
-  InboxSocket(Shard& shard, Server::Place place, RawSocket socket, Advisor advisor, InboxOptions listening);
+  InboxSocket(Shard& shard, Upgrade& upgrade, Advisor advisor, InboxOptions listening);
 
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
 
  private:
+  using Carrier::is_open;
+  using Carrier::send;
+  using Carrier::shard_;
+
   void opened() override;
   void received(std::string_view text) override;
   void closed() noexcept override;
 
   // Sends what waits, in order, as far as its clients' cards are known.
   void send_waiting();
-  std::shared_ptr<InboxSocket> self() { return std::static_pointer_cast<InboxSocket>(shared_from_this()); }
+  std::shared_ptr<InboxSocket> self() { return std::static_pointer_cast<InboxSocket>(this->shared_from_this()); }
 
   std::string org_id_;
   std::string advisor_id_;

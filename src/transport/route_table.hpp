@@ -77,6 +77,8 @@ struct ChatRoute {
 
 // The chat's own routes.
 std::span<const ChatRoute> chat_routes() noexcept;
+// How their paths begin, and those of the sockets: all but the variable parts.
+std::span<const std::string_view> chat_roots() noexcept;
 
 // Routes that the embedder added.
 class HostRoutes {

@@ -1,14 +1,38 @@
 #include "transport/server.hpp"
 
-#include "wire/wire.hpp"
+#include "transport/handed_request.hpp"
+#include "transport/http_session.hpp"
+#include "transport/relay.hpp"
+#include "transport/request.hpp"
 
 #include <boost/asio/post.hpp>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <array>
 #include <string_view>
 
 namespace travelchat::transport {
 namespace {
+
+// Whether the parts of a request line or a header field keep to their places when they are written out.
+bool is_one_word(std::string_view text) noexcept {
+  return !text.empty() && std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) <= ' '; });
+}
+
+bool is_one_line(std::string_view text) noexcept {
+  return std::ranges::none_of(text, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+}
+
+bool can_be_written(const HttpRequest& request) noexcept {
+  return is_one_word(request.method) && is_one_word(request.target) &&
+         std::ranges::all_of(request.headers, [](const auto& field) {
+           return is_one_word(field.first) && field.first.find(':') == field.first.npos && is_one_line(field.second);
+         });
+}
 
 // How long `stop` waits, beyond its grace, for threads that may be gone.
 constexpr auto patience = std::chrono::seconds{1};
@@ -67,9 +91,12 @@ Server::Server(ChatEngine& engine, Host& host, BeastServerOptions options)
 error_code Server::start() {
   const std::scoped_lock lock(mutex_);
   if (stage_ != Stage::made) return make_error_code(errc::closed);
-  if (const error_code ec = listener_->open(options_.address, options_.port)) return ec;
+  if (options_.listens) {
+    if (const error_code ec = listener_->open(options_.address, options_.port)) return ec;
+    port_ = listener_->port();
+  }
   stage_ = Stage::started;
-  port_ = listener_->port();
+  gate_->open();
   for (const auto& shard : shards_) {
     boost::asio::post(shard->context(), [&shard = *shard, self = shared_from_this()] { shard.start(); });
   }
@@ -125,6 +152,63 @@ void Server::stop(std::chrono::milliseconds grace) {
   lock.lock();
   stage_ = Stage::stopped;
   changed_.notify_all();
+}
+
+bool Server::serves(std::string_view target) const {
+  const std::string_view raw_path = split_target(target).first;
+  const auto path = TargetPath::parse(raw_path);
+  // A malformed path is answered here when it begins as one of the chat's; else it is somebody else's to refuse.
+  if (!path)
+    return std::ranges::any_of(chat_roots(), [&](std::string_view root) { return raw_path.starts_with(root); });
+  if (is_socket_path(path->segments())) return true;
+  Pattern::Params ignored;
+  return std::ranges::any_of(chat_routes(),
+                             [&](const ChatRoute& route) { return route.pattern.match(path->segments(), ignored); });
+}
+
+void Server::handle(HttpRequest request, HttpRespond respond) {
+  if (!try_enter()) {
+    Answering{std::move(respond)}(refusal(describe(errc::overloaded)));
+    return;
+  }
+  Shard& shard = next_shard();
+  auto begin = [&shard, place = Place(shared_from_this()), asked = std::move(request),
+                answering = Answering(std::move(respond))]() mutable {
+    if (!shard.was_cut()) answer_handed_request(shard, std::move(place), std::move(asked), std::move(answering));
+  };
+  gate_->if_open([&] { boost::asio::post(shard.context(), std::move(begin)); });
+}
+
+error_code Server::adopt(RawSocket socket, HttpRequest upgrade, std::string head) {
+  if (!can_be_written(upgrade)) return errc::invalid_argument;
+  if (!try_enter()) return errc::overloaded;
+  const int on = 1;
+  // Fails on what is no TCP connection, which is all right.
+  ::setsockopt(socket.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  Shard& shard = next_shard();
+  auto begin = [&shard, place = Place(shared_from_this()), raw = std::move(socket), asked = std::move(upgrade),
+                behind = std::move(head)]() mutable {
+    if (!shard.draining()) open_adopted_session(shard, std::move(place), std::move(raw), asked, behind);
+  };
+  const bool posted = gate_->if_open([&] { boost::asio::post(shard.context(), std::move(begin)); });
+  return posted ? error_code() : make_error_code(errc::closed);
+}
+
+CarriedSocket Server::open_socket(HttpRequest upgrade, std::shared_ptr<SocketCarrier> carrier) {
+  auto line = std::make_shared<Line>(gate_, std::move(carrier), options_.max_outbox_bytes);
+  CarriedSocket socket(line);
+  Relay relay(line);
+  if (!try_enter()) {
+    relay.close(describe(errc::overloaded).close_code, describe(errc::overloaded).name);
+    return socket;
+  }
+  Shard& shard = next_shard();
+  auto begin = [&shard, place = Place(shared_from_this()), asked = std::move(upgrade),
+                end = std::move(relay)]() mutable {
+    if (!shard.draining()) open_carried_socket(shard, std::move(place), std::move(asked), std::move(end));
+  };
+  gate_->if_open([&] { boost::asio::post(shard.context(), std::move(begin)); });
+  return socket;
 }
 
 std::string Server::metrics() const {

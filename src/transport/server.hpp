@@ -31,10 +31,16 @@ namespace travelchat::transport {
 // Between replies of the host, which may come at any time, and io_contexts, which may be gone by then.
 class Gate {
  public:
+  // Whether it was.
   template <class Post>
-  void if_open(Post post) {
+  bool if_open(Post post) {
     const std::scoped_lock lock(mutex_);
     if (open_) post();
+    return open_;
+  }
+  void open() {
+    const std::scoped_lock lock(mutex_);
+    open_ = true;
   }
   void close() {
     const std::scoped_lock lock(mutex_);
@@ -43,7 +49,7 @@ class Gate {
 
  private:
   std::mutex mutex_;
-  bool open_ = true;
+  bool open_ = false;
 };
 
 class Server : public std::enable_shared_from_this<Server> {
@@ -55,6 +61,10 @@ class Server : public std::enable_shared_from_this<Server> {
   std::uint16_t port() const noexcept { return port_.load(std::memory_order_relaxed); }
   void stop(std::chrono::milliseconds grace);
   std::string metrics() const;
+  bool serves(std::string_view target) const;
+  void handle(HttpRequest request, HttpRespond respond);
+  error_code adopt(RawSocket socket, HttpRequest upgrade, std::string head);
+  CarriedSocket open_socket(HttpRequest upgrade, std::shared_ptr<SocketCarrier> carrier);
 
   // Before `start` only.
   HostRoutes host_routes;
@@ -94,6 +104,10 @@ class Server : public std::enable_shared_from_this<Server> {
 
  private:
   void leave();
+  // The shards in turn.
+  Shard& next_shard() noexcept {
+    return *shards_[next_shard_.fetch_add(1, std::memory_order_relaxed) % shards_.size()];
+  }
 
   ChatEngine& engine_;
   Host& host_;
@@ -107,6 +121,7 @@ class Server : public std::enable_shared_from_this<Server> {
   std::shared_ptr<Listener> listener_;
   std::atomic<std::uint16_t> port_{0};
 
+  std::atomic<std::size_t> next_shard_{0};
   std::atomic<std::size_t> connections_{0};
   std::atomic<bool> listener_waits_{false};
   enum class Stage : std::uint8_t { made, started, stopping, stopped };

@@ -55,6 +55,9 @@ class Connection : public OutboxOwner, public std::enable_shared_from_this<Conne
   virtual void cut() = 0;
 
   std::shared_ptr<void> outbox_lifetime() final { return shared_from_this(); }
+  // For those that have an outbox.
+  void outbox_drained() override {}
+  void outbox_broken() override {}
 
  private:
   // Declared first, so that it goes last: the shard belongs to the server, and is needed to the end.

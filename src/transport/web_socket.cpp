@@ -3,19 +3,16 @@
 #include "transport/await.hpp"
 #include "transport/chat_socket.hpp"
 #include "transport/inbox_socket.hpp"
+#include "transport/relay_socket.hpp"
+#include "transport/wire_socket.hpp"
 
 #include "core/validate.hpp"
 #include "wire/wire.hpp"
 
 #include <boost/asio/post.hpp>
 
-#include <algorithm>
-
 namespace travelchat::transport {
 namespace {
-
-// Reads in one turn, so that a peer that sends without end does not keep the shard from others.
-constexpr int max_reads = 4;
 
 // The fifth refused message within this closes.
 constexpr std::uint32_t refusal_window_ms = 10'000;
@@ -26,21 +23,16 @@ std::uint32_t steady_milliseconds() {
           .count());
 }
 
-const Buffer& ping_buffer() {
-  static const Buffer buffer = std::make_shared<const std::string>(ping_frame);
-  return buffer;
-}
-
 // Opened only to tell the peer why it is refused.
-class RefusedSocket final : public WebSocket {
+template <class Carrier>
+class RefusedSocket final : public Carrier {
  public:
-  RefusedSocket(Shard& shard, Server::Place place, RawSocket socket, const ErrorInfo& error)
-      : WebSocket(shard, std::move(place), std::move(socket)), error_(error) {}
+  RefusedSocket(Shard& shard, Upgrade& upgrade, const ErrorInfo* error) : Carrier(shard, upgrade), error_(*error) {}
 
   void deliver(const std::shared_ptr<const EventBatch>&) noexcept override {}
 
  private:
-  void opened() override { close(error_.close_code, error_.name); }
+  void opened() override { this->close_with(error_); }
   void received(std::string_view) override {}
   void closed() noexcept override {}
 
@@ -48,12 +40,14 @@ class RefusedSocket final : public WebSocket {
 };
 
 // Makes the socket on its own shard's thread and opens it there.
-template <class Make>
-void open_on(Shard& from, Shard& to, Upgrade upgrade, Make make) {
-  auto open = [&to, upgrade = std::move(upgrade), make = std::move(make)]() mutable {
+template <template <class> class Kind, class... Args>
+void open_on(Shard& from, Shard& to, Upgrade upgrade, Args... args) {
+  auto open = [&to, upgrade = std::move(upgrade), ... args = std::move(args)]() mutable {
     if (to.was_cut()) return;
-    const std::shared_ptr<WebSocket> socket = make(to, upgrade);
-    socket->open(upgrade);
+    if (upgrade.relay)
+      std::make_shared<Kind<RelaySocket>>(to, upgrade, std::move(args)...)->open(upgrade);
+    else
+      std::make_shared<Kind<WireSocket>>(to, upgrade, std::move(args)...)->open(upgrade);
   };
   if (&from == &to)
     open();
@@ -62,9 +56,7 @@ void open_on(Shard& from, Shard& to, Upgrade upgrade, Make make) {
 }
 
 void refuse(Shard& shard, Upgrade upgrade, errc error) {
-  open_on(shard, shard, std::move(upgrade), [error](Shard& to, Upgrade& asked) -> std::shared_ptr<WebSocket> {
-    return std::make_shared<RefusedSocket>(to, std::move(asked.place), std::move(asked.socket), describe(error));
-  });
+  open_on<RefusedSocket>(shard, shard, std::move(upgrade), &describe(error));
 }
 
 // A Bearer credential in the form of a chat token is one.
@@ -103,12 +95,7 @@ Detached admit_inbox(Shard& shard, Upgrade upgrade) {
     listening.known_list = std::move(*list);
   }
   Shard& home = shard.server().shard(shard.server().engine().shard_of_inbox((*advisor)->org_id));
-  open_on(shard, home, std::move(upgrade),
-          [advisor = std::move(**advisor), listening = std::move(listening)](
-              Shard& to, Upgrade& asked) mutable -> std::shared_ptr<WebSocket> {
-            return std::make_shared<InboxSocket>(to, std::move(asked.place), std::move(asked.socket),
-                                                 std::move(advisor), std::move(listening));
-          });
+  open_on<InboxSocket>(shard, home, std::move(upgrade), std::move(**advisor), std::move(listening));
 }
 
 // Parameters first, then the credential, then whether both agree, then what they name.
@@ -169,12 +156,8 @@ Detached admit_chat(Shard& shard, Upgrade upgrade) {
     listening.known_rev = conversation->rev;
   }
   Shard& home = server.shard(server.engine().shard_of(claim->conversation_id));
-  open_on(shard, home, std::move(upgrade),
-          [participant = std::move(participant), id = claim->conversation_id, listening, expires_at](
-              Shard& to, Upgrade& asked) mutable -> std::shared_ptr<WebSocket> {
-            return std::make_shared<ChatSocket>(to, std::move(asked.place), std::move(asked.socket),
-                                                std::move(participant), id, listening, expires_at);
-          });
+  open_on<ChatSocket>(shard, home, std::move(upgrade), std::move(participant), claim->conversation_id, listening,
+                      expires_at);
 }
 
 }  // namespace
@@ -195,99 +178,9 @@ Buffer make_text_frame(std::string_view payload) {
   return std::make_shared<const std::string>(std::move(frame));
 }
 
-WebSocket::WebSocket(Shard& shard, Server::Place place, RawSocket socket)
-    : Connection(shard),
-      place_(std::move(place)),
-      socket_(shard.context(), std::move(socket)),
-      outbox_(shard, socket_, *this),
-      heard_(std::chrono::steady_clock::now()),
-      next_ping_(heard_ + shard.server().options().ping_interval) {}
+WebSocket::WebSocket(Shard& shard, Server::Place place) : Connection(shard), place_(std::move(place)) {}
 
 WebSocket::~WebSocket() = default;
-
-void WebSocket::open(const Upgrade& upgrade) {
-  if (!socket_.is_open()) {
-    gone();
-    return;
-  }
-  std::string answer =
-      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
-  answer += upgrade.accept_key;
-  if (upgrade.speaks_v1) answer += "\r\nSec-WebSocket-Protocol: travelchat.v1";
-  answer += "\r\n\r\n";
-  shard_.counters().answers[0].add(1);
-  outbox_.append(std::move(answer));
-  opened();
-  if (shard_.draining()) close(describe(errc::closed).close_code);
-  if (!upgrade.early_bytes.empty()) {
-    std::string bytes = upgrade.early_bytes;
-    take(bytes);
-  }
-  wait();
-}
-
-void WebSocket::wait() {
-  if (stage_ == Stage::gone) return;
-  socket_.wait_readable([self = std::static_pointer_cast<WebSocket>(shared_from_this())](const error_code& ec) {
-    if (ec)
-      self->gone();
-    else
-      self->read();
-  });
-}
-
-void WebSocket::read() {
-  const auto scratch = shard_.scratch();
-  for (int reads = 0; reads < max_reads && stage_ != Stage::gone; ++reads) {
-    const auto [size, state] = socket_.read(scratch.data(), scratch.size());
-    if (state == Socket::State::blocked) break;
-    if (state != Socket::State::ok) {
-      gone();
-      return;
-    }
-    shard_.counters().bytes_received.add(size);
-    heard_ = std::chrono::steady_clock::now();
-    take(scratch.first(size));
-    if (!socket_.has_tls() && size < scratch.size()) break;
-  }
-  wait();
-}
-
-// What comes once the closing handshake has begun is read, so that the connection is not reset, and ignored.
-void WebSocket::take(std::span<char> bytes) {
-  if (stage_ != Stage::open) return;
-  const BeastServerOptions& options = shard_.server().options();
-  const std::uint16_t fault = reader_.consume(bytes, {options.max_frame_bytes, options.max_fragments}, *this);
-  if (fault != 0) close(fault);
-}
-
-void WebSocket::on_message(std::string_view text) {
-  if (stage_ != Stage::open) return;
-  shard_.counters().frames_received.add(1);
-  received(text);
-}
-
-void WebSocket::on_ping(std::string_view payload) {
-  if (stage_ != Stage::open) return;
-  std::string pong;
-  append_pong_frame(payload, pong);
-  send(std::make_shared<const std::string>(std::move(pong)));
-}
-
-void WebSocket::on_close(std::uint16_t code) {
-  close(code);
-}
-
-void WebSocket::send(Buffer frames) {
-  if (stage_ != Stage::open) return;
-  if (outbox_.would_pass(shard_.server().options().max_outbox_bytes, frames->size())) {
-    outbox_.drop_unsent_frames();
-    socket_.widen_send_buffer();
-    close(describe(errc::too_slow).close_code, describe(errc::too_slow).name);
-    return;
-  }
-  outbox_.append(std::move(frames));
-}
 
 void WebSocket::refuse(const error_code& error) {
   const std::uint32_t now = steady_milliseconds();
@@ -301,67 +194,29 @@ void WebSocket::refuse(const error_code& error) {
   if (++refused_ == 2 * refused_at_.size()) refused_ = static_cast<std::uint8_t>(refused_at_.size());
   std::string event;
   wire::append_error_event(describe(error), event);
-  send(make_text_frame(event));
+  send_event(event);
 }
 
-void WebSocket::close(std::uint16_t code, std::string_view reason) {
-  if (stage_ != Stage::open) return;
-  stage_ = Stage::closing;
+bool WebSocket::leave_open(Stage next, std::uint16_t code) noexcept {
+  if (stage_ != Stage::open) return false;
+  stage_ = next;
   shard_.counters().closes_with(code).add(1);
   closed();
-  std::string frame;
-  append_close_frame(code, reason, frame);
-  outbox_.append(std::move(frame));
-  outbox_.seal();
-  outbox_.tell_when_drained();
-  deadline_ = std::chrono::steady_clock::now() + shard_.server().options().close_timeout;
+  return true;
 }
 
 void WebSocket::close(errc reason) noexcept {
-  close(describe(reason).close_code, describe(reason).name);
-}
-
-void WebSocket::outbox_drained() {
-  if (stage_ == Stage::closing) end_output();
-}
-
-// Our close frame is out. The peer answers with its own and waits for the end of the stream, which it gets at once;
-// what it still sends is read until it ends too, or until the deadline.
-void WebSocket::end_output() {
-  stage_ = Stage::ending;
-  socket_.shutdown_write();
-}
-
-void WebSocket::gone() {
-  if (stage_ == Stage::gone) return;
-  const bool was_open = stage_ == Stage::open;
-  stage_ = Stage::gone;
-  outbox_.seal();
-  if (was_open) {
-    shard_.counters().closes_with(0).add(1);
-    closed();
-  }
-  socket_.close();
+  close_with(describe(reason));
 }
 
 void WebSocket::drain() {
-  close(describe(errc::closed).close_code, describe(errc::closed).name);
+  close_with(describe(errc::closed));
 }
 
-void WebSocket::tick(const Now& now) {
-  const BeastServerOptions& options = shard_.server().options();
-  if (stage_ == Stage::open) {
-    if (now.steady - heard_ >= options.silence_timeout) {
-      gone();
-    } else if (now.utc >= expires_at_) {
-      close(describe(errc::unauthenticated).close_code, describe(errc::unauthenticated).name);
-    } else if (now.steady >= next_ping_) {
-      next_ping_ = now.steady + options.ping_interval;
-      send(ping_buffer());
-    }
-  } else if (stage_ != Stage::gone && now.steady >= deadline_) {
-    gone();
-  }
+bool WebSocket::close_if_expired(const Now& now) {
+  if (now.utc < expires_at_) return false;
+  close_with(describe(errc::unauthenticated));
+  return true;
 }
 
 }  // namespace travelchat::transport

@@ -1,0 +1,127 @@
+#include "transport/handed_request.hpp"
+
+#include "transport/exchange.hpp"
+#include "transport/request.hpp"
+#include "transport/web_socket.hpp"
+
+#include "wire/wire.hpp"
+
+namespace travelchat::transport {
+namespace {
+
+std::size_t header_bytes(const HttpRequest& request) noexcept {
+  std::size_t size = request.method.size() + request.target.size();
+  for (const auto& [name, value] : request.headers) size += name.size() + value.size() + 4;
+  return size;
+}
+
+class HandedRequest final : public Request {
+ public:
+  HandedRequest(Shard& shard, Server::Place place, HttpRequest&& request, Answering answering)
+      : Request(shard, std::move(request.remote_address), std::move(request.context)),
+        place_(std::move(place)),
+        answering_(std::move(answering)),
+        header_bytes_(header_bytes(request)),
+        is_path_too_long_(split_target(request.target).first.size() > shard.server().options().max_header_bytes),
+        is_secure_(request.is_secure) {
+    message_.version(11);
+    // Beast throws at fields that are far too long.
+    if (header_bytes_ <= shard.server().options().max_header_bytes) {
+      message_.method_string(request.method);
+      message_.target(request.target);
+      for (const auto& [name, value] : request.headers) message_.insert(name, value);
+    }
+    message_.body() = std::move(request.body);
+    begin(message_);
+  }
+
+  static void start(const std::shared_ptr<HandedRequest>& self) {
+    const BeastServerOptions& options = self->shard().server().options();
+    if (self->shard().draining())
+      self->refuse(errc::closed);
+    else if (self->header_bytes_ > options.max_header_bytes)
+      self->refuse(self->is_path_too_long_ ? errc::not_found : errc::headers_too_large);
+    else if (self->message_.body().size() > options.max_body_bytes)
+      self->refuse(errc::payload_too_large);
+    else
+      self->dispatch(Exchange(self));
+  }
+
+  void open_socket(Relay relay) {
+    const auto [raw_path, raw_query] = split_target(target());
+    auto path = TargetPath::parse(raw_path);
+    if (path && is_socket_path(path->segments())) {
+      Upgrade asked = to_upgrade(std::move(place_), *path, raw_query);
+      asked.relay.emplace(std::move(relay));
+      open_web_socket(shard(), std::move(asked));
+    } else {
+      const ErrorInfo& error = describe(errc::not_found);
+      relay.close(error.close_code, error.name);
+    }
+  }
+
+  void answer(Answer answer) override {
+    std::string lines;
+    append_headers(answer, lines);
+    HttpResponse response;
+    response.status = answer.status;
+    for (std::string_view rest = lines; !rest.empty();) {
+      const std::string_view line = rest.substr(0, rest.find("\r\n"));
+      rest.remove_prefix(line.size() + 2);
+      const std::size_t colon = line.find(':');
+      response.headers.emplace_back(line.substr(0, colon), trim(line.substr(colon + 1)));
+    }
+    record(view(message_.method_string()), split_target(target()).first, answer.status, answer.size());
+    response.body = std::move(answer.body);
+    response.shared_body = std::move(answer.shared_body);
+    answering_(std::move(response));
+  }
+
+  bool is_secure() const noexcept override { return is_secure_; }
+
+ private:
+  // A connection can become a socket only where it is: see `BeastServer::adopt` and `open_socket`.
+  void upgrade(Exchange exchange, std::string_view) override { fail_upgrade(std::move(exchange)); }
+
+  Server::Place place_;
+  Answering answering_;
+  Message message_;
+  std::size_t header_bytes_;
+  bool is_path_too_long_;  // then it names nothing, as for a connection
+  bool is_secure_;
+};
+
+}  // namespace
+
+Answering::~Answering() {
+  if (respond_) (*this)(refusal(describe(errc::closed)));
+}
+
+void Answering::operator()(HttpResponse response) noexcept {
+  if (!respond_) return;
+  try {
+    std::exchange(respond_, nullptr)(std::move(response));
+  } catch (...) {
+    // Whoever asked does not want to know.
+  }
+}
+
+HttpResponse refusal(const ErrorInfo& error) {
+  HttpResponse response;
+  response.status = error.http_status;
+  response.headers = {
+      {"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}, {"Content-Type", "application/json"}};
+  response.body = wire::error_body(error);
+  return response;
+}
+
+void answer_handed_request(Shard& shard, Server::Place place, HttpRequest request, Answering answering) {
+  HandedRequest::start(
+      std::make_shared<HandedRequest>(shard, std::move(place), std::move(request), std::move(answering)));
+}
+
+void open_carried_socket(Shard& shard, Server::Place place, HttpRequest request, Relay relay) {
+  HandedRequest(shard, std::move(place), std::move(request), Answering(nullptr)).open_socket(std::move(relay));
+}
+
+}  // namespace travelchat::transport

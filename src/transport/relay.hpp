@@ -1,0 +1,84 @@
+// The way between a RelaySocket and the SocketCarrier that has its connection: what comes in from any thread, to the
+// shard where the socket lives, and what goes out.
+#pragma once
+
+#include <travelchat/carried_socket.hpp>
+#include <travelchat/error.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace travelchat::transport {
+
+class Gate;
+class RelaySocket;
+
+// What has come in since the socket looked last.
+struct Received {
+  struct Message {
+    std::string text;
+    bool is_binary = false;
+  };
+  std::vector<Message> messages;  // before `ended`
+  std::size_t message_bytes = 0;
+  std::size_t taken_batches = 0;
+  bool flooded = false;  // more came than may wait
+  bool ended = false;
+};
+
+// Shared by the CarriedSocket outside and the Relay inside. Any thread.
+class Line : public std::enable_shared_from_this<Line> {
+ public:
+  Line(std::shared_ptr<Gate> gate, std::shared_ptr<SocketCarrier> carrier, std::size_t max_waiting_bytes) noexcept
+      : gate_(std::move(gate)), carrier_(std::move(carrier)), max_waiting_bytes_(max_waiting_bytes) {}
+
+  void receive(Received::Message message);
+  void taken(std::size_t batches);
+  void ended();
+
+ private:
+  friend class Relay;
+
+  // What came before the socket was there is handed over in a later round of its shard: by then it has its
+  // subscription.
+  void attach(std::shared_ptr<RelaySocket> socket);
+  void detach() noexcept;
+  void wake(std::unique_lock<std::mutex> lock);
+  void hand_over();
+
+  std::shared_ptr<Gate> gate_;
+  std::shared_ptr<SocketCarrier> carrier_;
+  std::size_t max_waiting_bytes_;
+  std::mutex mutex_;
+  std::shared_ptr<RelaySocket> socket_;  // null: not yet open, or over
+  Received received_;
+  bool posted_ = false;
+  bool over_ = false;
+};
+
+// The socket's end, first within the request for it. Destroyed without a close, it closes as a server that stops does.
+class Relay {
+ public:
+  explicit Relay(std::shared_ptr<Line> line) noexcept : line_(std::move(line)) {}
+  Relay(Relay&&) noexcept = default;
+  Relay& operator=(Relay&&) = delete;
+  ~Relay();
+
+  void accept(std::string_view subprotocol);
+  void send(TextBatch batch);
+  // Accepts first when that has not been done.
+  void close(std::uint16_t code, std::string_view reason) noexcept;
+  void attach(std::shared_ptr<RelaySocket> socket) { line_->attach(std::move(socket)); }
+
+ private:
+  std::shared_ptr<Line> line_;  // null once closed
+  bool accepted_ = false;
+};
+
+}  // namespace travelchat::transport

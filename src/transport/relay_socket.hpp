@@ -1,0 +1,50 @@
+// A WebSocket whose frames somebody else carries; see travelchat/carried_socket.hpp.
+//
+// Kept alive by its line until it is closed, and by its subscription.
+#pragma once
+
+#include "transport/frame_reader.hpp"
+#include "transport/relay.hpp"
+#include "transport/web_socket.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string_view>
+
+namespace travelchat::transport {
+
+class RelaySocket : public WebSocket {
+ public:
+  RelaySocket(Shard& shard, Upgrade& upgrade);
+  ~RelaySocket() override;
+
+  // Has the carrier accept, and then does what `opened` does.
+  void open(const Upgrade& upgrade);
+
+  using WebSocket::close;
+  void close(std::uint16_t code, std::string_view reason = {}) final;
+  void tick(const Now& now) override;
+  void cut() final { drain(); }
+
+  void take(Received received);
+  // Any thread.
+  boost::asio::io_context& context() noexcept { return shard_.context(); }
+
+ protected:
+  // Whole frames. Closes with 4408 when the carrier does not get rid of them.
+  void send(Buffer frames);
+  void send_event(std::string_view json) final { send(make_text_frame(json)); }
+
+ private:
+  void take(const Received::Message& message);
+  void acknowledge(std::size_t batches);
+
+  Relay relay_;
+  std::deque<std::size_t> untaken_;  // the sizes of the batches that the carrier has
+  std::size_t untaken_bytes_ = 0;
+};
+
+}  // namespace travelchat::transport
