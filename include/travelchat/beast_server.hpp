@@ -146,8 +146,8 @@ class BeastServer {
   // ---- Requests that somebody else has received. After `start`, from any thread. ----
 
   // Whether this path is the chat's, so that `handle` answers for it; a query is ignored. A router asks this before it
-  // passes a request on.
-  bool serves(std::string_view target) const;
+  // passes a request on. At any time.
+  static bool serves(std::string_view target);
   // Answers a request exactly as one that arrived on a connection of the server's, with the host's own routes and the
   // fallback, except for what is a connection's: the response has no Date, no Content-Length and no Connection, and to
   // HEAD it has the body that whoever sends it leaves out. `respond` runs on a thread of the engine's (503 at once on

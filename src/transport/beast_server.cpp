@@ -40,8 +40,8 @@ std::uint16_t BeastServer::port() const noexcept {
   return impl_->port();
 }
 
-bool BeastServer::serves(std::string_view target) const {
-  return impl_->serves(target);
+bool BeastServer::serves(std::string_view target) {
+  return transport::Server::serves(target);
 }
 
 void BeastServer::handle(HttpRequest request, HttpRespond respond) {

@@ -154,7 +154,7 @@ void Server::stop(std::chrono::milliseconds grace) {
   changed_.notify_all();
 }
 
-bool Server::serves(std::string_view target) const {
+bool Server::serves(std::string_view target) {
   const std::string_view raw_path = split_target(target).first;
   const auto path = TargetPath::parse(raw_path);
   // A malformed path is answered here when it begins as one of the chat's; else it is somebody else's to refuse.

@@ -61,7 +61,7 @@ class Server : public std::enable_shared_from_this<Server> {
   std::uint16_t port() const noexcept { return port_.load(std::memory_order_relaxed); }
   void stop(std::chrono::milliseconds grace);
   std::string metrics() const;
-  bool serves(std::string_view target) const;
+  static bool serves(std::string_view target);
   void handle(HttpRequest request, HttpRespond respond);
   error_code adopt(RawSocket socket, HttpRequest upgrade, std::string head);
   CarriedSocket open_socket(HttpRequest upgrade, std::shared_ptr<SocketCarrier> carrier);
