@@ -41,7 +41,7 @@ class HandedRequest final : public Request {
       self->refuse(errc::closed);
     else if (self->header_bytes_ > options.max_header_bytes)
       self->refuse(self->is_path_too_long_ ? errc::not_found : errc::headers_too_large);
-    else if (self->message_.body().size() > options.max_body_bytes)
+    else if (self->message_.body().size() > options.max_body_bytes || self->declared_bytes() > options.max_body_bytes)
       self->refuse(errc::payload_too_large);
     else
       self->dispatch(Exchange(self));
@@ -82,6 +82,9 @@ class HandedRequest final : public Request {
  private:
   // A connection can become a socket only where it is: see `BeastServer::adopt` and `open_socket`.
   void upgrade(Exchange exchange, std::string_view) override { fail_upgrade(std::move(exchange)); }
+
+  // Whoever sees by its length that a body is too long need not read it.
+  std::uint64_t declared_bytes() const noexcept { return parse_number(header(Field::content_length)).value_or(0); }
 
   Server::Place place_;
   Answering answering_;

@@ -407,6 +407,16 @@ TEST_CASE("a request that somebody else received is answered as one on a connect
   }
 }
 
+TEST_CASE("a handed request whose body is declared too long is refused without it") {
+  Fixture fixture;
+  HttpRequest request;
+  request.method = "POST";
+  request.target = "/api/conversations";
+  request.headers = {
+      {"authorization", "Bearer a.d.a"}, {"content-type", "application/json"}, {"content-length", "65537"}};
+  CHECK(fixture.ask(std::move(request)).status == 413);
+}
+
 TEST_CASE("the host recognizes a handed request by its context") {
   Fixture fixture;
   const auto context = std::make_shared<int>(7);
