@@ -133,8 +133,11 @@ class BeastServer {
   // Adds a route beside the chat's own. `pattern` is a path whose segments may be ":name". A cookie-borne request that
   // writes from another origin never reaches it (403).
   void route(std::string method, std::string pattern, HttpHandler handler);
-  // GET and HEAD of paths that no route matches: static files.
-  void fallback(HttpHandler handler);
+  // Paths that no route matches. `reads`: of GET and HEAD, as for static files. `all`: of every method, for an
+  // application with routes of its own; a cookie-borne request that writes from another origin does not reach it
+  // either.
+  enum class FallbackMethods : std::uint8_t { reads, all };
+  void fallback(HttpHandler handler, FallbackMethods methods = FallbackMethods::reads);
   void access_log(AccessLog log);
 
   // Binds, listens and accepts, unless `BeastServerOptions::listens` is off. The error is the system's (address in use,

@@ -24,8 +24,9 @@ void BeastServer::route(std::string method, std::string pattern, HttpHandler han
   impl_->host_routes.add(std::move(method), pattern, std::move(handler));
 }
 
-void BeastServer::fallback(HttpHandler handler) {
+void BeastServer::fallback(HttpHandler handler, FallbackMethods methods) {
   impl_->fallback = std::move(handler);
+  impl_->fallback_methods = methods;
 }
 
 void BeastServer::access_log(AccessLog log) {

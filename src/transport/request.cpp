@@ -165,7 +165,8 @@ void Request::dispatch(Exchange exchange) {
     exchange.fail(describe(errc::method_not_allowed), allowed);
     return;
   }
-  if (handler == nullptr && is_read && server.fallback) handler = &server.fallback;
+  const bool falls_back = is_read || server.fallback_methods == BeastServer::FallbackMethods::all;
+  if (handler == nullptr && falls_back && server.fallback) handler = &server.fallback;
   if (handler == nullptr) {
     exchange.fail(errc::not_found);
     return;

@@ -69,6 +69,7 @@ class Server : public std::enable_shared_from_this<Server> {
   // Before `start` only.
   HostRoutes host_routes;
   HttpHandler fallback;
+  BeastServer::FallbackMethods fallback_methods = BeastServer::FallbackMethods::reads;
   AccessLog access_log;
 
   // ---- The connections' side ----

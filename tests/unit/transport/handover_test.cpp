@@ -452,6 +452,33 @@ TEST_CASE("a route and the fallback of the host's answer handed requests too") {
   CHECK(ask("/logo.svg").body == "a file");
 }
 
+TEST_CASE("a fallback for all methods answers writes too, but none by cookie from another origin") {
+  Agency host;
+  ChatEngine engine(make_memory_storage(), EngineOptions{.shards = 1});
+  const auto ask = [&](BeastServer::FallbackMethods methods, std::vector<std::pair<std::string, std::string>> headers) {
+    BeastServer server(engine, host, silent());
+    server.fallback(
+        [](HttpRequest request, HttpRespond respond) {
+          respond({200, {}, request.body, nullptr});
+        },
+        methods);
+    REQUIRE_FALSE(server.start());
+    std::promise<HttpResponse> promise;
+    HttpRequest request;
+    request.method = "POST";
+    request.target = "/orders";
+    request.headers = std::move(headers);
+    request.body = "one";
+    server.handle(std::move(request), [&](HttpResponse response) { promise.set_value(std::move(response)); });
+    return get(promise.get_future());
+  };
+  CHECK(ask(BeastServer::FallbackMethods::all, {{"host", "lab.example"}}).body == "one");
+  CHECK(ask(BeastServer::FallbackMethods::all,
+            {{"host", "lab.example"}, {"cookie", "a=b"}, {"origin", "https://evil.example"}})
+            .status == 403);
+  CHECK(ask(BeastServer::FallbackMethods::reads, {{"host", "lab.example"}}).status == 404);
+}
+
 TEST_CASE("a router can ask which paths are the chat's") {
   for (const char* target : {"/api/conversations", "/api/conversations?q=%zz", "/api/conversations/x/messages",
                              "/api/conversations/x/messages/y/reactions/client", "/api/chat-token?tripId=1", "/ws/chat",
