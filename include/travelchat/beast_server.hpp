@@ -91,7 +91,7 @@ struct HttpRequest {
   std::string remote_address;  // the client's, as far as `trusted_proxies` tells
   bool is_secure = false;      // arrived over TLS
   // What came with a request that somebody else received; see `RequestCredentials::context`.
-  std::shared_ptr<void> context;
+  std::shared_ptr<void> context = nullptr;
 
   // Empty when absent. `name` in lower case.
   std::string_view header(std::string_view name) const noexcept;

@@ -26,7 +26,7 @@ struct RequestCredentials {
   std::string authorization;  // the Authorization header; empty when absent
   // The `HttpRequest::context` that the application gave with a request which it received itself: whatever lets it
   // recognize that request. Null for the others.
-  std::shared_ptr<void> context;
+  std::shared_ptr<void> context = nullptr;
 };
 
 struct Advisor {
