@@ -281,10 +281,15 @@ TEST_CASE("postgres: a commit that cannot be settled in time fails, and the same
     CHECK(Clock::now() - start < 20 * patience + seconds{4});
     wire.set_broken(false);
     std::vector<Write> again{message_to(id, client("client-0"), "hello " + key, key)};
-    REQUIRE_FALSE(storage->commit(again, results));
+    // So short a patience may be over before a busy machine has made a connection.
+    const auto answers = Clock::now() + seconds{30};
+    bool at_once = true;
+    for (; storage->commit(again, results); at_once = false) REQUIRE(Clock::now() < answers);
     REQUIRE(results.front());
-    CHECK(results.front()->changed == (cut == Wire::Cut::before_commit));
-    CHECK_FALSE(storage->ping());
+    // One of several tries may have stored it without its answer.
+    if (cut == Wire::Cut::after_commit || at_once)
+      CHECK(results.front()->changed == (cut == Wire::Cut::before_commit));
+    while (storage->ping()) REQUIRE(Clock::now() < answers);
   }
   CHECK(session.value("SELECT string_agg(content, ',' ORDER BY seq) FROM messages") == "hello before,hello after");
   CHECK(count_wrong(session) == "0");

@@ -279,11 +279,11 @@ TEST_CASE("further behind than a replay reaches, listeners are told to load the 
   listener->wait_for_rev(1);
   nodes.a.backplane.drop_every = 1;
   for (int i = 0; i < 9; ++i) nodes.a.send(advisor, conversation, "lost").value();
-  nodes.a.backplane.drop_every = 0;
-  const Message last = nodes.a.send(advisor, conversation, "11").value().message;
+  const Message last = nodes.b.send(advisor, conversation, "11").value().message;
   const std::vector<Event> heard =
       listener->wait([](const std::vector<Event>& events) { return std::holds_alternative<Resync>(events.back()); });
   CHECK(heard.back() == Event(Resync{last.rev}));
+  nodes.a.backplane.drop_every = 0;
   nodes.a.send(advisor, conversation, "12").value();
   CHECK(revision(listener->wait_for_rev(12).back()) == 12);
 }
