@@ -287,8 +287,9 @@ TEST_CASE("postgres: a commit that cannot be settled in time fails, and the same
     for (; storage->commit(again, results); at_once = false) REQUIRE(Clock::now() < answers);
     REQUIRE(results.front());
     // One of several tries may have stored it without its answer.
-    if (cut == Wire::Cut::after_commit || at_once)
+    if (cut == Wire::Cut::after_commit || at_once) {
       CHECK(results.front()->changed == (cut == Wire::Cut::before_commit));
+    }
     while (storage->ping()) REQUIRE(Clock::now() < answers);
   }
   CHECK(session.value("SELECT string_agg(content, ',' ORDER BY seq) FROM messages") == "hello before,hello after");
