@@ -1,0 +1,55 @@
+// What the addon exports; the package in src/ is its only user.
+#include "engine.hpp"
+#include "loop.hpp"
+#include "subscription.hpp"
+
+#include <travelchat/beast_server.hpp>
+#include <travelchat/error.hpp>
+
+#include <napi.h>
+
+#include <string>
+
+namespace travelchat::node {
+namespace {
+
+// [{code, status, closeCode, message}, ...]
+Napi::Value errors(const Napi::CallbackInfo& info) {
+  const auto table = Napi::Array::New(info.Env());
+  for (const ErrorInfo& error : error_table()) {
+    auto row = Napi::Object::New(info.Env());
+    row.Set("code", std::string(error.name));
+    row.Set("status", error.http_status);
+    row.Set("closeCode", error.close_code);
+    row.Set("message", std::string(error.message));
+    table.Set(table.Length(), row);
+  }
+  return table;
+}
+
+// Whether a request target is the chat's.
+Napi::Value serves(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), BeastServer::serves(std::string(info[0].As<Napi::String>())));
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  const auto loop = Loop::of(env);
+  loop->listener_class = Napi::Persistent(Listener::define(env));
+  exports.Set("Engine", Engine::define(env));
+  exports.Set("errors", Napi::Function::New(env, errors));
+  exports.Set("serves", Napi::Function::New(env, serves));
+  exports.Set("hold", Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Loop::of(info.Env())->hold(); }));
+  exports.Set("release",
+              Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Loop::of(info.Env())->release(); }));
+  // The process exits: threads must end before the C++ objects of static storage do.
+  exports.Set("end", Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Loop::of(info.Env())->end(); }));
+  return exports;
+}
+
+}  // namespace
+}  // namespace travelchat::node
+
+static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  return travelchat::node::init(env, exports);
+}
+NODE_API_MODULE(travelchat, initialize)

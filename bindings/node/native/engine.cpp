@@ -1,0 +1,425 @@
+#include "engine.hpp"
+
+#include "host.hpp"
+#include "js_storage.hpp"
+#include "subscription.hpp"
+#include "values.hpp"
+
+#include "wire/wire.hpp"
+
+#include <travelchat/beast_server.hpp>
+#include <travelchat/memory_storage.hpp>
+#include <travelchat/sqlite_storage.hpp>
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+namespace travelchat::node {
+namespace {
+
+// ---- Results as text ----
+
+void append(const Conversation& conversation, JsonObject& object) {
+  object.add("id", conversation.id);
+  object.add("orgId", conversation.org_id);
+  object.add("clientId", conversation.client_id);
+  object.add("createdAt", conversation.created_at);
+  if (conversation.last_message_at)
+    object.add("lastMessageAt", *conversation.last_message_at);
+  else
+    object.key("lastMessageAt") += "null";
+  object.add("unreadCount", conversation.unread_count);
+  object.add("rev", conversation.rev);
+}
+
+std::string to_json(const Conversation& conversation) {
+  std::string json;
+  {
+    JsonObject object(json);
+    append(conversation, object);
+  }
+  return json;
+}
+
+std::string to_json(const std::vector<ConversationSummary>& rows) {
+  std::string json = "[";
+  for (const ConversationSummary& row : rows) {
+    if (json.size() > 1) json += ',';
+    JsonObject object(json);
+    append(row.conversation, object);
+    std::string& last = object.key("lastMessage");
+    if (row.last_message)
+      wire::append(*row.last_message, last);
+    else
+      last += "null";
+  }
+  return json += ']';
+}
+
+std::string to_json(std::uint64_t number) {
+  return std::to_string(number);
+}
+
+std::string to_json(bool value) {
+  return value ? "true" : "false";
+}
+
+std::string to_json(const Sent& sent) {
+  std::string json;
+  {
+    JsonObject object(json);
+    wire::append(sent.message, object.key("message"));
+    object.add("created", sent.created);
+  }
+  return json;
+}
+
+std::string to_json(const MessagePage& page) {
+  std::string json;
+  {
+    JsonObject object(json);
+    wire::append(std::span<const Message>(page.messages), object.key("messages"));
+    object.add("hasMore", page.has_more);
+  }
+  return json;
+}
+
+std::string to_json(const std::vector<Reaction>& reactions) {
+  std::string json;
+  wire::append(std::span<const Reaction>(reactions), json);
+  return json;
+}
+
+std::string to_json(const Marked& marked) {
+  std::string json;
+  {
+    JsonObject object(json);
+    object.add("at", marked.at);
+    object.add("count", marked.count);
+    object.add("rev", marked.rev);
+  }
+  return json;
+}
+
+std::string to_json(const IssuedToken& issued) {
+  std::string json;
+  {
+    JsonObject object(json);
+    object.add("token", issued.token);
+    object.add("expiresAt", issued.expires_at);
+  }
+  return json;
+}
+
+std::string to_json(const TokenClaims& claims) {
+  std::string json;
+  {
+    JsonObject object(json);
+    object.add("orgId", claims.org_id);
+    object.add("clientId", claims.client_id);
+    object.add("tripId", claims.trip_id);
+    object.add("conversationId", claims.conversation_id);
+    object.add("expiresAt", claims.expires_at);
+  }
+  return json;
+}
+
+// ---- Operations ----
+
+// The handler of an operation: to JavaScript, from whichever thread it runs on.
+class Settle {
+ public:
+  Settle(std::shared_ptr<Loop> loop, std::uint64_t done) : loop_(std::move(loop)), done_(done) {}
+
+  template <class T>
+  void operator()(const result<T>& outcome) const {
+    if (outcome)
+      settle(*loop_, done_, {}, to_json(*outcome));
+    else
+      settle(*loop_, done_, outcome.error(), {});
+  }
+
+ private:
+  std::shared_ptr<Loop> loop_;
+  std::uint64_t done_;
+};
+
+using Run = void (*)(ChatEngine& engine, const Arguments& args, Settle done);
+
+struct Operation {
+  std::string_view name;
+  Run run;
+};
+
+// clang-format off
+constexpr Operation operations[] = {
+    {"openConversation", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       engine.async_open_conversation(args.string("orgId"), args.string("clientId"), std::move(done));
+     }},
+    {"findConversation", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       engine.async_find_conversation(args.uuid("conversationId"), std::move(done));
+     }},
+    {"listConversations", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       engine.async_list_conversations({args.string("orgId"), args.optional_string("text"), args.strings("clientIds")},
+                                       std::move(done));
+     }},
+    {"countUnread", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       engine.async_count_unread(args.string("orgId"), std::move(done));
+     }},
+    {"send", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       Participant sender = args.participant("sender");
+       Draft draft;
+       draft.content = args.string("content");
+       draft.client_message_id = args.optional_string("clientMessageId");
+       draft.attachment_url = args.optional_string("attachmentUrl");
+       draft.attachment_type = args.optional_string("attachmentType");
+       draft.attachment_name = args.optional_string("attachmentName");
+       draft.conversation_id = args.uuid("conversationId");
+       engine.async_send(std::move(sender), std::move(draft), std::move(done));
+     }},
+    {"listMessages", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       Participant reader = args.participant("reader");
+       MessageQuery query;
+       query.before_seq = args.optional_number("before");
+       query.since_rev = args.optional_number("since");
+       query.limit = static_cast<std::size_t>(args.optional_number("limit").value_or(query.limit));
+       query.conversation_id = args.uuid("conversationId");
+       engine.async_list_messages(std::move(reader), std::move(query), std::move(done));
+     }},
+    {"react", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       Participant reactor = args.participant("reactor");
+       const Emoji emoji = to_emoji(args.string("emoji"));
+       engine.async_react(std::move(reactor), args.uuid("conversationId"), args.uuid("messageId"), emoji,
+                          std::move(done));
+     }},
+    {"unreact", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       Participant reactor = args.participant("reactor");
+       engine.async_unreact(std::move(reactor), args.uuid("conversationId"), args.uuid("messageId"), std::move(done));
+     }},
+    {"mark", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       Participant viewer = args.participant("viewer");
+       engine.async_mark(std::move(viewer), args.uuid("conversationId"), std::move(done));
+     }},
+    {"issueToken", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       engine.async_issue_token({args.string("orgId"), args.string("clientId"), args.string("tripId"),
+                                 args.uuid("conversationId")},
+                                std::move(done));
+     }},
+    {"authenticateToken", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       engine.async_authenticate_token(args.string("token"), std::move(done));
+     }},
+    {"revokeToken", [](ChatEngine& engine, const Arguments& args, Settle done) {
+       engine.async_revoke_token(args.string("token"), std::move(done));
+     }},
+    {"sweepTokens", [](ChatEngine& engine, const Arguments&, Settle done) {
+       engine.async_sweep_tokens(std::move(done));
+     }},
+    {"ping", [](ChatEngine& engine, const Arguments&, Settle done) { engine.async_ping(std::move(done)); }},
+};
+// clang-format on
+
+// ---- Options ----
+
+EngineOptions to_options(const Arguments& from) {
+  EngineOptions options;
+  const auto size = [&](const char* name, std::size_t& into) {
+    if (const auto value = from.optional_number(name)) into = static_cast<std::size_t>(*value);
+  };
+  const auto time = [&](const char* name, auto& into) {
+    if (const auto value = from.optional_milliseconds(name)) {
+      into = std::chrono::duration_cast<std::decay_t<decltype(into)>>(*value);
+    }
+  };
+  size("shards", options.shards);
+  size("readers", options.readers);
+  size("maxQueuedWrites", options.max_queued_writes);
+  size("maxQueuedReads", options.max_queued_reads);
+  size("maxBatch", options.max_batch);
+  size("maxReplay", options.max_replay);
+  size("maxReplayBacklog", options.max_replay_backlog);
+  time("typingTimeout", options.typing_timeout);
+  time("tokenLifetime", options.token_lifetime);
+  size("maxLiveTokens", options.max_live_tokens);
+  size("tokenCacheEntries", options.token_cache_entries);
+  time("tokenCacheLifetime", options.token_cache_lifetime);
+  time("sweepInterval", options.sweep_interval);
+  return options;
+}
+
+std::unique_ptr<Storage> to_storage(const std::shared_ptr<Loop>& loop, const Arguments& from) {
+  const std::string kind = from.string("kind");
+  if (kind == "memory") return make_memory_storage();
+  if (kind == "sqlite") {
+    SqliteStorageOptions options;
+    options.path = from.string("path");
+    if (const auto n = from.optional_number("maxReaders")) options.max_readers = static_cast<std::size_t>(*n);
+    if (const auto n = from.optional_number("checkpointBytes")) options.checkpoint_bytes = static_cast<std::size_t>(*n);
+    auto opened = SqliteStorage::open(std::move(options));
+    if (!opened) throw Refused{describe(opened.error()).code};
+    return std::move(*opened);
+  }
+  const Napi::Value call = from.value("call");
+  if (!call.IsFunction()) throw Napi::TypeError::New(call.Env(), "storage is none that travelchat knows");
+  return std::make_unique<JsStorage>(loop, call.As<Napi::Function>());
+}
+
+// An error by its name alone; the package makes a ChatError of it.
+Napi::Error named_error(Napi::Env env, errc code) {
+  const ErrorInfo& info = describe(code);
+  Napi::Error error = Napi::Error::New(env, std::string(info.message));
+  error.Set("code", std::string(info.name));
+  return error;
+}
+
+std::uint64_t keep(Loop& loop, const Napi::Value& function) {
+  if (!function.IsFunction()) throw Napi::TypeError::New(function.Env(), "a function is missing");
+  return loop.keep(function.As<Napi::Function>());
+}
+
+}  // namespace
+
+void settle(Loop& loop, std::uint64_t done, const error_code& error, std::string json) {
+  loop.post([done, name = error ? std::string(describe(error).name) : std::string(), json = std::move(json)](
+                Loop& here, Napi::Env env) {
+    const Napi::FunctionReference function = here.take(done);
+    if (function.IsEmpty()) return;
+    if (name.empty())
+      function.Call({env.Null(), Napi::String::New(env, json)});
+    else
+      function.Call({Napi::String::New(env, name), env.Undefined()});
+  });
+}
+
+// ---- EngineState ----
+
+EngineState::EngineState(std::shared_ptr<Loop> loop, std::unique_ptr<Storage> storage, const EngineOptions& options)
+    : loop_(std::move(loop)), engine_(std::make_unique<ChatEngine>(std::move(storage), options)) {}
+
+EngineState::~EngineState() {
+  end();
+}
+
+void EngineState::serve(std::unique_ptr<JsHost> host, std::unique_ptr<BeastServer> server) {
+  host_ = std::move(host);
+  server_ = std::move(server);
+}
+
+void EngineState::close(std::chrono::milliseconds grace, std::uint64_t done) {
+  closing_ = true;
+  closer_ = std::thread([this, grace, done] {
+    shut_down(grace);
+    loop_->post([this, done](Loop& loop, Napi::Env env) {
+      const auto self = shared_from_this();
+      closer_.join();
+      loop.remove(*this);
+      if (const Napi::FunctionReference function = loop.take(done); !function.IsEmpty()) {
+        function.Call({env.Null(), Napi::String::New(env, "null")});
+      }
+    });
+  });
+}
+
+void EngineState::end() noexcept {
+  if (closer_.joinable()) closer_.join();
+  shut_down(std::chrono::milliseconds{0});
+}
+
+void EngineState::shut_down(std::chrono::milliseconds grace) noexcept {
+  if (server_) server_->stop(grace);
+  server_.reset();
+  engine_.reset();
+}
+
+// ---- Engine ----
+
+Napi::Function Engine::define(Napi::Env env) {
+  return DefineClass(env, "Engine",
+                     {InstanceMethod("invoke", &Engine::invoke), InstanceMethod("subscribe", &Engine::subscribe),
+                      InstanceMethod("close", &Engine::close), InstanceMethod("stats", &Engine::stats),
+                      InstanceMethod("serve", &Engine::serve), InstanceMethod("metrics", &Engine::metrics),
+                      InstanceMethod("handle", &Engine::handle), InstanceMethod("adopt", &Engine::adopt),
+                      InstanceMethod("bridge", &Engine::bridge)});
+}
+
+Engine::Engine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine>(info) {
+  const auto loop = Loop::of(info.Env());
+  if (loop->has_ended()) throw named_error(info.Env(), errc::closed);
+  try {
+    const EngineOptions options = to_options(Arguments::of(info[1], "options"));
+    state_ = std::make_shared<EngineState>(loop, to_storage(loop, Arguments::of(info[0], "storage")), options);
+  } catch (const Refused& refused) {
+    throw named_error(info.Env(), refused.code);
+  } catch (const std::system_error&) {
+    throw named_error(info.Env(), errc::internal);
+  }
+  loop->add(state_);
+}
+
+Engine::~Engine() {
+  // Nobody can close it any more.
+  if (state_ && !state_->is_closed()) state_->close(std::chrono::milliseconds{0}, 0);
+}
+
+void Engine::require_open(const Napi::CallbackInfo& info) const {
+  if (state_->is_closed()) throw named_error(info.Env(), errc::closed);
+}
+
+// invoke(name, arguments, done)
+void Engine::invoke(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].As<Napi::String>();
+  require_open(info);
+  for (const Operation& operation : operations) {
+    if (operation.name != name) continue;
+    const Arguments args = Arguments::of(info[1], name);
+    const std::uint64_t done = keep(state_->loop(), info[2]);
+    try {
+      operation.run(state_->engine(), args, Settle(state_->loop().shared_from_this(), done));
+    } catch (const Refused& refused) {
+      state_->loop().take(done);
+      throw named_error(info.Env(), refused.code);
+    } catch (...) {
+      state_->loop().take(done);
+      throw;
+    }
+    return;
+  }
+  throw Napi::TypeError::New(info.Env(), "there is no operation " + name);
+}
+
+// subscribe({participant?, conversationId?, orgId?, since?, maxQueued}, onWake, done): done(error, subscription)
+void Engine::subscribe(const Napi::CallbackInfo& info) {
+  require_open(info);
+  const Arguments args = Arguments::of(info[0], "subscribe");
+  try {
+    start_subscription(state_, args, info[1].As<Napi::Function>(), info[2].As<Napi::Function>());
+  } catch (const Refused& refused) {
+    throw named_error(info.Env(), refused.code);
+  }
+}
+
+void Engine::close(const Napi::CallbackInfo& info) {
+  require_open(info);
+  const auto grace = std::chrono::milliseconds{info[0].As<Napi::Number>().Int64Value()};
+  state_->close(grace, keep(state_->loop(), info[1]));
+}
+
+Napi::Value Engine::stats(const Napi::CallbackInfo& info) {
+  require_open(info);
+  const EngineStats stats = state_->engine().stats();
+  std::string json;
+  {
+    JsonObject object(json);
+    object.add("messages", stats.messages);
+    object.add("commits", stats.commits);
+    object.add("writes", stats.writes);
+    object.add("failedCommits", stats.failed_commits);
+    object.add("deliveries", stats.deliveries);
+    object.add("queuedWrites", stats.queued_writes);
+    object.add("subscribers", stats.subscribers);
+    object.add("rooms", stats.rooms);
+  }
+  return Napi::String::New(info.Env(), json);
+}
+
+}  // namespace travelchat::node

@@ -1,0 +1,82 @@
+// What JavaScript holds of an engine: `Engine` and `Subscription`, thin objects under those of the package.
+#pragma once
+
+#include "loop.hpp"
+
+#include <travelchat/engine.hpp>
+
+#include <napi.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+
+namespace travelchat {
+class BeastServer;
+}
+
+namespace travelchat::node {
+
+class JsHost;
+
+// The engine, the server on it if there is one, and their end. Shared by the JavaScript objects and the loop.
+class EngineState final : public Ending, public std::enable_shared_from_this<EngineState> {
+ public:
+  EngineState(std::shared_ptr<Loop> loop, std::unique_ptr<Storage> storage, const EngineOptions& options);
+  ~EngineState() override;
+
+  Loop& loop() const noexcept { return *loop_; }
+  // Until it is closed.
+  ChatEngine& engine() noexcept { return *engine_; }
+  // Null: none. JavaScript's thread, as everything below.
+  BeastServer* server() const noexcept { return server_.get(); }
+  void serve(std::unique_ptr<JsHost> host, std::unique_ptr<BeastServer> server);
+  bool is_closed() const noexcept { return closing_ || loop_->has_ended(); }
+
+  // Stops the server and closes the engine on a thread of its own, since what is carried out to the end may need
+  // JavaScript's; then the kept function `done` is called, if there is one.
+  void close(std::chrono::milliseconds grace, std::uint64_t done);
+  void end() noexcept override;
+
+ private:
+  // In the order of who uses whom. With the engine goes its storage, which others may be waiting for.
+  void shut_down(std::chrono::milliseconds grace) noexcept;
+
+  std::shared_ptr<Loop> loop_;
+  std::unique_ptr<ChatEngine> engine_;
+  std::unique_ptr<JsHost> host_;
+  std::unique_ptr<BeastServer> server_;
+  std::thread closer_;
+  bool closing_ = false;
+};
+
+class Engine final : public Napi::ObjectWrap<Engine> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit Engine(const Napi::CallbackInfo& info);
+  ~Engine() override;
+
+ private:
+  void invoke(const Napi::CallbackInfo& info);
+  void subscribe(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+  Napi::Value stats(const Napi::CallbackInfo& info);
+
+  void serve(const Napi::CallbackInfo& info);
+  Napi::Value metrics(const Napi::CallbackInfo& info);
+  void handle(const Napi::CallbackInfo& info);
+  Napi::Value adopt(const Napi::CallbackInfo& info);
+  Napi::Value bridge(const Napi::CallbackInfo& info);
+
+  void require_open(const Napi::CallbackInfo& info) const;
+  BeastServer& server(const Napi::CallbackInfo& info) const;
+
+  std::shared_ptr<EngineState> state_;
+};
+
+// Calls `done(errorName, json)`, a kept function, on JavaScript's thread. Any thread.
+void settle(Loop& loop, std::uint64_t done, const error_code& error, std::string json);
+
+}  // namespace travelchat::node

@@ -1,0 +1,74 @@
+// One listener in JavaScript: events gather on the shard's side, as text, and JavaScript takes all that is there.
+#pragma once
+
+#include "engine.hpp"
+#include "loop.hpp"
+#include "values.hpp"
+
+#include <travelchat/engine.hpp>
+#include <travelchat/subscriber.hpp>
+
+#include <napi.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace travelchat::node {
+
+// Between the shard, which fills it, and JavaScript, which empties it. Bounded: a listener that falls further behind
+// has its subscription ended with `errc::too_slow`, behind what it can still take.
+class EventQueue final : public Subscriber {
+ public:
+  EventQueue(std::shared_ptr<Loop> loop, std::uint64_t wake, std::size_t max_queued) noexcept
+      : loop_(std::move(loop)), wake_(wake), max_queued_(max_queued) {}
+
+  void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
+  void close(errc reason) noexcept override;
+
+  // The text of an array of everything that waits; empty when there is nothing, and then the listener is woken once
+  // there is.
+  std::string take();
+  // Why nothing more comes; only once everything was taken.
+  std::optional<errc> ended() const;
+
+ private:
+  void wake_up();
+
+  std::shared_ptr<Loop> loop_;
+  std::uint64_t wake_;
+  std::size_t max_queued_;
+  mutable std::mutex mutex_;
+  std::string events_;  // with commas between them
+  std::size_t queued_ = 0;
+  std::optional<errc> ended_;
+  bool sleeps_ = true;
+};
+
+class Listener final : public Napi::ObjectWrap<Listener> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit Listener(const Napi::CallbackInfo& info);
+  ~Listener() override;
+
+  void begin(std::shared_ptr<Loop> loop, std::uint64_t wake, std::shared_ptr<EventQueue> queue,
+             Subscription subscription);
+
+ private:
+  Napi::Value take(const Napi::CallbackInfo& info);
+  void set_typing(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Loop> loop_;
+  std::uint64_t wake_ = 0;
+  std::shared_ptr<EventQueue> queue_;
+  Subscription subscription_;
+};
+
+void start_subscription(const std::shared_ptr<EngineState>& state, const Arguments& args, Napi::Function wake,
+                        Napi::Function done);
+
+}  // namespace travelchat::node

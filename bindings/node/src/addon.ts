@@ -1,0 +1,104 @@
+// The native half, loaded at its first use.
+
+/** @internal */
+export interface NativeListener {
+  /** The text of an array of events; null when there is none; "!" and the name of the error that ended it. */
+  take(): string | null;
+  setTyping(isTyping: boolean): void;
+  close(): void;
+}
+
+/** @internal */
+export type Done = (error: string | null, json?: string) => void;
+/** @internal */
+export type Answer = (error: string | null, value?: unknown) => void;
+
+/** @internal */
+export interface NativeRequest {
+  method: string;
+  target: string;
+  headers: string[];
+  body?: Buffer;
+  remoteAddress?: string;
+  isSecure?: boolean;
+  context?: object;
+}
+
+/** @internal */
+export interface NativeEngine {
+  invoke(name: string, args: object, done: Done): void;
+  subscribe(args: object, wake: () => void, done: (error: string | null, listener: NativeListener) => void): void;
+  close(graceMs: number, done: Done): void;
+  stats(): string;
+  serve(
+    options: object,
+    ask: (method: string, json: string, context: object | undefined, answer: Answer) => void,
+  ): void;
+  metrics(): string;
+  handle(request: NativeRequest, respond: (status: number, headers: string[], body: Buffer) => void): void;
+  adopt(descriptor: number, request: NativeRequest, head: Buffer): string | null;
+  bridge(request: NativeRequest, head: Buffer): number | string;
+}
+
+/** @internal */
+export interface ErrorRow {
+  code: string;
+  status: number;
+  closeCode: number;
+  message: string;
+}
+
+/** @internal */
+export interface Addon {
+  Engine: new (storage: object, options: object) => NativeEngine;
+  errors(): ErrorRow[];
+  /** Whether a request target is the chat's. */
+  serves(target: string): boolean;
+  /** Keeps the event loop alive, counted. */
+  hold(): void;
+  release(): void;
+  /** Ends everything: the process or the worker exits. */
+  end(): void;
+}
+
+let loaded: Addon | undefined;
+
+/** @internal */
+export function addon(): Addon {
+  if (loaded === undefined) {
+    loaded = load();
+    // A process that exits destroys the objects of static storage; no thread may be left by then. A worker that is
+    // terminated hears no event, and ends by a hook of the addon's.
+    process.once('exit', () => loaded?.end());
+  }
+  return loaded;
+}
+
+function load(): Addon {
+  // For those who build the addon themselves.
+  const own = process.env['TRAVELCHAT_ADDON'];
+  if (own !== undefined && own !== '') return require(own) as Addon;
+  const platform = platformName();
+  try {
+    return require(`travelchat-${platform}`) as Addon;
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+    const error: NodeJS.ErrnoException = new Error(
+      missing
+        ? `travelchat has no prebuilt addon here: the package travelchat-${platform} is not installed. Either there is ` +
+          'none for this platform, or the installation left out optional dependencies. Build one with CMake ' +
+          '(-DTRAVELCHAT_BUILD_NODE=ON) and name it in TRAVELCHAT_ADDON.'
+        : `travelchat cannot load its addon of travelchat-${platform}: ${(cause as Error).message}`,
+      { cause },
+    );
+    error.code = 'ERR_TRAVELCHAT_NO_ADDON';
+    throw error;
+  }
+}
+
+function platformName(): string {
+  const base = `${process.platform}-${process.arch}`;
+  if (process.platform !== 'linux') return base;
+  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  return `${base}-${report.header.glibcVersionRuntime === undefined ? 'musl' : 'gnu'}`;
+}

@@ -1,0 +1,197 @@
+import type { Answer } from './addon';
+import { ChatError, codeOf, type ErrorCode } from './errors';
+import type { Emoji, MaybePromise, Message, Participant, Reaction, TokenClaims } from './types';
+
+/** A storage that comes with the package. */
+export interface BuiltInStorage {
+  readonly kind: 'memory' | 'sqlite';
+}
+
+/** Forgets everything when the engine is closed. */
+export function memory(): BuiltInStorage {
+  return { kind: 'memory' };
+}
+
+/** One SQLite file, which one process owns. */
+export interface SqliteOptions {
+  /** Created when absent; its folder must exist. On a local disk. */
+  path: string;
+  maxReaders?: number;
+  checkpointBytes?: number;
+}
+
+export function sqlite(options: SqliteOptions): BuiltInStorage {
+  if (typeof options?.path !== 'string') throw new TypeError('sqlite: path must be a string');
+  return { kind: 'sqlite', ...options } as BuiltInStorage;
+}
+
+// ---- A storage of one's own ----
+
+/** A time as a storage gives it. */
+export type Time = Date | number | string;
+
+/** A row as a storage gives it. */
+export interface StoredConversation {
+  id: string;
+  orgId: string;
+  clientId: string;
+  createdAt: Time;
+  lastMessageAt: Time | null;
+  /** `seq` of the newest message; 0 when there is none. */
+  lastSeq: number;
+  rev: number;
+  unreadCount: number;
+}
+
+export type StoredReaction = Omit<Reaction, 'createdAt'> & { createdAt: Time };
+
+export type StoredMessage = Omit<Message, 'createdAt' | 'seenAt' | 'reactions'> & {
+  createdAt: Time;
+  seenAt: Time | null;
+  reactions?: StoredReaction[];
+};
+
+/**
+ * One command of a transaction, with every id and time already in it. `include/travelchat/storage.hpp` says what each has
+ * to do; the conformance suite says whether a storage does.
+ */
+export type Write =
+  | { kind: 'openConversation'; conversationId: string; orgId: string; clientId: string; now: string }
+  | {
+      kind: 'appendMessage';
+      messageId: string;
+      conversationId: string;
+      sender: Required<Participant>;
+      content: string;
+      clientMessageId: string | null;
+      attachmentUrl: string | null;
+      attachmentType: string | null;
+      attachmentName: string | null;
+      now: string;
+    }
+  | {
+      kind: 'putReaction';
+      reactionId: string;
+      conversationId: string;
+      messageId: string;
+      reactor: Required<Participant>;
+      /** null: removes it. */
+      emoji: Emoji | null;
+      now: string;
+    }
+  | { kind: 'markConversation'; conversationId: string; viewer: Required<Participant>; now: string }
+  /** `digest`: the token's SHA-256 in hexadecimal; the token itself is never told. */
+  | { kind: 'putToken'; digest: string; claims: TokenClaims; now: string; maxLive: number }
+  | { kind: 'deleteToken'; digest: string }
+  | { kind: 'sweepTokens'; now: string };
+
+/** What a command brought, or why it failed alone. */
+export type Written =
+  | { error: ErrorCode }
+  | {
+      changed: boolean;
+      conversation?: StoredConversation;
+      message?: StoredMessage;
+      reactions?: StoredReaction[];
+      lastMessage?: StoredMessage | null;
+      count?: number;
+      evicted?: string[];
+    };
+
+export type StoredChange =
+  | { kind: 'message'; rev: number; message: StoredMessage }
+  | { kind: 'reaction'; rev: number; messageId: string; reactions: StoredReaction[] }
+  | { kind: 'seen' | 'read'; rev: number; at: Time };
+
+/**
+ * Where conversations live, in JavaScript: for an application that keeps its own tables. `commit` is called once at a
+ * time, the reads several at once. Each may give a value or a promise. What throws a `ChatError` fails with its code,
+ * anything else with `storage_failed`.
+ */
+export interface ChatStorage {
+  /** Runs all writes in one transaction, in order, and ends once it is durable. One answer for each write. */
+  commit(writes: Write[]): MaybePromise<Written[]>;
+  findConversation(conversationId: string): MaybePromise<StoredConversation | null | undefined>;
+  listConversations(query: {
+    orgId: string;
+    text: string | null;
+    clientIds: string[];
+  }): MaybePromise<(StoredConversation & { lastMessage?: StoredMessage | null })[]>;
+  listMessages(query: {
+    conversationId: string;
+    beforeSeq?: number;
+    sinceRev?: number;
+    limit: number;
+  }): MaybePromise<{ messages: StoredMessage[]; hasMore: boolean }>;
+  /** Throws `ChatError('not_found')` when there is no such conversation. */
+  listChanges(query: {
+    conversationId: string;
+    sinceRev: number;
+    limit: number;
+  }): MaybePromise<{ currentRev: number; tooMany: boolean; changes: StoredChange[] }>;
+  listRevisions(query: {
+    conversationIds: string[];
+    orgIds: string[];
+  }): MaybePromise<{ conversations: number[]; organizations: number[] }>;
+  countUnread(orgId: string): MaybePromise<number>;
+  findToken(digest: string, now: string): MaybePromise<TokenClaimsRow | null | undefined>;
+  ping?(): MaybePromise<void>;
+}
+
+export type TokenClaimsRow = Omit<TokenClaims, 'expiresAt'> & { expiresAt: Time };
+
+const required = [
+  'commit', 'findConversation', 'listConversations', 'listMessages', 'listChanges', 'listRevisions', 'countUnread',
+  'findToken',
+] as const;
+
+/** @internal What the addon is given for a storage. */
+export function toNativeStorage(storage: BuiltInStorage | ChatStorage): object {
+  if (typeof storage !== 'object' || storage === null) throw new TypeError('storage must be an object');
+  if ('kind' in storage) return storage;
+  for (const name of required) {
+    if (typeof storage[name] !== 'function') throw new TypeError(`storage.${name} must be a function`);
+  }
+  return { kind: 'javascript', call: (method: string, json: string, answer: Answer) => call(storage, method, json, answer) };
+}
+
+/** @internal */
+export function call(storage: ChatStorage, method: string, json: string, answer: Answer): void {
+  void (async () => {
+    let value: unknown;
+    try {
+      value = await run(storage, method, JSON.parse(json));
+    } catch (error) {
+      answer(codeOf(error, 'storage_failed'));
+      return;
+    }
+    // What it throws names a value of the wrong type: a mistake in the storage, not to be passed over in silence.
+    answer(null, value);
+  })();
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function run(storage: ChatStorage, method: string, query: any): unknown {
+  switch (method) {
+    case 'commit':
+      return storage.commit(query);
+    case 'findConversation':
+      return storage.findConversation(query.id);
+    case 'listConversations':
+      return storage.listConversations(query);
+    case 'listMessages':
+      return storage.listMessages(query);
+    case 'listChanges':
+      return storage.listChanges(query);
+    case 'listRevisions':
+      return storage.listRevisions(query);
+    case 'countUnread':
+      return storage.countUnread(query.orgId);
+    case 'findToken':
+      return storage.findToken(query.digest, query.now);
+    case 'ping':
+      return storage.ping?.();
+    default:
+      throw new ChatError('internal');
+  }
+}
