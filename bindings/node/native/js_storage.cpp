@@ -49,9 +49,9 @@ result<T> JsStorage::ask(const char* method, std::string json, Read read) {
       [waiting = std::move(waiting), call = call_, method, json = std::move(json), read](Loop& loop, Napi::Env env) {
         const Napi::FunctionReference* function = loop.listener(call);
         if (function == nullptr) return;
-        // Whoever waits keeps the process alive.
-        loop.hold();
-        const auto answer = Napi::Function::New(env, [waiting, read, &loop](const Napi::CallbackInfo& info) {
+        const std::uint64_t expected = loop.expect([waiting] { waiting->answer(errc::storage_failed); });
+        const auto answer = Napi::Function::New(env, [waiting, read, expected, &loop](const Napi::CallbackInfo& info) {
+          loop.met(expected);
           if (info.Length() > 0 && info[0].IsString()) {
             waiting->answer(to_errc(std::string(info[0].As<Napi::String>())));
           } else {
@@ -61,11 +61,9 @@ result<T> JsStorage::ask(const char* method, std::string json, Read read) {
               waiting->answer(errc::storage_failed);
             } catch (const Napi::Error&) {
               waiting->answer(errc::storage_failed);
-              loop.release();
               throw;
             }
           }
-          loop.release();
         });
         function->Call({Napi::String::New(env, method), Napi::String::New(env, json), answer});
       });

@@ -102,6 +102,17 @@ const Napi::FunctionReference* Loop::listener(std::uint64_t id) const {
   return it == listeners_.end() ? nullptr : &it->second;
 }
 
+std::uint64_t Loop::expect(std::function<void()> give_up) {
+  const std::uint64_t id = ++next_id_;
+  expected_.emplace(id, std::move(give_up));
+  hold();
+  return id;
+}
+
+void Loop::met(std::uint64_t id) noexcept {
+  if (expected_.erase(id) > 0) release();
+}
+
 void Loop::hold() {
   if (holds_++ == 0 && !ended_) napi_ref_threadsafe_function(env_, wake_);
 }
@@ -125,6 +136,7 @@ void Loop::end() noexcept {
   }
   // Whoever waits for one of them hears that it will not run.
   dropped.clear();
+  for (const auto& [id, give_up] : std::exchange(expected_, {})) give_up();
   for (const auto& ending : std::exchange(endings_, {})) ending->end();
   kept_.clear();
   listeners_.clear();

@@ -51,6 +51,11 @@ class Loop : public std::enable_shared_from_this<Loop> {
   // Null when it is gone.
   const Napi::FunctionReference* listener(std::uint64_t id) const;
 
+  // Somebody waits for an answer of JavaScript's: keeps the event loop alive until `met`. An environment that ends
+  // first calls `give_up`, before anything else ends.
+  std::uint64_t expect(std::function<void()> give_up);
+  void met(std::uint64_t id) noexcept;
+
   // Keeps the event loop alive; counted.
   void hold();
   void release();
@@ -73,6 +78,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   napi_threadsafe_function wake_ = nullptr;
   std::unordered_map<std::uint64_t, Napi::FunctionReference> kept_;
   std::unordered_map<std::uint64_t, Napi::FunctionReference> listeners_;
+  std::unordered_map<std::uint64_t, std::function<void()>> expected_;
   std::vector<std::shared_ptr<Ending>> endings_;
   std::uint64_t next_id_ = 0;
   std::size_t holds_ = 0;

@@ -185,6 +185,36 @@ function toNative(request: ExpressRequest, body?: Buffer): NativeRequest {
   };
 }
 
+// Requests of one connection are carried out one after the other. Node sends their answers in order, but hands over what
+// was pipelined all at once.
+class Turns {
+  #isTaken = false;
+  readonly #waiting: (() => void)[] = [];
+
+  take(go: () => void): void {
+    if (this.#isTaken) {
+      this.#waiting.push(go);
+    } else {
+      this.#isTaken = true;
+      go();
+    }
+  }
+
+  pass(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#isTaken = false;
+    else next();
+  }
+}
+
+const turnsOf = new WeakMap<object, Turns>();
+
+function turns(socket: object): Turns {
+  let found = turnsOf.get(socket);
+  if (found === undefined) turnsOf.set(socket, (found = new Turns()));
+  return found;
+}
+
 /**
  * An Express middleware with all routes of the chat: `app.use(chatRoutes(engine, host))`. What is not the chat's goes on
  * to the next one. Mount it before body parsers, so that bodies are checked by the chat's own rules; a body that was
@@ -198,11 +228,16 @@ export function chatRoutes(engine: ChatEngine, host?: ChatHost, options?: Server
       next();
       return;
     }
-    const handle = (body: Buffer) => {
+    const turn = turns(request.socket);
+    const handle = (body: Buffer) => turn.take(() => handleNow(body));
+    const handleNow = (body: Buffer) => {
       const respond = (status: number, headers: string[], bytes: Buffer | string) => {
+        turn.pass();
         if (response.destroyed || response.headersSent) return;
         response.statusCode = status;
         for (let i = 0; i + 1 < headers.length; i += 2) response.setHeader(headers[i] as string, headers[i + 1] as string);
+        // Also to HEAD, where Node sends no body that it could count.
+        if (status >= 200 && status !== 204 && status !== 304) response.setHeader('Content-Length', Buffer.byteLength(bytes));
         // The rest of a body that is too long is not read.
         if (!request.complete) response.setHeader('Connection', 'close');
         response.end(bytes);
@@ -217,6 +252,10 @@ export function chatRoutes(engine: ChatEngine, host?: ChatHost, options?: Server
     };
     if (request.body !== undefined || request.readableEnded) {
       handle(Buffer.from(request.body === undefined ? '' : JSON.stringify(request.body)));
+      return;
+    }
+    if (Number(request.headers['content-length'] ?? 0) > limit) {
+      handle(Buffer.alloc(0));
       return;
     }
     const chunks: Buffer[] = [];

@@ -160,6 +160,37 @@ describe('in an Express application, the chat', () => {
       assert.deepEqual((await engine.listMessages(ada, { conversationId: conversation.id })).messages, []);
     });
 
+    test('carries out what is pipelined in order', async () => {
+      const socket = connect(server.address().port, '127.0.0.1');
+      const texts = Array.from({ length: 20 }, (_, i) => `pipelined ${i}`);
+      socket.write(texts.map((content) => {
+        const body = JSON.stringify({ content });
+        return `POST /api/conversations/${conversation.id}/messages HTTP/1.1\r\nHost: x\r\nCookie: session=ada\r\n` +
+          `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+      }).join(''));
+      let answer = '';
+      for await (const chunk of socket) {
+        answer += chunk;
+        if (answer.split('"content"').length > texts.length) break;
+      }
+      const { messages } = await engine.listMessages(ada, { conversationId: conversation.id });
+      assert.deepEqual(messages.map(({ content }) => content), texts);
+    });
+
+    test('answers HEAD with the length of GET', async () => {
+      const [head, get] = [await fetch(`${origin}/livez`, { method: 'HEAD' }), await fetch(`${origin}/livez`)];
+      assert.equal(head.headers.get('content-length'), String((await get.text()).length));
+    });
+
+    test('refuses by its length a body that never comes', async () => {
+      const socket = connect(server.address().port, '127.0.0.1');
+      socket.write('POST /api/conversations HTTP/1.1\r\nHost: x\r\nCookie: session=ada\r\n' +
+        'Content-Type: application/json\r\nContent-Length: 65537\r\n\r\n');
+      let answer = '';
+      for await (const chunk of socket) answer += chunk;
+      assert.match(answer, /^HTTP\/1\.1 413 /);
+    });
+
     test('hands a socket to the native transport, which the HTTP server then forgets', async () => {
       const peer = new Peer(socketUrl(), { headers: cookie });
       assert.deepEqual(await peer.next(), { type: 'typing', advisorTyping: false, clientTyping: false });
