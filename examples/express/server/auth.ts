@@ -1,0 +1,76 @@
+// The application's own sessions and middlewares.
+import type { Express, NextFunction, Request, RequestHandler, Response } from 'express';
+import session from 'express-session';
+
+import { SessionStore, type Storage } from './storage.ts';
+
+declare module 'express-session' {
+  interface SessionData {
+    userId: string;
+  }
+}
+declare module 'express-serve-static-core' {
+  interface Request {
+    profile?: NonNullable<ReturnType<Storage['getProfile']>>;
+  }
+}
+
+export const fail = (response: Response, status: number, code: string, message: string) =>
+  response.status(status).json({ message, code });
+
+export function authentication(storage: Storage) {
+  const sessions: RequestHandler = session({
+    store: new SessionStore(storage),
+    secret: process.env['SESSION_SECRET'] ?? 'for demonstrations only',
+    name: 'travel_lab',
+    resave: false,
+    saveUninitialized: false,
+    cookie: { httpOnly: true, sameSite: 'lax', maxAge: 30 * 24 * 3600 * 1000 },
+  });
+  const isAuthenticated = (request: Request, response: Response, next: NextFunction) => {
+    if (request.session.userId === undefined) fail(response, 401, 'unauthenticated', 'Please sign in.');
+    else next();
+  };
+  const orgMiddleware = (request: Request, response: Response, next: NextFunction) => {
+    const profile = storage.getProfile(request.session.userId as string);
+    if (profile === undefined) {
+      fail(response, 401, 'unauthenticated', 'Please sign in.');
+      return;
+    }
+    request.profile = profile;
+    next();
+  };
+  return { sessions, isAuthenticated, orgMiddleware };
+}
+
+export type Authentication = ReturnType<typeof authentication>;
+
+export function registerAccounts(app: Express, storage: Storage, { isAuthenticated, orgMiddleware }: Authentication) {
+  app.post('/api/login', (request, response) => {
+    const { email, password } = (request.body ?? {}) as { email?: unknown; password?: unknown };
+    if (typeof email !== 'string' || typeof password !== 'string') {
+      fail(response, 400, 'missing_field', 'A required field is missing.');
+      return;
+    }
+    const userId = storage.checkPassword(email, password);
+    if (userId === undefined) {
+      fail(response, 401, 'unauthenticated', 'E-mail or password is wrong.');
+      return;
+    }
+    request.session.regenerate(() => {
+      request.session.userId = userId;
+      response.json(account(storage, userId));
+    });
+  });
+  app.post('/api/logout', (request, response) => {
+    request.session.destroy(() => response.json({ ok: true }));
+  });
+  app.get('/api/me', isAuthenticated, orgMiddleware, (request, response) => {
+    response.json(account(storage, request.profile?.id as string));
+  });
+}
+
+function account(storage: Storage, userId: string) {
+  const profile = storage.getProfile(userId);
+  return { ...profile, name: profile?.fullName };
+}

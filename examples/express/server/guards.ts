@@ -1,0 +1,43 @@
+// What the application refuses before anybody looks at what is asked for, and what its log is told.
+import type { NextFunction, Request, Response } from 'express';
+
+import { fail } from './auth.ts';
+
+/** Requests that could be taken for two different ones. */
+export function refuseAmbiguous(request: Request, response: Response, next: NextFunction) {
+  const hosts = request.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length;
+  const path = (request.url.split('?')[0] as string);
+  if (hosts !== 1 || !isPath(path)) fail(response, 400, 'invalid_argument', 'The request is not valid.');
+  else next();
+}
+
+function isPath(encoded: string): boolean {
+  try {
+    const path = decodeURIComponent(encoded);
+    // eslint-disable-next-line no-control-regex
+    return !/[\0-\x1f\x7f]/.test(path) && !path.split('/').includes('..');
+  } catch {
+    return false;
+  }
+}
+
+/** A browser adds the cookie also to what somebody else's page sends. */
+export function refuseCrossOrigin(request: Request, response: Response, next: NextFunction) {
+  const { origin, host, cookie, 'sec-fetch-site': site } = request.headers;
+  const isOwn = (origin === undefined || origin.replace(/^https?:\/\//, '') === host) &&
+    (site === undefined || site === 'same-origin' || site === 'none');
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  if (isRead || cookie === undefined || isOwn) next();
+  else fail(response, 403, 'cross_origin', 'Requests from other sites are not accepted.');
+}
+
+/** A line for each request, without query, credentials or bodies. */
+export function accessLog(request: Request, response: Response, next: NextFunction) {
+  const started = performance.now();
+  const path = request.url.split('?')[0];
+  response.on('finish', () => {
+    const ms = Math.round(performance.now() - started);
+    console.error(JSON.stringify({ method: request.method, path, status: response.statusCode, ms }));
+  });
+  next();
+}

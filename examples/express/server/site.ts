@@ -1,0 +1,69 @@
+// Clients, trips and pages: what the application has besides its chat.
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+
+import { fail, type Authentication } from './auth.ts';
+import type { Storage } from './storage.ts';
+import type { Client, Trip } from '../shared/schema.ts';
+
+export function activeTrip(storage: Storage, clientId: string) {
+  const trip = storage.getTrips({ clientId }).find(({ shareEnabled }) => shareEnabled);
+  return trip === undefined ? null : { id: trip.id, title: trip.title };
+}
+
+const clientRow = (storage: Storage, { id, orgId, fullName, email, avatarUrl }: Client) =>
+  ({ id, orgId, fullName, email, avatarUrl, activeTrip: activeTrip(storage, id) });
+
+const publicTrip = ({ id, clientId, orgId, title, destination, startsOn, endsOn, summary }: Trip) =>
+  ({ id, clientId, orgId, title, destination, startsOn, endsOn, summary });
+
+export function registerSite(app: Express, storage: Storage, { isAuthenticated, orgMiddleware }: Authentication) {
+  const signedIn = [isAuthenticated, orgMiddleware];
+  const orgOf = (request: Request) => request.profile?.orgId as string;
+
+  app.get('/api/clients', signedIn, (request: Request, response: Response) => {
+    response.json(storage.getClients(orgOf(request)).map((client) => clientRow(storage, client)));
+  });
+  app.get('/api/clients/:id', signedIn, (request: Request, response: Response) => {
+    const client = storage.getClient(request.params['id'] as string, orgOf(request));
+    if (client === undefined) fail(response, 404, 'not_found', 'Not found.');
+    else response.json({ ...clientRow(storage, client), trips: storage.getTrips({ clientId: client.id }) });
+  });
+  app.get('/api/trips', signedIn, (request: Request, response: Response) => {
+    response.json(storage.getTrips({ orgId: orgOf(request) }));
+  });
+  app.get('/api/trip-view/:id', (request, response) => {
+    const view = storage.getTripFullView(request.params.id);
+    const token = request.query['token'];
+    if (typeof token !== 'string') {
+      fail(response, 400, 'missing_field', 'A required field is missing.');
+    } else if (view === undefined) {
+      fail(response, 404, 'not_found', 'Not found.');
+    } else if (!view.trip.shareEnabled || token !== view.trip.shareToken) {
+      fail(response, 403, 'sharing_disabled', 'This trip is not shared.');
+    } else {
+      const { trip, advisor, client } = view;
+      response.json({
+        trip: publicTrip(trip),
+        advisor: advisor && { fullName: advisor.fullName, name: advisor.fullName, avatarUrl: advisor.avatarUrl },
+        client: client && { fullName: client.fullName },
+      });
+    }
+  });
+}
+
+/** The pages of examples/travel-lab/web, and the end of every path that nobody has answered. */
+export function registerPages(app: Express, webDir: string | undefined) {
+  const folder = resolve(webDir ?? join(import.meta.dirname, '../../travel-lab/web/dist'));
+  if (existsSync(folder)) {
+    app.use(express.static(folder));
+    app.get(/^\/(?!api\/|ws\/)[^.]*$/, (_request, response) => response.sendFile(join(folder, 'index.html')));
+  }
+  app.use((_request: Request, response: Response) => fail(response, 404, 'not_found', 'Not found.'));
+  app.use((error: { status?: number }, _request: Request, response: Response, _next: NextFunction) => {
+    const status = error.status ?? 500;
+    fail(response, status, status < 500 ? 'invalid_argument' : 'internal', status < 500 ? 'Bad request.' : 'Something went wrong.');
+  });
+}
