@@ -9,10 +9,12 @@
 
 #include <travelchat/beast_server.hpp>
 #include <travelchat/memory_storage.hpp>
+#include <travelchat/postgres_storage.hpp>
 #include <travelchat/sqlite_storage.hpp>
 
 #include <array>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace travelchat::node {
@@ -247,6 +249,25 @@ EngineOptions to_options(const Arguments& from) {
   return options;
 }
 
+PostgresStorageOptions to_postgres_options(const std::shared_ptr<Loop>& loop, const Arguments& from) {
+  PostgresStorageOptions options;
+  options.url = from.string("url");
+  if (const auto n = from.optional_number("lanes")) options.lanes = static_cast<std::size_t>(*n);
+  if (const auto n = from.optional_number("maxReaders")) options.max_readers = static_cast<std::size_t>(*n);
+  if (const auto time = from.optional_milliseconds("patience")) options.patience = *time;
+  if (const auto time = from.optional_milliseconds("connectTimeout")) options.connect_timeout = *time;
+  if (from.has("log")) {
+    const Napi::Value log = from.value("log");
+    if (!log.IsFunction()) throw Napi::TypeError::New(log.Env(), "storage.log must be a function");
+    options.log = [loop, listener = Listening(loop, log.As<Napi::Function>())](std::string_view line) {
+      loop->post([listener, line = std::string(line)](Loop&, Napi::Env env) {
+        if (const auto* function = listener.function()) function->Call({Napi::String::New(env, line)});
+      });
+    };
+  }
+  return options;
+}
+
 std::unique_ptr<Storage> to_storage(const std::shared_ptr<Loop>& loop, const Arguments& from) {
   const std::string kind = from.string("kind");
   if (kind == "memory") return make_memory_storage();
@@ -259,15 +280,22 @@ std::unique_ptr<Storage> to_storage(const std::shared_ptr<Loop>& loop, const Arg
     if (!opened) throw Refused{describe(opened.error()).code};
     return std::move(*opened);
   }
+  if (kind == "postgres") return PostgresStorage::open(to_postgres_options(loop, from));
   const Napi::Value call = from.value("call");
   if (!call.IsFunction()) throw Napi::TypeError::New(call.Env(), "storage is none that travelchat knows");
   return std::make_unique<JsStorage>(loop, call.As<Napi::Function>());
 }
 
-// An error by its name alone; the package makes a ChatError of it.
-Napi::Error named_error(Napi::Env env, errc code) {
+errc to_errc(const std::error_code& error) noexcept {
+  const std::error_category& ours = category();
+  return error.category() == ours ? static_cast<errc>(error.value()) : errc::internal;
+}
+
+// An error by its name; the package makes a ChatError of it, whose cause says `detail` to an operator.
+Napi::Error named_error(Napi::Env env, errc code, const char* detail = nullptr) {
   const ErrorInfo& info = describe(code);
   Napi::Error error = Napi::Error::New(env, std::string(info.message));
+  if (detail != nullptr) error.Set("cause", Napi::Error::New(env, detail).Value());
   error.Set("code", std::string(info.name));
   return error;
 }
@@ -350,8 +378,8 @@ Engine::Engine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine>(info) 
     state_ = std::make_shared<EngineState>(loop, to_storage(loop, Arguments::of(info[0], "storage")), options);
   } catch (const Refused& refused) {
     throw named_error(info.Env(), refused.code);
-  } catch (const std::system_error&) {
-    throw named_error(info.Env(), errc::internal);
+  } catch (const std::system_error& failed) {
+    throw named_error(info.Env(), to_errc(failed.code()), failed.what());
   }
   loop->add(state_);
 }

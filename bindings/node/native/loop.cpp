@@ -144,4 +144,23 @@ void Loop::end() noexcept {
   napi_release_threadsafe_function(wake_, napi_tsfn_abort);
 }
 
+struct Listening::Entry {
+  Entry(std::shared_ptr<Loop> on, Napi::Function function) : loop(std::move(on)), id(loop->listen(function)) {}
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+  ~Entry() {
+    loop->post([number = id](Loop& here, Napi::Env) { here.unlisten(number); });
+  }
+
+  std::shared_ptr<Loop> loop;
+  std::uint64_t id;
+};
+
+Listening::Listening(std::shared_ptr<Loop> loop, Napi::Function function)
+    : entry_(std::make_shared<Entry>(std::move(loop), function)) {}
+
+const Napi::FunctionReference* Listening::function() const {
+  return entry_->loop->listener(entry_->id);
+}
+
 }  // namespace travelchat::node

@@ -90,4 +90,17 @@ class Loop : public std::enable_shared_from_this<Loop> {
   bool closed_ = false;
 };
 
+// A function that is listened with for as long as somebody holds a copy of this. Made on JavaScript's thread, copied
+// and dropped on any.
+class Listening {
+ public:
+  Listening(std::shared_ptr<Loop> loop, Napi::Function function);
+  // Null when it is gone. JavaScript's thread.
+  const Napi::FunctionReference* function() const;
+
+ private:
+  struct Entry;
+  std::shared_ptr<Entry> entry_;
+};
+
 }  // namespace travelchat::node

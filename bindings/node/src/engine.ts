@@ -50,7 +50,10 @@ export class ChatEngine {
   readonly #native: NativeEngine;
   #closing: Promise<void> | undefined;
 
-  /** Throws `storage_locked`, `storage_incompatible`, `storage_full` or `storage_failed`. */
+  /**
+   * Opens the storage, before it returns. Throws `storage_locked`, `storage_incompatible`, `storage_full`,
+   * `storage_failed` or `invalid_argument` (a URL that is none); where more is known, `cause` says it to an operator.
+   */
   constructor(storage: BuiltInStorage | ChatStorage, options: EngineOptions = {}) {
     this.#native = callNative(() => new (addon().Engine)(toNativeStorage(storage), options));
     natives.set(this, this.#native);

@@ -80,7 +80,8 @@ export class ChatError extends Error {
 export function asChatError(error: unknown): unknown {
   const code = (error as { code?: unknown } | null)?.code;
   if (error instanceof ChatError || typeof code !== 'string' || !rows().has(code)) return error;
-  return new ChatError(code as ErrorCode);
+  const { cause } = error as { cause?: unknown };
+  return new ChatError(code as ErrorCode, cause === undefined ? undefined : { cause });
 }
 
 /** @internal */

@@ -7,9 +7,11 @@ export { ChatEngine, Subscription, type SubscribeOptions } from './engine';
 export { ChatError, errorTable, type ErrorCode, type ErrorInfo } from './errors';
 export {
   memory,
+  postgres,
   sqlite,
   type BuiltInStorage,
   type ChatStorage,
+  type PostgresOptions,
   type SqliteOptions,
   type StoredChange,
   type StoredConversation,

@@ -4,7 +4,7 @@ import type { Emoji, MaybePromise, Message, Participant, Reaction, TokenClaims }
 
 /** A storage that comes with the package. */
 export interface BuiltInStorage {
-  readonly kind: 'memory' | 'sqlite';
+  readonly kind: 'memory' | 'sqlite' | 'postgres';
 }
 
 /** Forgets everything when the engine is closed. */
@@ -22,7 +22,35 @@ export interface SqliteOptions {
 
 export function sqlite(options: SqliteOptions): BuiltInStorage {
   if (typeof options?.path !== 'string') throw new TypeError('sqlite: path must be a string');
-  return { kind: 'sqlite', ...options } as BuiltInStorage;
+  return { ...options, kind: 'sqlite' } as BuiltInStorage;
+}
+
+/** One PostgreSQL database (13 or newer), which any number of processes may share. */
+export interface PostgresOptions {
+  /**
+   * `postgres://user:password@host:port/database`; what is not in it comes from libpq's environment (`PGHOST`,
+   * `PGPASSFILE` …). The tables are looked for along its `search_path`. A pooler in between must pool sessions.
+   */
+  url: string;
+  /** Connections that commit at once. 4 when left out. */
+  lanes?: number;
+  /** Reading connections, opened when first needed. 4 when left out. */
+  maxReaders?: number;
+  /** How long a commit waits for a database that has gone away, or for others' locks: milliseconds, 2,000 when left out. */
+  patience?: number;
+  /** How long the constructor of the engine waits for the database: milliseconds, 5,000 when left out. */
+  connectTimeout?: number;
+  /** Told about migrations, lost connections and why a transaction failed. No line holds a password. */
+  log?: (line: string) => void;
+}
+
+/**
+ * Makes or adopts the tables of a Travel Lab host. The constructor of the engine connects and migrates before it
+ * returns; what it refuses has a `cause` that says why in words for an operator. Needs the system's libpq (`libpq5`).
+ */
+export function postgres(options: PostgresOptions): BuiltInStorage {
+  if (typeof options?.url !== 'string') throw new TypeError('postgres: url must be a string');
+  return { ...options, kind: 'postgres' } as BuiltInStorage;
 }
 
 // ---- A storage of one's own ----

@@ -1,0 +1,23 @@
+// A PostgreSQL server of the test's own, with a database for each test.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const script = fileURLToPath(new URL('../../../../tests/support/postgres', import.meta.url));
+const postgres = (...words) => execFileSync(script, words, { encoding: 'utf8' }).trim();
+
+/** Starts one for the tests of the suite in which it is called. */
+export function usePostgres() {
+  const folder = mkdtempSync(join(tmpdir(), 'travelchat-node-'));
+  let count = 0;
+  before(() => postgres('start', folder));
+  after(() => postgres('stop', folder, '--immediate', '--remove'));
+  return {
+    /** An empty database; gives its URL. */
+    createDatabase: () => postgres('createdb', folder, `chat${++count}`),
+    restart: () => postgres('restart', folder, '--immediate'),
+  };
+}
