@@ -247,7 +247,8 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
       }
     }
     // Answers that belong to a shard's thread travel with its events: one wake-up for all of a transaction.
-    const asio::any_io_executor executor = executor_or_own(job->executor());
+    const asio::any_io_executor executor =
+        job->executor() ? job->executor() : shards_.front()->context().get_executor();
     const auto* const context = &asio::query(executor, asio::execution::context);
     const auto answering =
         std::find_if(shards_.begin(), shards_.end(), [&](const auto& shard) { return &shard->context() == context; });
@@ -300,6 +301,7 @@ void EngineCore::subscribe(Completion<Subscription> completion, Listening listen
   const std::size_t index = shard_of(listening.room);
   asio::dispatch(shard(index).context(), [this, self = shared_from_this(), completion = std::move(completion),
                                           listening = std::move(listening), index]() mutable {
+    if (shard(index).is_stopping()) return finish<Subscription>(std::move(completion), errc::closed);
     const bool is_known = listening.options.known_rev || listening.known_list;
     if (!backplane_ || is_known || shard(index).has_room(listening.room)) {
       const std::uint64_t known_rev = listening.options.known_rev.value_or(0);
@@ -353,7 +355,8 @@ void EngineCore::join(Completion<Subscription> completion, Listening listening, 
           shard(index).finish_replay(room, key, std::move(changes));
         });
   }
-  finish<Subscription>(std::move(completion), Subscription(shared_from_this(), index, room, key));
+  finish_accepted<Subscription>(std::move(completion), Subscription(shared_from_this(), index, room, key),
+                                shard(index));
 }
 
 // ---- Other nodes ----

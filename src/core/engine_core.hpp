@@ -69,9 +69,14 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   template <class T>
   void finish(Completion<T> completion, result<T> value) {
     const boost::asio::any_io_executor executor = executor_or_own(completion.executor);
-    boost::asio::post(executor, [handler = std::move(completion.handler), value = std::move(value)]() mutable {
-      std::move(handler)(std::move(value));
-    });
+    finish_on(executor, std::move(completion), std::move(value));
+  }
+  // The same for what was accepted, from a thread that `close` waits for before `home` ends.
+  template <class T>
+  void finish_accepted(Completion<T> completion, result<T> value, Shard& home) {
+    const boost::asio::any_io_executor executor =
+        completion.executor ? completion.executor : home.context().get_executor();
+    finish_on(executor, std::move(completion), std::move(value));
   }
 
   // Runs `read(storage)` on a reader thread and completes with what it returns.
@@ -82,7 +87,7 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
     boost::asio::post(readers_, [this, completion = std::move(completion), read = std::move(read)]() mutable {
       result<T> value = guarded<T>([&] { return read(*storage_); });
       release_read();
-      finish<T>(std::move(completion), std::move(value));
+      finish_accepted<T>(std::move(completion), std::move(value), *shards_.front());
     });
   }
 
@@ -105,7 +110,14 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   void set_typing(std::size_t shard, const Uuid& room, std::uint64_t key, bool is_typing);
 
  private:
-  // The handler's own executor, else one of the engine's.
+  template <class T>
+  static void finish_on(const boost::asio::any_io_executor& executor, Completion<T> completion, result<T> value) {
+    boost::asio::post(executor, [handler = std::move(completion.handler), value = std::move(value)]() mutable {
+      std::move(handler)(std::move(value));
+    });
+  }
+  // The handler's own executor, else one of the engine's; once that closes, Asio's, which has threads for the rest of
+  // the process.
   boost::asio::any_io_executor executor_or_own(const boost::asio::any_io_executor& wanted) const;
 
   // A storage may be foreign code: what it throws becomes an error.

@@ -51,6 +51,7 @@ void Shard::start(std::unique_ptr<ShardReads> reads) {
 void Shard::stop() {
   if (!thread_.joinable()) return;
   asio::post(context_, [this] {
+    is_stopping_ = true;
     typing_timer_.cancel();
     await_timer_.cancel();
     poll_timer_.cancel();

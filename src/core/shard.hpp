@@ -83,6 +83,8 @@ class Shard {
   void stop();
 
   boost::asio::io_context& context() noexcept { return context_; }
+  // Its thread: every listener is closed, and what is posted from here on may not run.
+  bool is_stopping() const noexcept { return is_stopping_; }
   bool on_own_thread() const noexcept { return std::this_thread::get_id() == thread_.get_id(); }
 
   // Whether a room tells its listeners already, so that joining it needs neither of the known.
@@ -165,6 +167,7 @@ class Shard {
   boost::asio::io_context context_{1};
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
   std::thread thread_;
+  bool is_stopping_ = false;
   const EventEncoder* encoder_;
   Options options_;
   Backplane* backplane_;

@@ -165,6 +165,33 @@ TEST_CASE("close carries out what was accepted and answers everything else with 
   subscription.reset();
 }
 
+TEST_CASE("what was accepted before close is answered by the engine's own threads") {
+  boost::asio::thread_pool pool(1);
+  auto owned = std::make_unique<Gate>();
+  Gate& gate = *owned;
+  Running f({}, std::move(owned));
+  const Uuid conversation = f.open();
+  std::promise<std::thread::id> own;
+  boost::asio::post(f.engine.shard_context(0), [&] { own.set_value(std::this_thread::get_id()); });
+  gate.hold(true);
+  std::promise<std::thread::id> answered_by;
+  f.engine.async_send(client, draft(conversation, "accepted"),
+                      [&](result<Sent>) { answered_by.set_value(std::this_thread::get_id()); });
+  gate.wait_for_commit(2);
+  std::thread closer([&] { f.engine.close(); });
+  // Until it has begun to close.
+  const auto find = [&] {
+    return get(
+        f.engine.async_find_conversation(conversation, boost::asio::bind_executor(pool, boost::asio::use_future)));
+  };
+  auto found = find();
+  while (found) found = find();
+  CHECK(code_of(found.error()) == errc::closed);
+  gate.hold(false);
+  closer.join();
+  CHECK(get(answered_by.get_future()) == get(own.get_future()));
+}
+
 TEST_CASE("a completion runs where its handler asked for it") {
   boost::asio::thread_pool pool(1);  // outlives the engine that posts to it
   Running f;
