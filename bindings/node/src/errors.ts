@@ -97,3 +97,8 @@ export function callNative<T>(call: () => T): T {
 export function codeOf(error: unknown, otherwise: ErrorCode): ErrorCode {
   return error instanceof ChatError ? error.code : otherwise;
 }
+
+/** @internal A mistake in the application, which whoever called the engine is not told of. */
+export function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error));
+}

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream';
 
 import { addon, type Answer, type NativeEngine, type NativeRequest } from './addon';
 import { nativeOf, type ChatEngine } from './engine';
-import { callNative, codeOf, ChatError } from './errors';
+import { callNative, codeOf, ChatError, warn } from './errors';
 import type { MaybePromise } from './types';
 
 // ---- The host ----
@@ -120,7 +120,7 @@ function serve(engine: ChatEngine, host: ChatHost | undefined, options: ServerOp
   for (const name of ['authenticate', 'findTrip', 'findClients'] as const) {
     if (typeof host[name] !== 'function') throw new TypeError(`host.${name} must be a function`);
   }
-  const { onError = (error: unknown) => process.emitWarning(error as Error), ...rest } = options ?? {};
+  const { onError = warn, ...rest } = options ?? {};
   callNative(() => native.serve(rest, (method, json, context, answer) => ask(host, method, json, context, answer, onError)));
   hosts.set(engine, host);
   return native;

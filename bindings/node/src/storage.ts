@@ -1,5 +1,5 @@
 import type { Answer } from './addon';
-import { ChatError, codeOf, type ErrorCode } from './errors';
+import { ChatError, codeOf, warn, type ErrorCode } from './errors';
 import type { Emoji, MaybePromise, Message, Participant, Reaction, TokenClaims } from './types';
 
 /** A storage that comes with the package. */
@@ -133,8 +133,8 @@ export type StoredChange =
 
 /**
  * Where conversations live, in JavaScript: for an application that keeps its own tables. `commit` is called once at a
- * time, the reads several at once. Each may give a value or a promise. What throws a `ChatError` fails with its code,
- * anything else with `storage_failed`.
+ * time, the reads several at once. Each may give a value or a promise. What throws a `ChatError` fails with its code.
+ * Anything else that is thrown, and an answer of the wrong shape, is `storage_failed` and becomes a process warning.
  */
 export interface ChatStorage {
   /** Runs all writes in one transaction, in order, and ends once it is durable. One answer for each write. */
@@ -191,10 +191,15 @@ export function call(storage: ChatStorage, method: string, json: string, answer:
       value = await run(storage, method, JSON.parse(json));
     } catch (error) {
       answer(codeOf(error, 'storage_failed'));
+      if (!(error instanceof ChatError)) warn(error);
       return;
     }
-    // What it throws names a value of the wrong type: a mistake in the storage, not to be passed over in silence.
-    answer(null, value);
+    try {
+      answer(null, value);
+    } catch (error) {
+      // It names a value of the wrong type.
+      warn(error);
+    }
   })();
 }
 

@@ -107,20 +107,6 @@ describe('a process', () => {
     assert.deepEqual([code, output], [0, 'false\ntrue\nfalse\n']);
   });
 
-  test('is told of a mistake in a storage, and the call fails', async () => {
-    const { code, output } = await run(`
-      process.on('uncaughtException', (error) => console.log(error.name, error.message));
-      const storage = { commit: () => 'done', findConversation: never, listConversations: never, listMessages: never,
-        listChanges: never, listRevisions: never, countUnread: () => { throw new Error('no database'); }, findToken: never };
-      const engine = new ChatEngine(storage);
-      await engine.openConversation('org-1', 'carl').catch(({ code }) => console.log(code));
-      await engine.countUnread('org-1').catch(({ code }) => console.log(code));
-      await engine.close();`);
-    assert.equal(code, 0);
-    assert.match(output, /storage_failed/);
-    assert.match(output, /TypeError commit must give an array/);
-  });
-
   test('gets back what 1,000 engines have taken', { timeout: 300_000 }, async () => {
     const { code, output } = await run(`
       const { readdirSync } = require('node:fs');

@@ -1,10 +1,13 @@
 // The package as it was built here, on the addon of the dev preset unless another one is named.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const built = fileURLToPath(new URL('../../../../build/dev/bindings/node/travelchat.node', import.meta.url));
 if (process.env.TRAVELCHAT_ADDON === undefined && existsSync(built)) process.env.TRAVELCHAT_ADDON = built;
+/** The conformance suite that was built with the addon. */
+export const conformanceAddon = join(dirname(process.env.TRAVELCHAT_ADDON ?? built), 'travelchat_conformance.node');
 
 export const packageFile = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
 export const travelchat = createRequire(import.meta.url)(packageFile);
