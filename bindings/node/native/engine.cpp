@@ -2,6 +2,7 @@
 
 #include "host.hpp"
 #include "js_storage.hpp"
+#include "libpq.hpp"
 #include "subscription.hpp"
 #include "values.hpp"
 
@@ -268,6 +269,11 @@ PostgresStorageOptions to_postgres_options(const std::shared_ptr<Loop>& loop, co
   return options;
 }
 
+// What the storage needs is not on this system.
+struct Unavailable {
+  const char* problem;
+};
+
 std::unique_ptr<Storage> to_storage(const std::shared_ptr<Loop>& loop, const Arguments& from) {
   const std::string kind = from.string("kind");
   if (kind == "memory") return make_memory_storage();
@@ -280,7 +286,11 @@ std::unique_ptr<Storage> to_storage(const std::shared_ptr<Loop>& loop, const Arg
     if (!opened) throw Refused{describe(opened.error()).code};
     return std::move(*opened);
   }
-  if (kind == "postgres") return PostgresStorage::open(to_postgres_options(loop, from));
+  if (kind == "postgres") {
+    PostgresStorageOptions options = to_postgres_options(loop, from);
+    if (const char* problem = load_libpq()) throw Unavailable{problem};
+    return PostgresStorage::open(std::move(options));
+  }
   const Napi::Value call = from.value("call");
   if (!call.IsFunction()) throw Napi::TypeError::New(call.Env(), "storage is none that travelchat knows");
   return std::make_unique<JsStorage>(loop, call.As<Napi::Function>());
@@ -378,6 +388,8 @@ Engine::Engine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine>(info) 
     state_ = std::make_shared<EngineState>(loop, to_storage(loop, Arguments::of(info[0], "storage")), options);
   } catch (const Refused& refused) {
     throw named_error(info.Env(), refused.code);
+  } catch (const Unavailable& unavailable) {
+    throw named_error(info.Env(), errc::storage_failed, unavailable.problem);
   } catch (const std::system_error& failed) {
     throw named_error(info.Env(), to_errc(failed.code()), failed.what());
   }

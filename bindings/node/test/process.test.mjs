@@ -166,6 +166,23 @@ describe('a worker', () => {
     assert.deepEqual([content, code], ['from a worker', 0]);
   });
 
+  test('may be the only one that has loaded the addon, again and again', async () => {
+    const { code, output } = await run(`
+      const { Worker } = require('node:worker_threads');
+      const { once } = require('node:events');
+      const script = ${JSON.stringify(prelude)} + \`(async () => {
+        const engine = new ChatEngine(memory(), { shards: 1 });
+        const { id } = await engine.openConversation('org-1', 'carl');
+        await engine.issueToken({ orgId: 'org-1', clientId: 'carl', tripId: 'lisbon', conversationId: id });
+        await engine.close();
+      })()\`;
+      for (let i = 0; i < 10; ++i) {
+        const [code] = await once(new Worker(script, { eval: true }), 'exit');
+        if (code !== 0) throw new Error('worker ' + code);
+      }`);
+    assert.deepEqual([code, output], [0, '']);
+  });
+
   test('may be ended in the middle of anything', async () => {
     const engine = new ChatEngine(memory());
     const busy = `
