@@ -96,7 +96,8 @@ function load(): Addon {
   }
 }
 
-function platformName(): string {
+/** @internal What the package with the addon is called after. */
+export function platformName(): string {
   const base = `${process.platform}-${process.arch}`;
   if (process.platform !== 'linux') return base;
   const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
