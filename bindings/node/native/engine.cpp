@@ -9,13 +9,16 @@
 #include "wire/wire.hpp"
 
 #include <travelchat/beast_server.hpp>
+#include <travelchat/local_backplane.hpp>
 #include <travelchat/memory_storage.hpp>
 #include <travelchat/postgres_storage.hpp>
 #include <travelchat/sqlite_storage.hpp>
 
-#include <array>
+#include <memory>
+#include <mutex>
 #include <string_view>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 
 namespace travelchat::node {
@@ -247,6 +250,7 @@ EngineOptions to_options(const Arguments& from) {
   size("tokenCacheEntries", options.token_cache_entries);
   time("tokenCacheLifetime", options.token_cache_lifetime);
   time("sweepInterval", options.sweep_interval);
+  time("pollInterval", options.poll_interval);
   return options;
 }
 
@@ -274,9 +278,21 @@ struct Unavailable {
   const char* problem;
 };
 
-std::unique_ptr<Storage> to_storage(const std::shared_ptr<Loop>& loop, const Arguments& from) {
+// Engines of this process on the same database hear of each other at once. Nobody hears of another database's.
+std::shared_ptr<LocalBus> bus_of(const std::string& url) {
+  static std::mutex mutex;
+  static std::unordered_map<std::string, std::weak_ptr<LocalBus>> buses;
+  const std::scoped_lock lock(mutex);
+  std::erase_if(buses, [](const auto& entry) { return entry.second.expired(); });
+  std::shared_ptr<LocalBus> bus = buses[url].lock();
+  if (!bus) buses[url] = bus = make_local_bus();
+  return bus;
+}
+
+// The backplane is for those that others may write to, too: with one, an engine knows what it has told, and compares.
+Floor to_floor(const std::shared_ptr<Loop>& loop, const Arguments& from) {
   const std::string kind = from.string("kind");
-  if (kind == "memory") return make_memory_storage();
+  if (kind == "memory") return {make_memory_storage(), nullptr};
   if (kind == "sqlite") {
     SqliteStorageOptions options;
     options.path = from.string("path");
@@ -284,16 +300,17 @@ std::unique_ptr<Storage> to_storage(const std::shared_ptr<Loop>& loop, const Arg
     if (const auto n = from.optional_number("checkpointBytes")) options.checkpoint_bytes = static_cast<std::size_t>(*n);
     auto opened = SqliteStorage::open(std::move(options));
     if (!opened) throw Refused{describe(opened.error()).code};
-    return std::move(*opened);
+    return {std::move(*opened), nullptr};
   }
   if (kind == "postgres") {
     PostgresStorageOptions options = to_postgres_options(loop, from);
     if (const char* problem = load_libpq()) throw Unavailable{problem};
-    return PostgresStorage::open(std::move(options));
+    auto bus = bus_of(options.url);
+    return {PostgresStorage::open(std::move(options)), make_local_backplane(std::move(bus))};
   }
   const Napi::Value call = from.value("call");
   if (!call.IsFunction()) throw Napi::TypeError::New(call.Env(), "storage is none that travelchat knows");
-  return std::make_unique<JsStorage>(loop, call.As<Napi::Function>());
+  return {std::make_unique<JsStorage>(loop, call.As<Napi::Function>()), make_local_backplane(make_local_bus())};
 }
 
 errc to_errc(const std::error_code& error) noexcept {
@@ -331,8 +348,10 @@ void settle(Loop& loop, std::uint64_t done, const error_code& error, std::string
 
 // ---- EngineState ----
 
-EngineState::EngineState(std::shared_ptr<Loop> loop, std::unique_ptr<Storage> storage, const EngineOptions& options)
-    : loop_(std::move(loop)), engine_(std::make_unique<ChatEngine>(std::move(storage), options)) {}
+EngineState::EngineState(std::shared_ptr<Loop> loop, Floor floor, const EngineOptions& options)
+    : loop_(std::move(loop)),
+      has_other_writers_(floor.backplane != nullptr),
+      engine_(std::make_unique<ChatEngine>(std::move(floor.storage), options, std::move(floor.backplane))) {}
 
 EngineState::~EngineState() {
   end();
@@ -375,9 +394,9 @@ Napi::Function Engine::define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {InstanceMethod("invoke", &Engine::invoke), InstanceMethod("subscribe", &Engine::subscribe),
                       InstanceMethod("close", &Engine::close), InstanceMethod("stats", &Engine::stats),
-                      InstanceMethod("serve", &Engine::serve), InstanceMethod("metrics", &Engine::metrics),
-                      InstanceMethod("handle", &Engine::handle), InstanceMethod("adopt", &Engine::adopt),
-                      InstanceMethod("bridge", &Engine::bridge)});
+                      InstanceMethod("refresh", &Engine::refresh), InstanceMethod("serve", &Engine::serve),
+                      InstanceMethod("metrics", &Engine::metrics), InstanceMethod("handle", &Engine::handle),
+                      InstanceMethod("adopt", &Engine::adopt), InstanceMethod("bridge", &Engine::bridge)});
 }
 
 Engine::Engine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine>(info) {
@@ -385,7 +404,7 @@ Engine::Engine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine>(info) 
   if (loop->has_ended()) throw named_error(info.Env(), errc::closed);
   try {
     const EngineOptions options = to_options(Arguments::of(info[1], "options"));
-    state_ = std::make_shared<EngineState>(loop, to_storage(loop, Arguments::of(info[0], "storage")), options);
+    state_ = std::make_shared<EngineState>(loop, to_floor(loop, Arguments::of(info[0], "storage")), options);
   } catch (const Refused& refused) {
     throw named_error(info.Env(), refused.code);
   } catch (const Unavailable& unavailable) {
@@ -460,6 +479,16 @@ Napi::Value Engine::stats(const Napi::CallbackInfo& info) {
     object.add("rooms", stats.rooms);
   }
   return Napi::String::New(info.Env(), json);
+}
+
+void Engine::refresh(const Napi::CallbackInfo& info) {
+  require_open(info);
+  if (!info[0].IsString()) throw Napi::TypeError::New(info.Env(), "refresh.conversationId must be a string");
+  const auto id = parse_uuid(std::string(info[0].As<Napi::String>()));
+  if (!id) throw named_error(info.Env(), errc::not_found);
+  // Others cannot have changed anything.
+  if (!state_->has_other_writers()) return;
+  state_->engine().refresh(*id);
 }
 
 }  // namespace travelchat::node

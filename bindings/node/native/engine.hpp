@@ -21,15 +21,22 @@ namespace travelchat::node {
 
 class JsHost;
 
+// What an engine stands on.
+struct Floor {
+  std::unique_ptr<Storage> storage;
+  std::unique_ptr<Backplane> backplane;  // null: nobody else writes to the storage
+};
+
 // The engine, the server on it if there is one, and their end. Shared by the JavaScript objects and the loop.
 class EngineState final : public Ending, public std::enable_shared_from_this<EngineState> {
  public:
-  EngineState(std::shared_ptr<Loop> loop, std::unique_ptr<Storage> storage, const EngineOptions& options);
+  EngineState(std::shared_ptr<Loop> loop, Floor floor, const EngineOptions& options);
   ~EngineState() override;
 
   Loop& loop() const noexcept { return *loop_; }
   // Until it is closed.
   ChatEngine& engine() noexcept { return *engine_; }
+  bool has_other_writers() const noexcept { return has_other_writers_; }
   // Null: none. JavaScript's thread, as everything below.
   BeastServer* server() const noexcept { return server_.get(); }
   void serve(std::unique_ptr<JsHost> host, std::unique_ptr<BeastServer> server);
@@ -45,6 +52,7 @@ class EngineState final : public Ending, public std::enable_shared_from_this<Eng
   void shut_down(std::chrono::milliseconds grace) noexcept;
 
   std::shared_ptr<Loop> loop_;
+  const bool has_other_writers_;
   std::unique_ptr<ChatEngine> engine_;
   std::unique_ptr<JsHost> host_;
   std::unique_ptr<BeastServer> server_;
@@ -63,6 +71,7 @@ class Engine final : public Napi::ObjectWrap<Engine> {
   void subscribe(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
+  void refresh(const Napi::CallbackInfo& info);
 
   void serve(const Napi::CallbackInfo& info);
   Napi::Value metrics(const Napi::CallbackInfo& info);

@@ -30,6 +30,7 @@ export interface NativeEngine {
   subscribe(args: object, wake: () => void, done: (error: string | null, listener: NativeListener) => void): void;
   close(graceMs: number, done: Done): void;
   stats(): string;
+  refresh(conversationId: string): void;
   serve(
     options: object,
     ask: (method: string, json: string, context: object | undefined, answer: Answer) => void,

@@ -164,6 +164,15 @@ export class ChatEngine {
     return new Subscription(this.#native, { orgId, maxQueued }, signal);
   }
 
+  /**
+   * Says that somebody may have changed a conversation past the engine, in the PostgreSQL database or the tables of a
+   * storage in JavaScript: listeners get at once what they would else get within `pollInterval`. Returns at once; without
+   * effect on a conversation that does not exist, and on storages that nobody else writes to.
+   */
+  refresh(conversationId: string): void {
+    callNative(() => this.#native.refresh(conversationId));
+  }
+
   // ---- Its own ----
 
   /** A cheap read, for a readiness probe. */

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export { broadcasts, type Broadcasts } from './broadcast';
 export { ChatEngine, Subscription, type SubscribeOptions } from './engine';
 export { ChatError, errorTable, type ErrorCode, type ErrorInfo } from './errors';
 export {

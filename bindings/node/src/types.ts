@@ -156,6 +156,11 @@ export interface EngineOptions {
   tokenCacheEntries?: number;
   tokenCacheLifetime?: number;
   sweepInterval?: number;
+  /**
+   * How often what listeners were told is compared with a storage that others write to (PostgreSQL, one in JavaScript).
+   * 5,000 when left out.
+   */
+  pollInterval?: number;
 }
 
 export interface EngineStats {

@@ -74,6 +74,7 @@ describe('a storage in JavaScript', () => {
     process.on('warning', warned);
     context.after(() => process.off('warning', warned));
     const events = engine.subscribe(conversation.id);
+    await events.opened;
     for (const [error, code] of [
       [new ChatError('storage_full'), 'storage_full'],
       [new ChatError('not_found'), 'not_found'],

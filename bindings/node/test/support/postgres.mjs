@@ -13,11 +13,17 @@ const postgres = (...words) => execFileSync(script, words, { encoding: 'utf8' })
 export function usePostgres() {
   const folder = mkdtempSync(join(tmpdir(), 'travelchat-node-'));
   let count = 0;
+  const endings = [];
   before(() => postgres('start', folder));
-  after(() => postgres('stop', folder, '--immediate', '--remove'));
+  after(async () => {
+    for (const end of endings) await end();
+    postgres('stop', folder, '--immediate', '--remove');
+  });
   return {
     /** An empty database; gives its URL. */
     createDatabase: () => postgres('createdb', folder, `chat${++count}`),
+    /** What is to end before the server does. */
+    beforeStop: (end) => void endings.push(end),
     restart: () => postgres('restart', folder, '--immediate'),
   };
 }
