@@ -272,6 +272,7 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
     this.#listener?.setTyping(isTyping);
   }
 
+  /** The next event; the rejection says once why nothing more comes. */
   next(): Promise<IteratorResult<E>> {
     if (this.#next === this.#events.length && this.#ended === undefined) this.#fill();
     if (this.#next < this.#events.length) {

@@ -170,6 +170,7 @@ interface ExpressRequest extends IncomingMessage {
   secure?: boolean;
 }
 
+/** An Express middleware; also of any framework that calls them in the same way. */
 export type Middleware = (request: any, response: any, next: (error?: unknown) => void) => unknown;
 
 function toNative(request: ExpressRequest, body?: Buffer): NativeRequest {
@@ -276,6 +277,7 @@ export function chatRoutes(engine: ChatEngine, host?: ChatHost, options?: Server
 
 // ---- WebSockets ----
 
+/** For `setupWebSocket`: what `chatRoutes` takes, too, and who the host is. */
 export interface WebSocketOptions extends ServerOptions {
   /** Needed when `chatRoutes` was not called before. */
   host?: ChatHost;
@@ -341,6 +343,7 @@ function handOver(native: NativeEngine, request: IncomingMessage, socket: Duplex
 
 // ---- An Express application as the host ----
 
+/** What `expressHost` makes a host of: the functions that a Travel Lab application has. */
 export interface ExpressHost {
   /**
    * What must have run before `isAuthenticated`: the session, passport. They run on the requests of WebSockets, which

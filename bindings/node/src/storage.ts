@@ -20,6 +20,7 @@ export interface SqliteOptions {
   checkpointBytes?: number;
 }
 
+/** One process owns the file: a second engine on it is refused with `storage_locked`. */
 export function sqlite(options: SqliteOptions): BuiltInStorage {
   if (typeof options?.path !== 'string') throw new TypeError('sqlite: path must be a string');
   return { ...options, kind: 'sqlite' } as BuiltInStorage;
@@ -71,8 +72,10 @@ export interface StoredConversation {
   unreadCount: number;
 }
 
+/** A row as a storage gives it. */
 export type StoredReaction = Omit<Reaction, 'createdAt'> & { createdAt: Time };
 
+/** A row as a storage gives it. */
 export type StoredMessage = Omit<Message, 'createdAt' | 'seenAt' | 'reactions'> & {
   createdAt: Time;
   seenAt: Time | null;
@@ -126,6 +129,7 @@ export type Written =
       evicted?: string[];
     };
 
+/** A durable change: a message or its reactions stand in it as they are now. */
 export type StoredChange =
   | { kind: 'message'; rev: number; message: StoredMessage }
   | { kind: 'reaction'; rev: number; messageId: string; reactions: StoredReaction[] }
@@ -166,6 +170,7 @@ export interface ChatStorage {
   ping?(): MaybePromise<void>;
 }
 
+/** What a storage keeps for a token's digest. */
 export type TokenClaimsRow = Omit<TokenClaims, 'expiresAt'> & { expiresAt: Time };
 
 const required = [

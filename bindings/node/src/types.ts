@@ -29,6 +29,7 @@ export interface Reaction {
   createdAt: string;
 }
 
+/** One message of a conversation. Times are RFC 3339 in UTC with milliseconds, as all times that come from here. */
 export interface Message {
   id: string;
   conversationId: string;
@@ -54,6 +55,7 @@ export interface Message {
   clientMessageId: string | null;
 }
 
+/** What an organization and one of its clients have said: there is one for each pair. */
 export interface Conversation {
   id: string;
   orgId: string;
@@ -104,17 +106,20 @@ export interface MessageQuery {
   limit?: number;
 }
 
+/** Messages by `seq`; `hasMore`: there are others beyond this page. */
 export interface MessagePage {
   messages: Message[];
   hasMore: boolean;
 }
 
+/** What became of a message that was sent. */
 export interface Sent {
   message: Message;
   /** False: an earlier request with this `clientMessageId` stored it. */
   created: boolean;
 }
 
+/** What became of a mark: seen, by a client; read, by an advisor. */
 export interface Marked {
   at: string;
   /** How many messages it changed. */
@@ -122,6 +127,7 @@ export interface Marked {
   rev: number;
 }
 
+/** What a chat token is good for. */
 export interface TokenGrant {
   orgId: string;
   clientId: string;
@@ -129,10 +135,12 @@ export interface TokenGrant {
   conversationId: string;
 }
 
+/** The same, and until when. */
 export interface TokenClaims extends TokenGrant {
   expiresAt: string;
 }
 
+/** A chat token. It is told once: only its SHA-256 is stored. */
 export interface IssuedToken {
   /** 64 hexadecimal characters. */
   token: string;
@@ -163,6 +171,7 @@ export interface EngineOptions {
   pollInterval?: number;
 }
 
+/** Counts since the engine was made; `queuedWrites`, `subscribers` and `rooms` are gauges of now. */
 export interface EngineStats {
   messages: number;
   commits: number;
@@ -179,4 +188,5 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+/** At once, or later. */
 export type MaybePromise<T> = T | Promise<T>;
