@@ -7,7 +7,9 @@ import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const script = fileURLToPath(new URL('../../../../tests/support/postgres', import.meta.url));
-const postgres = (...words) => execFileSync(script, words, { encoding: 'utf8' }).trim();
+// A sanitizer that was put in front of Node is not for the server.
+const { LD_PRELOAD: _, ...env } = process.env;
+const postgres = (...words) => execFileSync(script, words, { encoding: 'utf8', env }).trim();
 
 /** Starts one for the tests of the suite in which it is called. */
 export function usePostgres() {
