@@ -15,8 +15,8 @@ export interface Broadcasts {
  * For an application whose own code goes on writing to the PostgreSQL tables: after its transaction has committed, it
  * says so with one of these, and every listener and socket of the conversation gets what has changed. What they get is
  * read from the database, where triggers have numbered it; the arguments behind the id are those of the functions that
- * such applications have, and are not looked at. Without a call they get it within `pollInterval`. Each returns at once and may be called with a closed engine. One for
- * which `conversationId` is no id throws `not_found`.
+ * such applications have, and are not looked at. Without a call they get it within `pollInterval`. Each returns at once
+ * and may be called with a closed engine. One for which `conversationId` is no id throws `not_found`.
  *
  * `export const { broadcastNewMessage, broadcastReactionUpdate, broadcastSeen } = broadcasts(engine);`
  */
