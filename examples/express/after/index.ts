@@ -1,29 +1,30 @@
 import { createServer } from 'node:http';
-import { join } from 'node:path';
 
 import express from 'express';
-import { ChatEngine, chatRoutes, expressHost, setupWebSocket, sqlite } from 'travelchat';
+import { ChatEngine, chatRoutes, expressHost, postgres, setupWebSocket, sqlite } from 'travelchat';
 
-import { authentication, registerAccounts } from '../server/auth.ts';
+import { authentication } from '../server/auth.ts';
+import { openDatabase } from '../server/database.ts';
 import { loadDemo, registerDemo } from '../server/demo.ts';
 import { accessLog, refuseAmbiguous, refuseCrossOrigin } from '../server/guards.ts';
 import { httpLimits, listen, refuseInJson } from '../server/listen.ts';
 import { parseOptions } from '../server/options.ts';
-import { activeTrip, registerPages, registerSite } from '../server/site.ts';
-import { Storage } from '../server/storage.ts';
-import { loadConversations } from './demo.ts';
 import { sendPushToOrg } from '../server/push.ts';
+import { registerRoutes } from '../server/routes.ts';
+import { Storage } from '../server/storage.ts';
+import { loadConversations } from './conversations.ts';
 
 const options = parseOptions(process.argv.slice(2));
-const storage = new Storage(options.dataDir);
+const database = await openDatabase(options);
+const storage = new Storage(database);
 const auth = authentication(storage);
 const app = express();
 const httpServer = createServer(httpLimits, app);
 
-const engine = new ChatEngine(sqlite({ path: join(options.dataDir, 'chat.db') }), {
-  shards: options.ioThreads,
-  tokenLifetime: options.tokenLifetimeMs,
-});
+app.set('trust proxy', options.trustedProxies);
+app.use(accessLog, refuseAmbiguous);
+const engine = new ChatEngine(
+  options.storage ? postgres({ url: options.storage }) : sqlite({ path: `${options.dataDir}/chat.db` }), options.engine);
 const host = expressHost({
   session: [auth.sessions],
   isAuthenticated: auth.isAuthenticated,
@@ -31,31 +32,21 @@ const host = expressHost({
   advisor: ({ profile }) => ({ orgId: profile.orgId, id: profile.id, name: profile.fullName, avatarUrl: profile.avatarUrl }),
   getTripFullView: (tripId) => storage.getTripFullView(tripId),
   getClient: (clientId, orgId) => storage.getClient(clientId, orgId),
-  getActiveTrip: (clientId) => activeTrip(storage, clientId),
+  getActiveTrip: (clientId) => storage.getActiveTrip(clientId),
   searchClients: (orgId, text) => storage.searchClients(orgId, text),
   sendPushToOrg,
 });
-
-app.use(accessLog, refuseAmbiguous);
-app.use(chatRoutes(engine, host, {
-  allowedOrigins: options.allowedOrigins,
-  pingInterval: options.pingIntervalMs,
-  silenceTimeout: options.silenceTimeoutMs,
-  ...(options.rateLimits ? {} : { rateLimits: false }),
-}));
+app.use(chatRoutes(engine, host, options.chat));
 setupWebSocket(httpServer, engine);
-
 app.use(auth.sessions, refuseCrossOrigin, express.json({ limit: '64kb' }));
-registerAccounts(app, storage, auth);
-registerSite(app, storage, auth);
 if (options.demo !== undefined) {
-  await loadConversations(engine, loadDemo(storage, options.demo));
-  registerDemo(app, storage);
+  await loadConversations(engine, await loadDemo(database, options.demo));
+  registerDemo(app, database);
 }
-registerPages(app, options.webDir);
+await registerRoutes(httpServer, app, storage, auth, options);
 
 refuseInJson(httpServer);
 listen(httpServer, options, async () => {
   await engine.close();
-  storage.close();
+  await database.close();
 });

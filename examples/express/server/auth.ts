@@ -11,7 +11,7 @@ declare module 'express-session' {
 }
 declare module 'express-serve-static-core' {
   interface Request {
-    profile?: NonNullable<ReturnType<Storage['getProfile']>>;
+    profile?: NonNullable<Awaited<ReturnType<Storage['getProfile']>>>;
   }
 }
 
@@ -20,7 +20,7 @@ export const fail = (response: Response, status: number, code: string, message: 
 
 export function authentication(storage: Storage) {
   const sessions: RequestHandler = session({
-    store: new SessionStore(storage),
+    store: new SessionStore(storage.database),
     secret: process.env['SESSION_SECRET'] ?? 'for demonstrations only',
     name: 'travel_lab',
     resave: false,
@@ -31,8 +31,8 @@ export function authentication(storage: Storage) {
     if (request.session.userId === undefined) fail(response, 401, 'unauthenticated', 'Please sign in.');
     else next();
   };
-  const orgMiddleware = (request: Request, response: Response, next: NextFunction) => {
-    const profile = storage.getProfile(request.session.userId as string);
+  const orgMiddleware = async (request: Request, response: Response, next: NextFunction) => {
+    const profile = await storage.getProfile(request.session.userId as string);
     if (profile === undefined) {
       fail(response, 401, 'unauthenticated', 'Please sign in.');
       return;
@@ -45,32 +45,35 @@ export function authentication(storage: Storage) {
 
 export type Authentication = ReturnType<typeof authentication>;
 
+/** The organization of whoever has passed `orgMiddleware`. */
+export const orgOf = (request: Request) => request.profile?.orgId as string;
+
 export function registerAccounts(app: Express, storage: Storage, { isAuthenticated, orgMiddleware }: Authentication) {
-  app.post('/api/login', (request, response) => {
+  app.post('/api/login', async (request, response) => {
     const { email, password } = (request.body ?? {}) as { email?: unknown; password?: unknown };
     if (typeof email !== 'string' || typeof password !== 'string') {
       fail(response, 400, 'missing_field', 'A required field is missing.');
       return;
     }
-    const userId = storage.checkPassword(email, password);
+    const userId = await storage.checkPassword(email, password);
     if (userId === undefined) {
       fail(response, 401, 'unauthenticated', 'E-mail or password is wrong.');
       return;
     }
+    const profile = await storage.getProfile(userId);
     request.session.regenerate(() => {
       request.session.userId = userId;
-      response.json(account(storage, userId));
+      response.json(account(profile));
     });
   });
   app.post('/api/logout', (request, response) => {
     request.session.destroy(() => response.json({ ok: true }));
   });
   app.get('/api/me', isAuthenticated, orgMiddleware, (request, response) => {
-    response.json(account(storage, request.profile?.id as string));
+    response.json(account(request.profile));
   });
 }
 
-function account(storage: Storage, userId: string) {
-  const profile = storage.getProfile(userId);
+function account(profile: Request['profile']) {
   return { ...profile, name: profile?.fullName };
 }

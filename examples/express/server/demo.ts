@@ -1,10 +1,12 @@
 // A little world to try the chat in, with what its people have said so far.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 
+import { eq, sql } from 'drizzle-orm';
 import type { Express } from 'express';
 
+import type { Profile } from '../shared/schema.ts';
+import type { Database } from './database.ts';
 import { Storage } from './storage.ts';
-import { clients, organizations, profiles, trips, users } from '../shared/schema.ts';
 
 const password = 'demo-travel';
 const agencies = [
@@ -25,55 +27,57 @@ export interface DemoConversation {
 }
 
 /** Fills an empty database; what is to be said in the conversations is the caller's to store. */
-export function loadDemo(storage: Storage, count: number): DemoConversation[] {
-  const { db } = storage;
-  if (db.select().from(organizations).get() !== undefined) return [];
+export async function loadDemo({ db, tables }: Database, count: number): Promise<DemoConversation[]> {
+  const { clients, organizations, profiles, trips, users } = tables;
+  if ((await db.select().from(organizations).limit(1)).length > 0) return [];
+  const passwordHash = await Storage.hashPassword(password);
+  const staff: Profile[][] = [];
+  for (const { name, advisors } of agencies) {
+    const [org] = await db.insert(organizations).values({ name }).returning();
+    const accounts = await db.insert(users).values(advisors.map(([, email]) => ({ email, passwordHash }))).returning();
+    staff.push(await db.insert(profiles).values(accounts.map(({ id }, i) =>
+      ({ userId: id, orgId: org?.id as string, fullName: advisors[i]?.[0] as string }))).returning());
+  }
   const spoken: DemoConversation[] = [];
-  db.transaction((tx) => {
-    const passwordHash = Storage.hashPassword(password);
-    const staff = agencies.map(({ name, advisors }) => {
-      const org = tx.insert(organizations).values({ name }).returning().get();
-      return advisors.map(([fullName, email]) => {
-        const user = tx.insert(users).values({ email, passwordHash }).returning().get();
-        return tx.insert(profiles).values({ userId: user.id, orgId: org.id, fullName }).returning().get();
-      });
+  const shared: (typeof trips.$inferInsert)[] = [];
+  for (let i = 0; i < count; ++i) {
+    const advisors = staff[i % 2] as Profile[];
+    const { orgId, userId: advisorId, fullName: advisorName } = advisors[(i >> 1) % advisors.length] as Profile;
+    const clientId = randomUUID();
+    const clientName = `${first[i % first.length]} ${last[Math.floor(i / first.length) % last.length]}${i < 50 ? '' : ` ${i}`}`;
+    const place = places[i % places.length] as string;
+    shared.push({
+      orgId, advisorId, clientId, title: `A week in ${place}`, destination: place, startsOn: '2027-03-06',
+      endsOn: '2027-03-13', summary: `Seven days in ${place}.`, shareEnabled: true,
+      shareToken: randomBytes(16).toString('hex'),
     });
-    for (let i = 0; i < count; ++i) {
-      const advisors = staff[i % 2] as (typeof profiles.$inferSelect)[];
-      const advisor = advisors[(i >> 1) % advisors.length] as typeof profiles.$inferSelect;
-      const fullName = `${first[i % first.length]} ${last[Math.floor(i / first.length) % last.length]}${i < 50 ? '' : ` ${i}`}`;
-      const place = places[i % places.length] as string;
-      const client = tx.insert(clients)
-        .values({ orgId: advisor.orgId, fullName, email: `traveller${i + 1}@clients.example` }).returning().get();
-      tx.insert(trips).values({
-        orgId: advisor.orgId, advisorId: advisor.userId, clientId: client.id, title: `A week in ${place}`,
-        destination: place, startsOn: '2027-03-06', endsOn: '2027-03-13', summary: `Seven days in ${place}.`,
-        shareEnabled: true, shareToken: randomBytes(16).toString('hex'),
-      }).run();
-      // The first one has much to say: a conversation that is worth paging through.
-      const length = i === 0 ? 5_000 : 3 + ((i * 7) % 20);
-      spoken.push({
-        orgId: advisor.orgId, clientId: client.id, clientName: fullName, advisorId: advisor.userId,
-        advisorName: advisor.fullName,
-        lines: Array.from({ length }, (_, line) => `${line % 2 === 0 ? 'About' : 'Yes, about'} ${place}: ${line + 1}`),
-      });
-    }
-  });
+    // The first one has much to say: a conversation that is worth paging through.
+    const length = i === 0 ? 5_000 : 3 + ((i * 7) % 20);
+    spoken.push({
+      orgId, clientId, clientName, advisorId, advisorName,
+      lines: Array.from({ length }, (_, line) => `${line % 2 === 0 ? 'About' : 'Yes, about'} ${place}: ${line + 1}`),
+    });
+  }
+  // As many as fit into the parameters of one statement.
+  for (let i = 0; i < count; i += 500) {
+    await db.insert(clients).values(spoken.slice(i, i + 500).map(({ orgId, clientId, clientName }, j) =>
+      ({ id: clientId, orgId, fullName: clientName, email: `traveller${i + j + 1}@clients.example` })));
+    await db.insert(trips).values(shared.slice(i, i + 500));
+  }
   return spoken;
 }
 
 /** Who may sign in, and the trips that are shared. */
-export function registerDemo(app: Express, storage: Storage) {
-  app.get('/api/demo', (_request, response) => {
-    const advisors = storage.db.select({ userId: profiles.userId }).from(profiles).all()
-      .map(({ userId }) => storage.getProfile(userId))
-      .map((profile) => ({ email: profile?.email, password, id: profile?.id, orgId: profile?.orgId }));
+export function registerDemo(app: Express, { db, tables: { clients, profiles, trips, users } }: Database) {
+  app.get('/api/demo', async (_request, response) => {
     response.json({
-      advisors,
-      trips: storage.getTrips({}).flatMap(({ id, shareToken, clientId, orgId, shareEnabled }) =>
-        clientId === null || !shareEnabled
-          ? []
-          : [{ id, shareToken, clientId, clientName: storage.getClient(clientId, orgId)?.fullName, orgId }]),
+      advisors: await db
+        .select({ email: users.email, password: sql<string>`'${sql.raw(password)}'`, id: users.id, orgId: profiles.orgId })
+        .from(profiles).innerJoin(users, eq(users.id, profiles.userId)),
+      trips: await db
+        .select({ id: trips.id, shareToken: trips.shareToken, clientId: clients.id, clientName: clients.fullName,
+          orgId: trips.orgId })
+        .from(trips).innerJoin(clients, eq(clients.id, trips.clientId)).where(eq(trips.shareEnabled, true)),
     });
   });
 }

@@ -5,14 +5,14 @@ export interface Options {
   address: string;
   port: number;
   dataDir: string;
-  ioThreads: number;
   demo: number | undefined;
-  rateLimits: boolean;
-  tokenLifetimeMs: number;
-  pingIntervalMs: number;
-  silenceTimeoutMs: number;
+  /** Of a PostgreSQL; undefined: SQLite, in `dataDir`. */
+  storage: string | undefined;
   webDir: string | undefined;
-  allowedOrigins: string[];
+  trustedProxies: string[];
+  /** What the chat is told of them, in its own words. */
+  engine: { shards: number; tokenLifetime: number };
+  chat: { allowedOrigins: string[]; pingInterval: number; silenceTimeout: number; rateLimits?: false };
 }
 
 export function parseOptions(args: string[]): Options {
@@ -21,6 +21,8 @@ export function parseOptions(args: string[]): Options {
     options: {
       listen: { type: 'string', default: '127.0.0.1:5000' },
       data: { type: 'string', default: '.travelchat' },
+      // Also in the environment: a URL may hold a password, and everybody on a machine can read a command line.
+      storage: { type: 'string', ...(process.env['TRAVELCHAT_STORAGE'] && { default: process.env['TRAVELCHAT_STORAGE'] }) },
       'io-threads': { type: 'string', default: '0' },
       demo: { type: 'string' },
       'rate-limits': { type: 'string', default: 'on' },
@@ -29,6 +31,7 @@ export function parseOptions(args: string[]): Options {
       'silence-timeout': { type: 'string', default: '35' },
       'log-level': { type: 'string' },
       'allowed-origin': { type: 'string', multiple: true, default: [] },
+      'trusted-proxy': { type: 'string', multiple: true, default: [] },
       web: { type: 'string' },
     },
   });
@@ -37,13 +40,16 @@ export function parseOptions(args: string[]): Options {
     address: values.listen.slice(0, colon),
     port: Number(values.listen.slice(colon + 1)),
     dataDir: values.data,
-    ioThreads: Number(values['io-threads']),
+    storage: values.storage,
     demo: values.demo === undefined ? undefined : Number(values.demo),
-    rateLimits: values['rate-limits'] !== 'off',
-    tokenLifetimeMs: Number(values['token-lifetime']) * 1000,
-    pingIntervalMs: Number(values['ping-interval']) * 1000,
-    silenceTimeoutMs: Number(values['silence-timeout']) * 1000,
     webDir: values.web,
-    allowedOrigins: values['allowed-origin'],
+    trustedProxies: values['trusted-proxy'],
+    engine: { shards: Number(values['io-threads']), tokenLifetime: Number(values['token-lifetime']) * 1000 },
+    chat: {
+      allowedOrigins: values['allowed-origin'],
+      pingInterval: Number(values['ping-interval']) * 1000,
+      silenceTimeout: Number(values['silence-timeout']) * 1000,
+      ...(values['rate-limits'] === 'off' && { rateLimits: false as const }),
+    },
   };
 }

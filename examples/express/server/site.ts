@@ -4,38 +4,35 @@ import { join, resolve } from 'node:path';
 
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 
-import { fail, type Authentication } from './auth.ts';
+import { fail, orgOf, type Authentication } from './auth.ts';
 import type { Storage } from './storage.ts';
 import type { Client, Trip } from '../shared/schema.ts';
 
-export function activeTrip(storage: Storage, clientId: string) {
-  const trip = storage.getTrips({ clientId }).find(({ shareEnabled }) => shareEnabled);
-  return trip === undefined ? null : { id: trip.id, title: trip.title };
-}
-
-const clientRow = (storage: Storage, { id, orgId, fullName, email, avatarUrl }: Client) =>
-  ({ id, orgId, fullName, email, avatarUrl, activeTrip: activeTrip(storage, id) });
+const clientRow = async (storage: Storage, { id, orgId, fullName, email, avatarUrl }: Client) =>
+  ({ id, orgId, fullName, email, avatarUrl, activeTrip: await storage.getActiveTrip(id) });
 
 const publicTrip = ({ id, clientId, orgId, title, destination, startsOn, endsOn, summary }: Trip) =>
   ({ id, clientId, orgId, title, destination, startsOn, endsOn, summary });
 
 export function registerSite(app: Express, storage: Storage, { isAuthenticated, orgMiddleware }: Authentication) {
   const signedIn = [isAuthenticated, orgMiddleware];
-  const orgOf = (request: Request) => request.profile?.orgId as string;
 
-  app.get('/api/clients', signedIn, (request: Request, response: Response) => {
-    response.json(storage.getClients(orgOf(request)).map((client) => clientRow(storage, client)));
+  app.get('/api/clients', signedIn, async (request: Request, response: Response) => {
+    const clients = await storage.getClients(orgOf(request));
+    response.json(await Promise.all(clients.map((client) => clientRow(storage, client))));
   });
-  app.get('/api/clients/:id', signedIn, (request: Request, response: Response) => {
-    const client = storage.getClient(request.params['id'] as string, orgOf(request));
+  app.get('/api/clients/:id', signedIn, async (request: Request, response: Response) => {
+    const client = await storage.getClient(request.params['id'] as string, orgOf(request));
     if (client === undefined) fail(response, 404, 'not_found', 'Not found.');
-    else response.json({ ...clientRow(storage, client), trips: storage.getTrips({ clientId: client.id }) });
+    else {
+      response.json({ ...(await clientRow(storage, client)), trips: await storage.getTrips({ clientId: client.id }) });
+    }
   });
-  app.get('/api/trips', signedIn, (request: Request, response: Response) => {
-    response.json(storage.getTrips({ orgId: orgOf(request) }));
+  app.get('/api/trips', signedIn, async (request: Request, response: Response) => {
+    response.json(await storage.getTrips({ orgId: orgOf(request) }));
   });
-  app.get('/api/trip-view/:id', (request, response) => {
-    const view = storage.getTripFullView(request.params.id);
+  app.get('/api/trip-view/:id', async (request, response) => {
+    const view = await storage.getTripFullView(request.params.id);
     const token = request.query['token'];
     if (typeof token !== 'string') {
       fail(response, 400, 'missing_field', 'A required field is missing.');

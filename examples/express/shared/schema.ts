@@ -1,48 +1,49 @@
-// The application's tables.
-import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+// The application's tables in PostgreSQL, but for those of the chat: these are in before/schema.ts and after/schema.ts.
+import { sql } from 'drizzle-orm';
+import { boolean, pgTable, text, timestamp, varchar } from 'drizzle-orm/pg-core';
 
-const id = () => text('id').primaryKey().$defaultFn(() => crypto.randomUUID());
+const id = () => varchar('id').primaryKey().default(sql`gen_random_uuid()`);
 
-export const organizations = sqliteTable('organizations', { id: id(), name: text('name').notNull() });
+export const organizations = pgTable('organizations', { id: id(), name: text('name').notNull() });
 
-export const users = sqliteTable('users', {
+export const users = pgTable('users', {
   id: id(),
-  email: text('email').notNull().unique(),
+  email: varchar('email').notNull().unique(),
   passwordHash: text('password_hash').notNull(),
 });
 
-export const profiles = sqliteTable('profiles', {
-  userId: text('user_id').primaryKey().references(() => users.id),
-  orgId: text('org_id').notNull().references(() => organizations.id),
+export const profiles = pgTable('profiles', {
+  userId: varchar('user_id').primaryKey().references(() => users.id),
+  orgId: varchar('org_id').notNull().references(() => organizations.id),
   fullName: text('full_name').notNull(),
   avatarUrl: text('avatar_url'),
 });
 
-export const sessions = sqliteTable('sessions', {
-  sid: text('sid').primaryKey(),
+export const sessions = pgTable('sessions', {
+  sid: varchar('sid').primaryKey(),
   data: text('data').notNull(),
-  expiresAt: integer('expires_at').notNull(),
+  expiresAt: timestamp('expires_at').notNull(),
 });
 
-export const clients = sqliteTable('clients', {
+export const clients = pgTable('clients', {
   id: id(),
-  orgId: text('org_id').notNull().references(() => organizations.id),
+  orgId: varchar('org_id').notNull().references(() => organizations.id),
   fullName: text('full_name').notNull(),
   email: text('email'),
   avatarUrl: text('avatar_url'),
 });
 
-export const trips = sqliteTable('trips', {
+export const trips = pgTable('trips', {
   id: id(),
-  orgId: text('org_id').notNull().references(() => organizations.id),
-  advisorId: text('advisor_id').notNull().references(() => users.id),
-  clientId: text('client_id').references(() => clients.id),
+  orgId: varchar('org_id').notNull().references(() => organizations.id),
+  advisorId: varchar('advisor_id').notNull().references(() => users.id),
+  clientId: varchar('client_id').references(() => clients.id),
   title: text('title').notNull(),
   destination: text('destination').notNull(),
   startsOn: text('starts_on').notNull(),
   endsOn: text('ends_on').notNull(),
   summary: text('summary').notNull(),
-  shareEnabled: integer('share_enabled', { mode: 'boolean' }).notNull(),
+  shareEnabled: boolean('share_enabled').notNull(),
   shareToken: text('share_token').notNull(),
 });
 

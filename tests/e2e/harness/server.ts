@@ -9,18 +9,22 @@ import { fileURLToPath } from 'node:url';
 
 export const repository = fileURLToPath(new URL('../../..', import.meta.url));
 
+/** Whether TRAVELCHAT_SERVER is examples/express, whose tables are its own. */
+export const isExpress = process.env['TRAVELCHAT_HOST'] === 'express';
+
 // Generous: it only ends a test that has failed already.
 const PATIENCE_MS = 20_000;
 
-function executable(): string {
+// The environment's is a command with arguments, split as a shell would, which then makes way for it.
+function command(): readonly [file: string, ...first: string[]] {
   const named = process.env['TRAVELCHAT_SERVER'];
-  if (named) return named;
+  if (named) return ['/bin/sh', '-c', `exec ${named} "$@"`, 'server'];
   const candidates = ['dev', 'release'].map((preset) =>
     path.join(repository, 'build', preset, 'examples/travel-lab/server/travelchat-server'),
   );
   const built = candidates.find((candidate) => existsSync(candidate));
   if (!built) throw new Error('no travelchat-server below build/: build it, or name one in TRAVELCHAT_SERVER');
-  return built;
+  return [built];
 }
 
 function pages(): string {
@@ -53,15 +57,16 @@ export class Server {
   get database(): string {
     // Several nodes (tests/protocol/cluster) write down what they share.
     const cluster = path.join(this.data, 'cluster.json');
-    if (!existsSync(cluster)) return path.join(this.data, 'travelchat.db');
+    if (!existsSync(cluster)) return path.join(this.data, isExpress ? 'app.db' : 'travelchat.db');
     return (JSON.parse(readFileSync(cluster, 'utf8')) as { database: string }).database;
   }
 
   async start(): Promise<void> {
     const { demo = 20, extra = [] } = this.options;
+    const [file, ...first] = command();
     const child = spawn(
-      executable(),
-      [`--demo=${demo}`, '--data', this.data, '--listen', this.address, '--web', pages(), '--rate-limits', 'off']
+      file,
+      [...first, `--demo=${demo}`, '--data', this.data, '--listen', this.address, '--web', pages(), '--rate-limits', 'off']
         .concat(['--io-threads', '2'], extra),
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );

@@ -2,6 +2,7 @@
 // used, so no test sees another's unread counts, inbox or history.
 import { randomBytes } from 'node:crypto';
 import { execute, query, type Statement, uuidBytes, type Value } from './database.ts';
+import { isExpress } from './server.ts';
 
 export const PASSWORD = 'demo-travel';
 
@@ -84,6 +85,13 @@ export function organization(number: number, names: Names = {}): Organization {
 export function hostRows(each: Organization, passwordHash: string): Statement[] {
   const statements: Statement[] = [['INSERT INTO organizations (id, name) VALUES (?, ?)', each.id, each.name]];
   for (const advisor of each.advisors) {
+    if (isExpress) {
+      statements.push(
+        ['INSERT INTO users (id, email, password_hash) VALUES (?, ?, ?)', advisor.id, advisor.email, passwordHash],
+        ['INSERT INTO profiles (user_id, org_id, full_name) VALUES (?, ?, ?)', advisor.id, each.id, advisor.name],
+      );
+      continue;
+    }
     statements.push([
       'INSERT INTO advisors (id, org_id, email, full_name, password_hash) VALUES (?, ?, ?, ?, ?)',
       ...[advisor.id, each.id, advisor.email, advisor.name, passwordHash],
@@ -91,17 +99,29 @@ export function hostRows(each: Organization, passwordHash: string): Statement[] 
   }
   for (const client of each.clients) {
     const owner = each.advisors[0].id;
+    const email = `${client.id}@e2e.example`;
+    const about = [client.trip.title, client.trip.destination ?? 'Lisbon', client.trip.summary ?? 'A week by the river.'];
+    if (isExpress) {
+      statements.push(
+        ['INSERT INTO clients (id, org_id, full_name, email) VALUES (?, ?, ?, ?)', client.id, each.id, client.name, email],
+        [
+          `INSERT INTO trips (id, org_id, advisor_id, client_id, title, destination, summary, starts_on, ends_on,
+             share_enabled, share_token) VALUES (?, ?, ?, ?, ?, ?, ?, '2027-04-02', '2027-04-09', true, ?)`,
+          ...[client.trip.id, each.id, owner, client.id, ...about, client.trip.shareToken],
+        ],
+      );
+      continue;
+    }
     statements.push(
       [
         'INSERT INTO clients (id, org_id, advisor_id, full_name, email) VALUES (?, ?, ?, ?, ?)',
-        ...[client.id, each.id, owner, client.name, `${client.id}@e2e.example`],
+        ...[client.id, each.id, owner, client.name, email],
       ],
       [
-        `INSERT INTO trips (id, org_id, advisor_id, client_id, title, destination, starts_on, ends_on, summary,
-           share_enabled, share_token, created_at) VALUES (?, ?, ?, ?, ?, ?, '2027-04-02', '2027-04-09', ?, 1, ?,
+        `INSERT INTO trips (id, org_id, advisor_id, client_id, title, destination, summary, starts_on, ends_on,
+           share_enabled, share_token, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, '2027-04-02', '2027-04-09', 1, ?,
            1790000000000)`,
-        ...[client.trip.id, each.id, owner, client.id, client.trip.title, client.trip.destination ?? 'Lisbon'],
-        ...[client.trip.summary ?? 'A week by the river.', client.trip.shareToken],
+        ...[client.trip.id, each.id, owner, client.id, ...about, client.trip.shareToken],
       ],
     );
   }
@@ -153,7 +173,7 @@ export function historyRows(pk: number, each: Organization, client: Client, line
 
 /** The demonstration's password, as the server stores it. */
 export function demoPasswordHash(database: string): string {
-  return query(database, 'SELECT password_hash FROM advisors LIMIT 1')[0]![0] as string;
+  return query(database, `SELECT password_hash FROM ${isExpress ? 'users' : 'advisors'} LIMIT 1`)[0]![0] as string;
 }
 
 export function addToDatabase(database: string, statements: readonly Statement[]): void {

@@ -2,7 +2,7 @@ import type { ChatEngine, Participant } from 'travelchat';
 
 import type { DemoConversation } from '../server/demo.ts';
 
-/** Has the demo's people say what they have said. */
+/** Has the people of the demonstration say what they have said. */
 export async function loadConversations(engine: ChatEngine, conversations: DemoConversation[]): Promise<void> {
   await Promise.all(conversations.map(async ({ orgId, clientId, clientName, advisorId, advisorName, lines }) => {
     const { id } = await engine.openConversation(orgId, clientId);
