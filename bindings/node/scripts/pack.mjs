@@ -35,7 +35,7 @@ try {
 
   // Not in the package.json of the repository: there npm would ask a registry for it.
   const common = stage('travelchat', { ...main, optionalDependencies: { [platform]: main.version } });
-  cpSync(join(here, 'dist'), join(common, 'dist'), { recursive: true });
+  for (const folder of ['dist', 'drizzle']) cpSync(join(here, folder), join(common, folder), { recursive: true });
   copyFileSync(join(here, 'README.md'), join(common, 'README.md'));
 
   const { libc = [] } = process.platform === 'linux' ? { libc: [platform.endsWith('musl') ? 'musl' : 'glibc'] } : {};

@@ -56,7 +56,7 @@ export function registerPages(app: Express, webDir: string | undefined) {
   const folder = resolve(webDir ?? join(import.meta.dirname, '../../travel-lab/web/dist'));
   if (existsSync(folder)) {
     app.use(express.static(folder));
-    app.get(/^\/(?!api\/|ws\/)[^.]*$/, (_request, response) => response.sendFile(join(folder, 'index.html')));
+    app.get(/^\/(?!api\/|ws\/)[^.]*$/i, (_request, response) => response.sendFile(join(folder, 'index.html')));
   }
   app.use((_request: Request, response: Response) => fail(response, 404, 'not_found', 'Not found.'));
   app.use((error: { status?: number }, _request: Request, response: Response, _next: NextFunction) => {

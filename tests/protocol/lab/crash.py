@@ -73,8 +73,7 @@ async def kill_again_and_again(options: Options, kills: int, writers: int = 16, 
                 server = await asyncio.to_thread(process.start, options, server.data_dir, server.log_file)
                 site.came_up(server)
         assert server.stop() == 0, server.logs[-4000:]
-        # Several nodes share a database elsewhere.
-        assert check_files(server.data_dir) >= 1 or server.nodes, "no database file was found"
+        assert check_files(server.data_dir) >= 1 or server.database_url, "no database file was found"
         return CrashResult(kills, site.answers, site.repeated, site.heard, time.monotonic() - started)
     finally:
         server.discard()

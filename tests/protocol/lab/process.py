@@ -128,6 +128,11 @@ class Server:
         file = self.data_dir / "cluster.json" if self.data_dir else None
         return json.loads(file.read_text()) if file and file.exists() else None
 
+    @property
+    def database_url(self) -> str | None:
+        """Of the PostgreSQL that it keeps everything in; None when that is files."""
+        return self._cluster["database"] if self._cluster else None
+
     def at_rest(self) -> dict[str, bytes]:
         """Everything that it keeps, by where: its files, and a dump of the database that several nodes share."""
         kept = {str(path): path.read_bytes() for path in self.data_dir.rglob("*") if path.is_file()}
