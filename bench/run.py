@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from servers import BareLoop, BareLoopWithSync, Cluster, Nats, Node, Place, Postgres, Seats, Travelchat
+from servers import BareLoop, BareLoopWithSync, Cluster, Nats, Node, NodeWithTravelchat, Place, Postgres, Seats, Travelchat
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
@@ -126,6 +126,10 @@ TRAVELCHAT = Entry("travelchat", Travelchat)
 BARE = Entry("bare loop", BareLoop)
 SYNCED = Entry("bare loop + fdatasync", BareLoopWithSync)
 NODE = Entry("Node", Node)
+LOOP_P50 = Figure("event loop late, p50", lambda r: r["loopDelay"]["p50"], "ms")
+LOOP_P99 = Figure("event loop late, p99", lambda r: r["loopDelay"]["p99"], "ms")
+EMBEDDED = Entry("travelchat in Express", NodeWithTravelchat)
+WS = Entry("ws in Express", Node)
 
 # The advisor's and the client's socket at nodes that follow one another, so that every message crosses, and each of the
 # two posts to its own: what a proxy does that knows nothing of conversations.
@@ -178,6 +182,35 @@ SCENARIOS = [
          Target("the same against a loop that flushes too", "delivery p99", "travelchat", "bare loop + fdatasync",
                 at_most=1.3)],
         rooms=100, check_rooms=5),
+    Scenario(
+        "express-fanout", "In Express, fan-out: 1 room × 1,000 sockets, 16 messages in flight",
+        "One Express application, with its sessions and tables: its chat once by the specification, with `ws` and "
+        "better-sqlite3, and once by travelchat in the same process (bindings/node). All threads of the process share the "
+        "core.",
+        ["--sockets-per-room", "1000", "--connections", "16", "--in-flight", "16"],
+        ["--sockets-per-room", "20"],
+        [EMBEDDED, WS],
+        [DELIVERIES, P50, P99, LOOP_P50, LOOP_P99],
+        [Target("fan-out in Express against ws", "deliveries", "travelchat in Express", "ws in Express", at_least=8)]),
+    Scenario(
+        "express-rooms", "In Express, rooms: 2,000 rooms × 2 sockets, durable messages",
+        "The rooms of above, in the same application.",
+        ["--sockets-per-room", "2", "--connections", "512", "--in-flight", "512"],
+        ["--connections", "8", "--in-flight", "8"],
+        [EMBEDDED, WS],
+        [MESSAGES, P50, P99, ANSWER_P99, LOOP_P50, LOOP_P99],
+        [Target("durable messages in Express against ws", "messages answered", "travelchat in Express", "ws in Express",
+                at_least=4)],
+        rooms=2000, check_rooms=20),
+    Scenario(
+        "express-paced", "In Express, paced: 1 room × 1,000 sockets, 20 messages/s (20,000 deliveries/s)",
+        "How late the event loop runs meanwhile is what everything else in the application waits: a timer of 1 ms, and by "
+        "how much each of its rounds exceeds that (`monitorEventLoopDelay`).",
+        ["--sockets-per-room", "1000", "--connections", "16", "--rate", "20"],
+        ["--sockets-per-room", "20"],
+        [EMBEDDED, WS],
+        [LOOP_P50, LOOP_P99, P50, P99],
+        [Target("event loop at 20,000 deliveries/s", "event loop late, p99", "travelchat in Express", None, at_most=2)]),
     Scenario(
         "memory", "Memory: 10,000 idle authenticated sockets",
         "2,000 rooms × 5 sockets, opened with their credentials. The server's resident memory with all of them open, "
@@ -287,6 +320,7 @@ class Bench:
                 for line in load.stdout:
                     if line in ("begin\n", "end\n"):
                         cpu[line.strip()] = server.cpu_seconds()
+                        loop = server.loop_delay()
                     elif line.startswith("{"):
                         result = json.loads(line)
                 errors = load.stderr.read().strip()
@@ -300,6 +334,8 @@ class Bench:
         if result["undelivered"]:
             raise RuntimeError(f"{result['undelivered']} messages did not arrive")
         result["cpuSeconds"] = {part: used - cpu["begin"][part] for part, used in cpu["end"].items()}
+        if loop:
+            result["loopDelay"] = loop
         return result
 
     def measure_memory(self, server, command, at_start, sockets):
@@ -575,6 +611,7 @@ def probe_backing(options, scenarios, data_root):
 
 def measure(options, results):
     Travelchat.executable = options.build / "examples" / "travel-lab" / "server" / "travelchat-server"
+    NodeWithTravelchat.addon = options.build / "bindings" / "node" / "travelchat.node"
     BareLoop.executable = options.build / "bench" / "travelchat-bare-loop"
     if not options.check and options.load_average > 0.5:
         print(f"warning: the load average is {options.load_average:.2f}; figures will be off", file=sys.stderr)

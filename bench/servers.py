@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -119,6 +120,7 @@ class Server:
         self.data = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=place.data_root))
         self.process = None
         self.address = None
+        self.said = queue.SimpleQueue()  # what it prints once it is ready, by lines
 
     def command(self):
         raise NotImplementedError
@@ -147,13 +149,16 @@ class Server:
             for line in self.process.stdout:
                 found = re.search(rb"ready http://([0-9.]+:[0-9]+)", line)
                 if found:
-                    # Nobody may block on a full pipe later.
-                    threading.Thread(target=shutil.copyfileobj, args=(self.process.stdout, open(os.devnull, "wb")),
-                                     daemon=True).start()
+                    # It may not block on a full pipe later.
+                    threading.Thread(target=self._listen, daemon=True).start()
                     return found.group(1).decode()
         finally:
             timer.cancel()
         raise RuntimeError(f"{self.name} did not get ready:\n{self.errors()}")
+
+    def _listen(self):
+        for line in self.process.stdout:
+            self.said.put(line)
 
     def errors(self):
         return (self.data / "stderr.log").read_text(errors="replace")[-2000:]
@@ -177,6 +182,10 @@ class Server:
     def cpu_seconds(self):
         """What each part has used so far, by its name."""
         return {"server": cpu_seconds(self.process.pid)}
+
+    def loop_delay(self):
+        """Of its event loop since the last time, in milliseconds by quantile; None for a server without one."""
+        return None
 
     def plan(self, rooms):
         """The text of a plan (see load_client.hpp) for that many rooms."""
@@ -267,6 +276,26 @@ class Node(ChatServer):
     def environment(self):
         return {**super().environment(), "NODE_ENV": "production"}
 
+    def loop_delay(self):
+        self.process.send_signal(signal.SIGUSR2)
+        while True:
+            line = self.said.get(timeout=30)
+            if line.startswith(b"loop "):
+                return json.loads(line.removeprefix(b"loop "))
+
+
+class NodeWithTravelchat(Node):
+    """The same application with travelchat in it."""
+
+    name = "node+travelchat"
+    addon = None
+
+    def command(self):
+        return [*super().command(), "--travelchat"]
+
+    def environment(self):
+        return {**super().environment(), "TRAVELCHAT_ADDON": str(self.addon)}
+
 
 class Cluster:
     """Nodes of one chat server on a PostgreSQL and, when they are several, a NATS. To the bench it is one server."""
@@ -298,6 +327,9 @@ class Cluster:
 
     def errors(self):
         return "\n".join([*(server.errors() for server in self.running), self.backing["postgres"].errors()])
+
+    def loop_delay(self):
+        return self.running[0].loop_delay()
 
     def cpu_seconds(self):
         return {"server": sum(server.cpu_seconds()["server"] for server in self.running),

@@ -3,7 +3,10 @@
 // prepared statements, one fsync for each message, one JSON.stringify for each broadcast. It has the routes that the bench
 // measures and those it needs to get there.
 //
-//   node server.js [--listen 127.0.0.1:0] (--data DIR | --storage postgres://...) [--demo=CLIENTS]
+//   node server.js [--listen 127.0.0.1:0] (--data DIR | --storage postgres://...) [--demo=CLIENTS] [--travelchat]
+//
+// With --travelchat the chat is the engine's (bindings/node), in the same application: what the embedding is measured by.
+// SIGUSR2 makes it print the event loop's delay since the last time as "loop {...}", in milliseconds.
 //
 // The database must be empty; its URL may also be in TRAVELCHAT_STORAGE. Prints "ready http://HOST:PORT" once it answers.
 import express from 'express';
@@ -11,6 +14,7 @@ import { createServer } from 'node:http';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { makeDemo, publicPart } from './demo.js';
 import { matches } from './passwords.js';
 import { PostgresStorage } from './postgres_storage.js';
@@ -23,6 +27,7 @@ const { values: options } = parseArgs({
     data: { type: 'string' },
     storage: { type: 'string', default: process.env.TRAVELCHAT_STORAGE },
     demo: { type: 'string', default: '20' },
+    travelchat: { type: 'boolean', default: false },
   },
 });
 if (!options.data && !options.storage) {
@@ -43,7 +48,7 @@ await storage.seed(demo);
 const app = express();
 app.disable('x-powered-by');
 app.disable('etag');
-app.use(express.json({ limit: '64kb' }));
+const httpServer = createServer(app);
 
 const sessionCookie = /(?:^|;\s*)connect\.sid=([^;]+)/;
 
@@ -79,6 +84,16 @@ async function sendPushToOrg(orgId, notification) {
     await fetch(subscription.endpoint, { method: 'POST', body: JSON.stringify(notification) });
   }
 }
+
+let engine;
+if (options.travelchat) {
+  const { embed } = await import('./travelchat.js');
+  engine = embed(app, httpServer, storage, { isAuthenticated, orgMiddleware, sendPushToOrg }, options);
+} else {
+  setupWebSocket(httpServer);
+}
+// The engine's routes read their bodies themselves.
+app.use(express.json({ limit: '64kb' }));
 
 app.get('/api/demo', (req, res) => res.json(publicPart(demo)));
 
@@ -189,16 +204,25 @@ app.route('/api/conversations/:id/messages/:messageId/reactions')
     return res.json(reactions);
   });
 
-const httpServer = createServer(app);
 httpServer.keepAliveTimeout = 120_000;
-setupWebSocket(httpServer);
 
 const [host, port] = options.listen.split(':');
 httpServer.listen({ host, port: Number(port), backlog: 4096 }, () => {
   console.log(`ready http://${host}:${httpServer.address().port}`);
 });
 
+// The histogram counts from one sample to the next: of that, the interval is no delay.
+const SAMPLE_MS = 1;
+const delay = monitorEventLoopDelay({ resolution: SAMPLE_MS });
+delay.enable();
+process.on('SIGUSR2', () => {
+  const late = (ns) => Math.max(0, ns / 1e6 - SAMPLE_MS);
+  console.log(`loop ${JSON.stringify({ p50: late(delay.percentile(50)), p99: late(delay.percentile(99)), max: late(delay.max) })}`);
+  delay.reset();
+});
+
 process.on('SIGTERM', async () => {
+  await engine?.close();
   await storage.close();
   process.exit(0);
 });
