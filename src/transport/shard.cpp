@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <thread>
 
 namespace travelchat::transport {
 namespace {
@@ -133,7 +134,11 @@ void Shard::flush() {
     outbox->listed_ = false;
     outbox->flush_and_tell();
   }
-  if (!to_flush_.empty()) post_flush();
+  if (to_flush_.empty()) return;
+  post_flush();
+  // In a process with an HTTP server of its own, that one's event loop may share our processor; it would be kept
+  // waiting for as long as a large room takes.
+  if (!server_.options().listens) std::this_thread::yield();
 }
 
 void Shard::add(PendingCall& call) {
