@@ -208,6 +208,23 @@ class Turns {
   }
 }
 
+// Drops the rest of a body that was not read, then `done`. A connection that is closed while its peer still sends is reset,
+// and the answer may be lost with it. Whoever sends for longer than this is cut off nevertheless.
+function discard(request: IncomingMessage, done: () => void): void {
+  const patience = setTimeout(end, 2_000).unref();
+  let left = 8 * 1024 * 1024;
+  function take(chunk: Buffer) {
+    left -= chunk.length;
+    if (left < 0) end();
+  }
+  function end() {
+    clearTimeout(patience);
+    request.off('data', take).off('end', end).off('close', end);
+    done();
+  }
+  request.on('data', take).on('end', end).on('close', end).resume();
+}
+
 const turnsOf = new WeakMap<object, Turns>();
 
 function turns(socket: object): Turns {
@@ -239,9 +256,14 @@ export function chatRoutes(engine: ChatEngine, host?: ChatHost, options?: Server
         for (let i = 0; i + 1 < headers.length; i += 2) response.setHeader(headers[i] as string, headers[i + 1] as string);
         // Also to HEAD, where Node sends no body that it could count.
         if (status >= 200 && status !== 204 && status !== 304) response.setHeader('Content-Length', Buffer.byteLength(bytes));
-        // The rest of a body that is too long is not read.
-        if (!request.complete) response.setHeader('Connection', 'close');
-        response.end(bytes);
+        if (request.complete) {
+          response.end(bytes);
+          return;
+        }
+        response.setHeader('Connection', 'close');
+        response.flushHeaders();
+        if (bytes.length > 0) response.write(bytes);
+        discard(request, () => response.end());
       };
       try {
         callNative(() => native.handle(toNative(request, body), respond));
