@@ -1,0 +1,65 @@
+#include "doorbell.hpp"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace travelchat::python {
+
+namespace {
+
+std::atomic<unsigned> forks{0};
+
+}  // namespace
+
+unsigned fork_count() noexcept {
+  static const int watching = ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
+  static_cast<void>(watching);
+  return forks.load();
+}
+
+Doorbell::Doorbell() : descriptor_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "travelchat needs a descriptor");
+}
+
+Doorbell::~Doorbell() {
+  ::close(descriptor_);
+  if (!since_fork_.same_process()) abandon(std::move(arrivals_));
+}
+
+void Doorbell::put(Arrival arrival) {
+  {
+    const std::lock_guard lock(mutex_);
+    arrivals_.push_back(std::move(arrival));
+    if (arrivals_.size() > 1) return;
+  }
+  const std::uint64_t one = 1;
+  // It cannot fail: the counter is far from its end, since take() resets it.
+  [[maybe_unused]] const auto written = ::write(descriptor_, &one, sizeof one);
+}
+
+std::vector<Arrival> Doorbell::take() {
+  std::uint64_t rung = 0;
+  // First the bell: what comes after this either is taken below or rings again.
+  [[maybe_unused]] const auto read = ::read(descriptor_, &rung, sizeof rung);
+  const std::lock_guard lock(mutex_);
+  return std::exchange(arrivals_, {});
+}
+
+void Doorbell::wait() const {
+  for (;;) {
+    const int ready = without_gil([this] {
+      pollfd waiting{descriptor_, POLLIN, 0};
+      return ::poll(&waiting, 1, -1);
+    });
+    if (ready > 0) return;
+    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "cannot wait for the engine");
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  }
+}
+
+}  // namespace travelchat::python

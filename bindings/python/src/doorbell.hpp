@@ -1,0 +1,106 @@
+// What the engine's threads leave for a Python thread, and the bell that calls it: one descriptor that becomes
+// readable.
+//
+// The engine's threads never touch Python: they put values here, and the thread that answers the bell (an event loop's,
+// or one that waits) turns all that has come into Python objects at once. The bell is rung when the first thing comes,
+// not for those that join it.
+#pragma once
+
+#include "gil.hpp"
+
+#include <travelchat/engine.hpp>
+#include <travelchat/host.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace travelchat::python {
+
+// A listener has something to take; see Feed.
+struct FeedReady {};
+
+// A question to the host, and where its answer goes.
+struct AuthenticateCall {
+  RequestCredentials credentials;
+  Reply<std::optional<Advisor>> reply;
+};
+struct FindTripCall {
+  std::string trip_id;
+  Reply<std::optional<SharedTrip>> reply;
+};
+struct FindClientsCall {
+  std::string org_id;
+  std::vector<std::string> client_ids;
+  Reply<std::vector<ClientCard>> reply;
+};
+struct SearchClientsCall {
+  std::string org_id;
+  std::string text;
+  Reply<std::vector<std::string>> reply;
+};
+struct NotifyCall {
+  PushNotification notification;
+  std::shared_ptr<void> call;  // counts it as long as it lives
+};
+using HostCall = std::variant<AuthenticateCall, FindTripCall, FindClientsCall, SearchClientsCall, NotifyCall>;
+
+struct Arrival {
+  std::uint64_t token = 0;  // chosen by Python: which call this answers, which feed or host this is for
+  std::variant<errc, bool, std::uint64_t, Conversation, std::vector<ConversationSummary>, Sent, MessagePage,
+               std::vector<Reaction>, Marked, IssuedToken, TokenClaims, Subscription, FeedReady, HostCall>
+      content;
+};
+
+class Doorbell {
+ public:
+  // Throws std::system_error when the process has no descriptor left.
+  Doorbell();
+  Doorbell(const Doorbell&) = delete;
+  Doorbell& operator=(const Doorbell&) = delete;
+  ~Doorbell();
+
+  int descriptor() const noexcept { return descriptor_; }
+  // Any thread. Bounded by what asks: there is one arrival for each call under way (the engine bounds those) and one
+  // for each feed; PythonHost counts its own.
+  void put(Arrival arrival);
+  // All that has come. Python's side.
+  std::vector<Arrival> take();
+  // Until something comes or a signal does; the latter raises what its handler raises. Needs the GIL and gives it away.
+  void wait() const;
+
+ private:
+  int descriptor_;
+  SinceFork since_fork_;
+  std::mutex mutex_;
+  std::vector<Arrival> arrivals_;
+};
+
+// The answer that one call is owed: the completion handler of an `async_*`. Dropped unanswered, as by an engine that
+// closes, it answers `errc::closed`, so nobody waits for ever.
+class Answer {
+ public:
+  Answer(std::shared_ptr<Doorbell> bell, std::uint64_t token) : bell_(std::move(bell)), token_(token) {}
+  Answer(Answer&&) noexcept = default;
+  Answer& operator=(Answer&&) = delete;
+  ~Answer() {
+    if (bell_) fail(errc::closed);
+  }
+
+  template <class T>
+  void operator()(result<T> outcome) {
+    if (!outcome) return fail(describe(outcome.error()).code);
+    std::exchange(bell_, nullptr)
+        ->put({token_, decltype(Arrival::content)(std::in_place_type<T>, *std::move(outcome))});
+  }
+  void fail(errc code) { std::exchange(bell_, nullptr)->put({token_, code}); }
+
+ private:
+  std::shared_ptr<Doorbell> bell_;
+  std::uint64_t token_;
+};
+
+}  // namespace travelchat::python

@@ -1,0 +1,328 @@
+#include "engine.hpp"
+
+#include "host.hpp"
+#include "python_storage.hpp"
+#include "records.hpp"
+
+#include <travelchat/memory_storage.hpp>
+#include <travelchat/sqlite_storage.hpp>
+
+#include <pybind11/chrono.h>
+#include <pybind11/stl/filesystem.h>
+
+#include <csignal>
+
+#include <utility>
+
+namespace travelchat::python {
+
+namespace {
+
+// Threads that are made meanwhile take no signals: those are for Python's main thread.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_{};
+};
+
+using Bell = std::shared_ptr<Doorbell>;
+
+// The id that a call is about. What is no id is the id of nothing.
+Uuid require_id(py::handle value, const char* name) {
+  const auto id = to_id(value, name);
+  if (!id) throw Failure{errc::not_found};
+  return *id;
+}
+
+EngineOptions to_options(const py::kwargs& given) {
+  EngineOptions options;
+  for (const auto& [key, value] : given) {
+    const auto name = key.cast<std::string>();
+    if (name == "shards") {
+      options.shards = to_count(value, "shards");
+    } else if (name == "readers") {
+      options.readers = to_count(value, "readers");
+    } else if (name == "max_queued_writes") {
+      options.max_queued_writes = to_count(value, "max_queued_writes");
+    } else if (name == "max_queued_reads") {
+      options.max_queued_reads = to_count(value, "max_queued_reads");
+    } else if (name == "max_batch") {
+      options.max_batch = to_count(value, "max_batch");
+    } else if (name == "max_replay") {
+      options.max_replay = to_count(value, "max_replay");
+    } else if (name == "max_replay_backlog") {
+      options.max_replay_backlog = to_count(value, "max_replay_backlog");
+    } else if (name == "typing_timeout") {
+      options.typing_timeout = value.cast<std::chrono::milliseconds>();
+    } else if (name == "token_lifetime") {
+      options.token_lifetime = value.cast<std::chrono::milliseconds>();
+    } else if (name == "max_live_tokens") {
+      options.max_live_tokens = to_count(value, "max_live_tokens");
+    } else if (name == "token_cache_entries") {
+      options.token_cache_entries = to_count(value, "token_cache_entries");
+    } else if (name == "token_cache_lifetime") {
+      options.token_cache_lifetime = value.cast<std::chrono::milliseconds>();
+    } else if (name == "sweep_interval") {
+      options.sweep_interval = value.cast<std::chrono::seconds>();
+    } else {
+      throw py::type_error("a ChatEngine has no option \"" + name + "\"");
+    }
+  }
+  return options;
+}
+
+NativeStorage open_sqlite(std::filesystem::path path, std::size_t max_readers, std::size_t checkpoint_bytes) {
+  auto opened = without_gil([&] {
+    const SignalsBlocked blocked;
+    return SqliteStorage::open({std::move(path), max_readers, checkpoint_bytes});
+  });
+  if (!opened) throw Failure{describe(opened.error()).code};
+  return NativeStorage(*std::move(opened));
+}
+
+// Whoever reads may listen; a service without a listener reads everything.
+bool may_listen(const std::optional<Participant>& listener, const Conversation& conversation) {
+  return !listener || (listener->org_id == conversation.org_id &&
+                       (listener->role == Role::advisor || listener->id == conversation.client_id));
+}
+
+// (token, value, error) as the package takes it.
+py::object to_python(Arrival& arrival) {
+  py::object value = py::none();
+  py::object error = py::none();
+  std::visit(
+      [&](auto& content) {
+        using Content = std::decay_t<decltype(content)>;
+        if constexpr (std::is_same_v<Content, errc>) {
+          error = make_error(content);
+        } else if constexpr (std::is_same_v<Content, Subscription>) {
+          value = py::cast(Listening(std::move(content)));
+        } else if constexpr (std::is_same_v<Content, FeedReady>) {
+          // That it came is all.
+        } else if constexpr (std::is_same_v<Content, HostCall>) {
+          value = python::to_python(content);
+        } else {
+          value = python::to_python(content);
+        }
+      },
+      arrival.content);
+  return py::make_tuple(arrival.token, std::move(value), std::move(error));
+}
+
+void subscribe(const Engine& self, const Bell& bell, std::uint64_t token, const std::shared_ptr<Feed>& feed,
+               py::handle conversation_id, py::handle listener, py::handle since) {
+  ChatEngine& engine = self.running();
+  std::optional<Participant> who;
+  if (!listener.is_none()) who = to_participant(listener);
+  const SubscribeOptions options{to_optional_count(since, "since")};
+  const Uuid id = require_id(conversation_id, "conversation_id");
+  engine.async_find_conversation(id, [&engine, answer = Answer(bell, token), feed, who = std::move(who),
+                                      options](result<Conversation> found) mutable {
+    if (!found) return answer.fail(describe(found.error()).code);
+    if (!may_listen(who, *found)) return answer.fail(errc::not_found);
+    engine.async_subscribe(who.value_or(Participant()), found->id, feed, options, std::move(answer));
+  });
+}
+
+}  // namespace
+
+NativeStorage::~NativeStorage() {
+  if (!since_fork_.same_process()) {
+    abandon(std::move(storage_));
+  } else if (storage_) {
+    without_gil([this] { storage_.reset(); });
+  }
+}
+
+std::unique_ptr<Storage> NativeStorage::take() {
+  since_fork_.check("storage");
+  if (!storage_) throw py::value_error("this storage belongs to an engine already");
+  return std::move(storage_);
+}
+
+Listening::~Listening() {
+  if (!since_fork_.same_process()) abandon(std::move(subscription_));
+}
+
+void Listening::set_typing(bool is_typing) {
+  since_fork_.check("subscription");
+  subscription_.set_typing(is_typing);
+}
+
+void Listening::end() {
+  if (since_fork_.same_process()) subscription_.reset();
+}
+
+Engine::Engine(const py::object& storage, EngineOptions options) {
+  std::unique_ptr<Storage> taken;
+  if (py::isinstance<NativeStorage>(storage)) {
+    taken = storage.cast<NativeStorage&>().take();
+  } else {
+    taken = std::make_unique<PythonStorage>(storage);
+  }
+  engine_ = without_gil([&] {
+    const SignalsBlocked blocked;
+    return std::make_unique<ChatEngine>(std::move(taken), options);
+  });
+}
+
+Engine::~Engine() {
+  if (since_fork_.same_process()) {
+    close();
+  } else {
+    abandon(std::move(engine_));
+  }
+}
+
+void Engine::close() {
+  since_fork_.check("ChatEngine");
+  // Under the GIL, so that no call of another thread sees it any more.
+  std::unique_ptr<ChatEngine> closing = std::move(engine_);
+  if (closing) without_gil([&] { closing.reset(); });
+}
+
+ChatEngine& Engine::running() const {
+  since_fork_.check("ChatEngine");
+  if (!engine_) throw Failure{errc::closed};
+  return *engine_;
+}
+
+void bind_engine(py::module_& module) {
+  py::class_<NativeStorage>(module, "NativeStorage", "A storage of the library's own, until an engine takes it.");
+  module.def("open_sqlite", &open_sqlite, py::arg("path"), py::arg("max_readers"), py::arg("checkpoint_bytes"));
+  module.def("memory_storage", [] { return NativeStorage(make_memory_storage()); });
+
+  py::class_<Doorbell, Bell>(module, "Doorbell")
+      .def(py::init<>())
+      .def("fileno", &Doorbell::descriptor)
+      .def("wait", &Doorbell::wait)
+      .def("take", [](Doorbell& bell) {
+        // All are converted before the first is looked at: what fails here is a lack of memory.
+        std::vector<Arrival> arrivals = bell.take();
+        py::list list(arrivals.size());
+        std::size_t at = 0;
+        for (Arrival& arrival : arrivals) list[at++] = to_python(arrival);
+        return list;
+      });
+
+  py::class_<Feed, std::shared_ptr<Feed>>(module, "Feed")
+      .def(py::init<const Bell&, std::uint64_t, std::size_t>(), py::arg("bell"), py::arg("token"),
+           py::arg("max_pending"))
+      .def("take", &Feed::take, py::arg("max_events"))
+      .def("end", &Feed::end)
+      .def("closed", [](const Feed& feed) {
+        const auto reason = feed.closed();
+        return reason ? make_error(*reason) : py::none();
+      });
+
+  py::class_<Listening>(module, "Listening")
+      .def("set_typing", &Listening::set_typing, py::arg("is_typing"))
+      .def("end", &Listening::end);
+
+  py::class_<Engine>(module, "Engine")
+      .def(py::init([](const py::object& storage, const py::kwargs& options) {
+             return std::make_unique<Engine>(storage, to_options(options));
+           }),
+           py::arg("storage"))
+      .def("close", &Engine::close)
+      .def("stats", [](const Engine& self) { return to_python(self.running().stats()); })
+      .def("open_conversation",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id, py::handle client_id) {
+             self.running().async_open_conversation(to_text(org_id, "org_id"), to_text(client_id, "client_id"),
+                                                    Answer(bell, token));
+           })
+      .def("find_conversation",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle id) {
+             self.running().async_find_conversation(require_id(id, "conversation_id"), Answer(bell, token));
+           })
+      .def("list_conversations",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id, py::handle text,
+              py::handle client_ids) {
+             self.running().async_list_conversations(
+                 {to_text(org_id, "org_id"), to_optional_text(text, "text"), to_texts(client_ids, "client_ids")},
+                 Answer(bell, token));
+           })
+      .def("count_unread",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id) {
+             self.running().async_count_unread(to_text(org_id, "org_id"), Answer(bell, token));
+           })
+      .def("send",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle sender, py::handle conversation_id,
+              py::handle content, py::handle client_message_id, py::handle attachment_url, py::handle attachment_type,
+              py::handle attachment_name) {
+             self.running().async_send(
+                 to_participant(sender),
+                 Draft{require_id(conversation_id, "conversation_id"), to_text(content, "content"),
+                       to_optional_text(client_message_id, "client_message_id"),
+                       to_optional_text(attachment_url, "attachment_url"),
+                       to_optional_text(attachment_type, "attachment_type"),
+                       to_optional_text(attachment_name, "attachment_name")},
+                 Answer(bell, token));
+           })
+      .def("list_messages",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle reader, py::handle conversation_id,
+              py::handle before, py::handle since, py::handle limit) {
+             self.running().async_list_messages(
+                 to_participant(reader),
+                 {require_id(conversation_id, "conversation_id"), to_optional_count(before, "before"),
+                  to_optional_count(since, "since"), to_count(limit, "limit")},
+                 Answer(bell, token));
+           })
+      .def("react",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle reactor, py::handle conversation_id,
+              py::handle message_id, py::handle emoji) {
+             ChatEngine& engine = self.running();
+             const auto known = parse_emoji(to_text(emoji, "emoji"));
+             if (!known) throw Failure{errc::invalid_emoji};
+             engine.async_react(to_participant(reactor), require_id(conversation_id, "conversation_id"),
+                                require_id(message_id, "message_id"), *known, Answer(bell, token));
+           })
+      .def("unreact",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle reactor, py::handle conversation_id,
+              py::handle message_id) {
+             self.running().async_unreact(to_participant(reactor), require_id(conversation_id, "conversation_id"),
+                                          require_id(message_id, "message_id"), Answer(bell, token));
+           })
+      .def(
+          "mark",
+          [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle viewer, py::handle conversation_id) {
+            self.running().async_mark(to_participant(viewer), require_id(conversation_id, "conversation_id"),
+                                      Answer(bell, token));
+          })
+      .def("issue_token",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id, py::handle client_id,
+              py::handle trip_id, py::handle conversation_id) {
+             self.running().async_issue_token(
+                 {to_text(org_id, "org_id"), to_text(client_id, "client_id"), to_text(trip_id, "trip_id"),
+                  require_id(conversation_id, "conversation_id")},
+                 Answer(bell, token));
+           })
+      .def("authenticate_token",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle chat_token) {
+             self.running().async_authenticate_token(to_text(chat_token, "chat_token"), Answer(bell, token));
+           })
+      .def("revoke_token",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle chat_token) {
+             self.running().async_revoke_token(to_text(chat_token, "chat_token"), Answer(bell, token));
+           })
+      .def("sweep_tokens", [](const Engine& self, const Bell& bell,
+                              std::uint64_t token) { self.running().async_sweep_tokens(Answer(bell, token)); })
+      .def("ping", [](const Engine& self, const Bell& bell,
+                      std::uint64_t token) { self.running().async_ping(Answer(bell, token)); })
+      .def("subscribe", &subscribe)
+      .def("subscribe_inbox", [](const Engine& self, const Bell& bell, std::uint64_t token,
+                                 const std::shared_ptr<Feed>& feed, py::handle org_id) {
+        self.running().async_subscribe_inbox(to_text(org_id, "org_id"), feed, Answer(bell, token));
+      });
+}
+
+}  // namespace travelchat::python

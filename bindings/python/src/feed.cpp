@@ -1,0 +1,78 @@
+#include "feed.hpp"
+
+#include "records.hpp"
+
+#include <algorithm>
+#include <variant>
+
+namespace travelchat::python {
+
+void Feed::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
+  std::unique_lock lock(mutex_);
+  for (const Event& event : batch->events()) {
+    std::uint64_t rev = revision(event);
+    if (const auto* caught_up = std::get_if<CaughtUp>(&event)) rev = caught_up->rev;
+    if (const auto* resync = std::get_if<Resync>(&event)) rev = resync->rev;
+    last_rev_ = std::max(last_rev_, rev);
+    if (const auto* typing = std::get_if<TypingChanged>(&event)) typing_ = *typing;
+  }
+  pending_ += batch->events().size();
+  waiting_.push_back({batch});
+  if (pending_ > max_pending_) {
+    std::vector<Event> rest{Resync{last_rev_}};
+    if (typing_) rest.emplace_back(*typing_);
+    pending_ = rest.size();
+    waiting_.clear();
+    waiting_.push_back({std::make_shared<const EventBatch>(std::move(rest), nullptr)});
+  }
+  ring_if_awaited(std::move(lock));
+}
+
+void Feed::close(errc reason) noexcept {
+  std::unique_lock lock(mutex_);
+  closed_ = reason;
+  ring_if_awaited(std::move(lock));
+}
+
+void Feed::end() noexcept {
+  close(errc::closed);
+}
+
+void Feed::ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept {
+  if (!std::exchange(is_awaited_, false)) return;
+  lock.unlock();
+  if (const auto bell = bell_.lock()) bell->put({token_, FeedReady{}});
+}
+
+py::list Feed::take(std::size_t max_events) {
+  std::vector<Waiting> taken;
+  std::size_t count = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    while (!waiting_.empty() && count < max_events) {
+      Waiting& first = waiting_.front();
+      const std::size_t left = first.batch->events().size() - first.next;
+      const std::size_t now = std::min(left, max_events - count);
+      taken.push_back(first);
+      count += now;
+      first.next += now;
+      if (now == left) waiting_.pop_front();
+    }
+    pending_ -= count;
+    if (count == 0) is_awaited_ = !closed_.has_value();
+  }
+  py::list events(count);
+  std::size_t at = 0;
+  for (const Waiting& part : taken) {
+    const auto& all = part.batch->events();
+    for (std::size_t i = part.next; i < all.size() && at < count; ++i) events[at++] = to_python(all[i]);
+  }
+  return events;
+}
+
+std::optional<errc> Feed::closed() const {
+  const std::lock_guard lock(mutex_);
+  return closed_;
+}
+
+}  // namespace travelchat::python

@@ -1,0 +1,59 @@
+// One Python listener's events, from the shard that delivers them to the thread that iterates over them.
+#pragma once
+
+#include "doorbell.hpp"
+
+#include <travelchat/subscriber.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace travelchat::python {
+
+// Shared by the engine's room and by Python. It rings its reader's bell only when the reader has found it empty.
+//
+// Bounded by `max_pending` events. One more, and all that wait are replaced by a Resync up to the newest revision (and
+// the last typing state, which nothing repeats); what comes later follows as usual.
+class Feed final : public Subscriber {
+ public:
+  Feed(const std::shared_ptr<Doorbell>& bell, std::uint64_t token, std::size_t max_pending)
+      : bell_(bell), token_(token), max_pending_(max_pending) {}
+
+  void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
+  void close(errc reason) noexcept override;
+  // Its reader has ended it: a thread that waits is woken.
+  void end() noexcept;
+
+  // The oldest events, at most `max_events`, as a Python list. Empty: nothing has come, and the bell will ring when
+  // something does. Needs the GIL.
+  py::list take(std::size_t max_events);
+  // Why the engine ended this feed; empty while it goes on. What waits can still be taken.
+  std::optional<errc> closed() const;
+
+ private:
+  struct Waiting {
+    std::shared_ptr<const EventBatch> batch;
+    std::size_t next = 0;  // events before it are taken
+  };
+
+  void ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept;
+
+  // Weak, for a bell may hold the subscription that holds this feed.
+  const std::weak_ptr<Doorbell> bell_;
+  const std::uint64_t token_;
+  const std::size_t max_pending_;
+
+  mutable std::mutex mutex_;
+  std::deque<Waiting> waiting_;
+  std::size_t pending_ = 0;
+  std::uint64_t last_rev_ = 0;
+  std::optional<TypingChanged> typing_;
+  std::optional<errc> closed_;
+  bool is_awaited_ = false;
+};
+
+}  // namespace travelchat::python

@@ -1,0 +1,37 @@
+// A storage written in Python: travelchat.Storage as the engine sees it.
+#pragma once
+
+#include "gil.hpp"
+
+#include <travelchat/storage.hpp>
+
+#include <pybind11/pybind11.h>
+
+namespace travelchat::python {
+
+// Calls the object's methods on the engine's committer and reader threads, each under the GIL: so the object runs one
+// call at a time until it gives the GIL away itself. A TravelchatError that a method raises is the call's error;
+// anything else is a defect of the storage, goes to sys.unraisablehook and counts as `errc::storage_failed`.
+class PythonStorage final : public Storage {
+ public:
+  // Needs the GIL.
+  explicit PythonStorage(py::object storage) : storage_(std::move(storage)) {}
+  PythonStorage(const PythonStorage&) = delete;
+  PythonStorage& operator=(const PythonStorage&) = delete;
+  ~PythonStorage() override;
+
+  error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) override;
+  result<std::optional<Conversation>> find_conversation(const Uuid& id) override;
+  result<std::vector<ConversationSummary>> list_conversations(const ConversationQuery& query) override;
+  result<MessagePage> list_messages(const MessageQuery& query) override;
+  result<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit) override;
+  result<Revisions> list_revisions(const RevisionQuery& query) override;
+  result<std::uint64_t> count_unread(const std::string& org_id) override;
+  result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) override;
+  error_code ping() override;
+
+ private:
+  py::object storage_;
+};
+
+}  // namespace travelchat::python

@@ -1,0 +1,699 @@
+#include "records.hpp"
+
+#include <datetime.h>
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+#include <stdexcept>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+
+namespace travelchat::python {
+
+namespace {
+
+using std::chrono::days;
+using std::chrono::floor;
+using std::chrono::milliseconds;
+
+// One dataclass. Objects are filled through its slots: its own constructor would set every field through the
+// interpreter, which costs more than all else that is done for an event.
+class Record {
+ public:
+  void load(const py::module_& types, const char* name, std::initializer_list<const char*> fields) {
+    type_ = types.attr(name);
+    const py::tuple known = type_.attr("__match_args__");
+    if (known.size() != fields.size())
+      throw std::logic_error(std::string(name) + " has other fields than the engine's");
+    std::size_t at = 0;
+    for (const char* field : fields) {
+      if (known[at++].cast<std::string_view>() != field) throw std::logic_error(std::string(name) + " lacks " + field);
+      slots_.push_back(type_.attr(field));
+    }
+  }
+
+  template <class... Values>
+  py::object make(const Values&... values) const {
+    auto* const type = reinterpret_cast<PyTypeObject*>(type_.ptr());
+    auto made = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
+    if (!made) throw py::error_already_set();
+    auto slot = slots_.begin();
+    const auto set = [&](const py::object& value) {
+      if (Py_TYPE(slot->ptr())->tp_descr_set(slot->ptr(), made.ptr(), value.ptr()) != 0) throw py::error_already_set();
+      ++slot;
+    };
+    (set(values), ...);
+    return made;
+  }
+
+  bool is(py::handle value) const { return Py_TYPE(value.ptr()) == reinterpret_cast<PyTypeObject*>(type_.ptr()); }
+  // TypeError unless `value` is one.
+  void require(py::handle value, const char* what) const {
+    if (is(value) || py::isinstance(value, type_)) return;
+    throw py::type_error(std::string(what) + " must be a travelchat." + std::string(py::str(type_.attr("__name__"))) +
+                         ", not " + Py_TYPE(value.ptr())->tp_name);
+  }
+
+ private:
+  py::object type_;
+  std::vector<py::object> slots_;
+};
+
+struct Records {
+  Record participant, reaction, message, conversation, summary, claims, sent, marked, page, token, stats;
+  Record typing, created, reacted, seen, read, caught_up, resync, updated;
+  Record open_conversation, append_message, put_reaction, mark_conversation, put_token, delete_token, sweep_tokens;
+  Record written, conversation_query, message_query, change, change_list, revision_query, revisions;
+  Record credentials, notification, advisor, trip, client_card, active_trip;
+  std::array<py::object, 2> roles;
+  std::array<py::object, 6> emoji;
+  py::object utc;
+  py::object errors;
+};
+
+// Never destroyed: the interpreter is gone by the time static objects are.
+Records* records = nullptr;
+
+}  // namespace
+
+static py::object none() {
+  return py::none();
+}
+
+static py::object to_python(std::string_view text) {
+  auto made = py::reinterpret_steal<py::object>(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+  if (!made) throw py::error_already_set();
+  return made;
+}
+
+template <class T>
+static py::object to_python(const std::optional<T>& value) {
+  return value ? to_python(*value) : none();
+}
+
+static py::object to_python(Role role) {
+  return records->roles.at(static_cast<std::size_t>(role));
+}
+
+static py::object to_python(const std::optional<Emoji>& emoji) {
+  return emoji ? records->emoji.at(static_cast<std::size_t>(*emoji)) : none();
+}
+
+static py::object to_python(const Sha256Digest& digest) {
+  return py::bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
+}
+
+static py::object to_python(const Participant& who) {
+  return records->participant.make(to_python(who.org_id), to_python(who.role), to_python(who.id), to_python(who.name));
+}
+
+static py::object to_python(const Reaction& reaction) {
+  return records->reaction.make(
+      to_python(reaction.id), to_python(reaction.message_id), to_python(reaction.conversation_id),
+      to_python(reaction.org_id), to_python(reaction.reactor_type), to_python(reaction.reactor_id),
+      to_python(reaction.reactor_name), to_python(std::optional(reaction.emoji)), to_python(reaction.created_at));
+}
+
+template <class T>
+static py::object to_tuple(const std::vector<T>& values) {
+  py::tuple made(values.size());
+  std::size_t at = 0;
+  for (const T& value : values) made[at++] = to_python(value);
+  return made;
+}
+
+namespace {
+
+// ---- From Python ----
+
+[[noreturn]] void wrong_type(const char* name, const char* wanted, py::handle value) {
+  throw py::type_error(std::string(name) + " must be " + wanted + ", not " + Py_TYPE(value.ptr())->tp_name);
+}
+
+py::object field(py::handle record, const char* name) {
+  return record.attr(name);
+}
+
+std::string text(py::handle record, const char* name) {
+  return to_text(field(record, name), name);
+}
+
+std::optional<std::string> optional_text(py::handle record, const char* name) {
+  return to_optional_text(field(record, name), name);
+}
+
+std::uint64_t count(py::handle record, const char* name) {
+  return to_count(field(record, name), name);
+}
+
+bool flag(py::handle record, const char* name) {
+  return field(record, name).cast<bool>();
+}
+
+Uuid id(py::handle record, const char* name) {
+  const auto found = to_id(field(record, name), name);
+  if (!found) throw py::value_error(std::string(name) + " is no id of the engine's");
+  return *found;
+}
+
+Role role(py::handle record, const char* name) {
+  const auto found = parse_role(text(record, name));
+  if (!found) throw py::value_error(std::string(name) + " must be \"advisor\" or \"client\"");
+  return *found;
+}
+
+TimePoint to_time(py::handle value, const char* name) {
+  if (!PyDateTime_Check(value.ptr())) wrong_type(name, "a datetime", value);
+  if (value.attr("tzinfo").is_none()) throw py::value_error(std::string(name) + " must be an aware datetime");
+  const py::object utc = py::object(value.attr("tzinfo")).ptr() == records->utc.ptr()
+                             ? py::reinterpret_borrow<py::object>(value)
+                             : value.attr("astimezone")(records->utc);
+  const auto date = std::chrono::year{PyDateTime_GET_YEAR(utc.ptr())} /
+                    static_cast<unsigned>(PyDateTime_GET_MONTH(utc.ptr())) /
+                    static_cast<unsigned>(PyDateTime_GET_DAY(utc.ptr()));
+  return TimePoint(std::chrono::sys_days(date)) + std::chrono::hours(PyDateTime_DATE_GET_HOUR(utc.ptr())) +
+         std::chrono::minutes(PyDateTime_DATE_GET_MINUTE(utc.ptr())) +
+         std::chrono::seconds(PyDateTime_DATE_GET_SECOND(utc.ptr())) +
+         milliseconds(PyDateTime_DATE_GET_MICROSECOND(utc.ptr()) / 1000);
+}
+
+TimePoint time(py::handle record, const char* name) {
+  return to_time(field(record, name), name);
+}
+
+std::optional<TimePoint> optional_time(py::handle record, const char* name) {
+  const py::object value = field(record, name);
+  if (value.is_none()) return std::nullopt;
+  return to_time(value, name);
+}
+
+Sha256Digest to_digest(py::handle value) {
+  Sha256Digest digest;
+  char* bytes = nullptr;
+  Py_ssize_t size = 0;
+  if (!PyBytes_Check(value.ptr())) wrong_type("a digest", "bytes", value);
+  if (PyBytes_AsStringAndSize(value.ptr(), &bytes, &size) != 0) throw py::error_already_set();
+  if (static_cast<std::size_t>(size) != digest.size()) throw py::value_error("a digest has 32 bytes");
+  std::copy_n(reinterpret_cast<const std::uint8_t*>(bytes), digest.size(), digest.begin());
+  return digest;
+}
+
+// Any iterable but a str, which is one too.
+template <class Read>
+auto to_vector(py::handle value, const char* name, Read read) {
+  std::vector<decltype(read(value))> values;
+  if (PyUnicode_Check(value.ptr()) || !py::isinstance<py::iterable>(value)) wrong_type(name, "a sequence", value);
+  for (const py::handle item : py::reinterpret_borrow<py::iterable>(value)) values.push_back(read(item));
+  return values;
+}
+
+Reaction to_reaction(py::handle value) {
+  records->reaction.require(value, "a reaction");
+  Reaction reaction;
+  reaction.id = id(value, "id");
+  reaction.message_id = id(value, "message_id");
+  reaction.conversation_id = id(value, "conversation_id");
+  reaction.org_id = text(value, "org_id");
+  reaction.reactor_type = role(value, "reactor_type");
+  reaction.reactor_id = text(value, "reactor_id");
+  reaction.reactor_name = text(value, "reactor_name");
+  const auto emoji = parse_emoji(text(value, "emoji"));
+  if (!emoji) throw py::value_error("emoji is not one of the reactions");
+  reaction.emoji = *emoji;
+  reaction.created_at = time(value, "created_at");
+  return reaction;
+}
+
+std::vector<Reaction> to_reactions(py::handle value) {
+  return to_vector(value, "reactions", to_reaction);
+}
+
+Message to_message(py::handle value) {
+  records->message.require(value, "a message");
+  Message message;
+  message.id = id(value, "id");
+  message.conversation_id = id(value, "conversation_id");
+  message.org_id = text(value, "org_id");
+  message.sender_type = role(value, "sender_type");
+  message.sender_id = text(value, "sender_id");
+  message.sender_name = text(value, "sender_name");
+  message.content = text(value, "content");
+  message.is_read = flag(value, "is_read");
+  message.seen_at = optional_time(value, "seen_at");
+  message.created_at = time(value, "created_at");
+  message.attachment_url = optional_text(value, "attachment_url");
+  message.attachment_type = optional_text(value, "attachment_type");
+  message.attachment_name = optional_text(value, "attachment_name");
+  message.reactions = to_reactions(field(value, "reactions"));
+  message.seq = count(value, "seq");
+  message.rev = count(value, "rev");
+  message.client_message_id = optional_text(value, "client_message_id");
+  return message;
+}
+
+std::optional<Message> to_optional_message(py::handle value) {
+  if (value.is_none()) return std::nullopt;
+  return to_message(value);
+}
+
+Conversation to_conversation(py::handle value) {
+  records->conversation.require(value, "a conversation");
+  Conversation conversation;
+  conversation.id = id(value, "id");
+  conversation.org_id = text(value, "org_id");
+  conversation.client_id = text(value, "client_id");
+  conversation.created_at = time(value, "created_at");
+  conversation.last_message_at = optional_time(value, "last_message_at");
+  conversation.last_seq = count(value, "last_seq");
+  conversation.rev = count(value, "rev");
+  conversation.unread_count = count(value, "unread_count");
+  return conversation;
+}
+
+Change to_change(py::handle value) {
+  records->change.require(value, "a change");
+  Change change;
+  const std::string kind = text(value, "kind");
+  if (kind == "message") {
+    change.kind = Change::Kind::message;
+    change.message = to_message(field(value, "message"));
+  } else if (kind == "reaction") {
+    change.kind = Change::Kind::reaction;
+    change.message_id = id(value, "message_id");
+    change.reactions = to_reactions(field(value, "reactions"));
+  } else if (kind == "seen" || kind == "read") {
+    change.kind = kind == "seen" ? Change::Kind::seen : Change::Kind::read;
+    change.at = time(value, "at");
+  } else {
+    throw py::value_error("kind is not one of ChangeKind");
+  }
+  change.rev = count(value, "rev");
+  return change;
+}
+
+std::optional<ActiveTrip> to_optional_active_trip(py::handle value) {
+  if (value.is_none()) return std::nullopt;
+  records->active_trip.require(value, "active_trip");
+  return ActiveTrip{text(value, "id"), text(value, "title")};
+}
+
+ClientCard to_client_card(py::handle value) {
+  records->client_card.require(value, "a client");
+  return {text(value, "id"), text(value, "name"), optional_text(value, "avatar_url"),
+          to_optional_active_trip(field(value, "active_trip"))};
+}
+
+}  // namespace
+
+void load_records() {
+  PyDateTime_IMPORT;
+  if (PyDateTimeAPI == nullptr) throw py::error_already_set();
+  auto loaded = std::make_unique<Records>();
+  Records& r = *loaded;
+  const auto types = py::module_::import("travelchat.types");
+  r.participant.load(types, "Participant", {"org_id", "role", "id", "name"});
+  r.reaction.load(types, "Reaction",
+                  {"id", "message_id", "conversation_id", "org_id", "reactor_type", "reactor_id", "reactor_name",
+                   "emoji", "created_at"});
+  r.message.load(types, "Message",
+                 {"id", "conversation_id", "org_id", "sender_type", "sender_id", "sender_name", "content", "is_read",
+                  "seen_at", "created_at", "attachment_url", "attachment_type", "attachment_name", "reactions", "seq",
+                  "rev", "client_message_id"});
+  r.conversation.load(
+      types, "Conversation",
+      {"id", "org_id", "client_id", "created_at", "last_message_at", "last_seq", "rev", "unread_count"});
+  r.summary.load(types, "ConversationSummary", {"conversation", "last_message"});
+  r.claims.load(types, "TokenClaims", {"org_id", "client_id", "trip_id", "conversation_id", "expires_at"});
+  r.sent.load(types, "Sent", {"message", "created"});
+  r.marked.load(types, "Marked", {"at", "count", "rev"});
+  r.page.load(types, "MessagePage", {"messages", "has_more"});
+  r.token.load(types, "IssuedToken", {"token", "expires_at"});
+  r.stats.load(
+      types, "EngineStats",
+      {"messages", "commits", "writes", "failed_commits", "deliveries", "queued_writes", "subscribers", "rooms"});
+  r.typing.load(types, "TypingChanged", {"advisor_typing", "client_typing"});
+  r.created.load(types, "MessageCreated", {"message", "rev"});
+  r.reacted.load(types, "ReactionsChanged", {"message_id", "reactions", "rev"});
+  r.seen.load(types, "MessagesSeen", {"seen_at", "rev"});
+  r.read.load(types, "MessagesRead", {"read_at", "rev"});
+  r.caught_up.load(types, "CaughtUp", {"rev"});
+  r.resync.load(types, "Resync", {"rev"});
+  r.updated.load(types, "ConversationUpdated", {"summary"});
+  r.open_conversation.load(types, "OpenConversation", {"conversation_id", "org_id", "client_id", "now"});
+  r.append_message.load(types, "AppendMessage",
+                        {"message_id", "conversation_id", "sender", "content", "client_message_id", "attachment_url",
+                         "attachment_type", "attachment_name", "now"});
+  r.put_reaction.load(types, "PutReaction",
+                      {"reaction_id", "conversation_id", "message_id", "reactor", "emoji", "now"});
+  r.mark_conversation.load(types, "MarkConversation", {"conversation_id", "viewer", "now"});
+  r.put_token.load(types, "PutToken", {"digest", "claims", "now", "max_live"});
+  r.delete_token.load(types, "DeleteToken", {"digest"});
+  r.sweep_tokens.load(types, "SweepTokens", {"now"});
+  r.written.load(types, "Written",
+                 {"changed", "conversation", "message", "reactions", "last_message", "count", "evicted"});
+  r.conversation_query.load(types, "ConversationQuery", {"org_id", "text", "client_ids"});
+  r.message_query.load(types, "MessageQuery", {"conversation_id", "before_seq", "since_rev", "limit"});
+  r.change.load(types, "Change", {"kind", "rev", "message", "message_id", "reactions", "at"});
+  r.change_list.load(types, "ChangeList", {"current_rev", "too_many", "changes"});
+  r.revision_query.load(types, "RevisionQuery", {"conversation_ids", "org_ids"});
+  r.revisions.load(types, "Revisions", {"conversations", "organizations"});
+  r.credentials.load(types, "RequestCredentials", {"cookie", "authorization"});
+  r.notification.load(types, "PushNotification", {"org_id", "title", "body", "url"});
+  r.advisor.load(types, "Advisor", {"org_id", "id", "name", "avatar_url", "expires_at", "by_cookie"});
+  r.trip.load(types, "SharedTrip",
+              {"id", "org_id", "title", "share_enabled", "share_token", "client_id", "client_name", "advisor_name",
+               "advisor_avatar_url"});
+  r.client_card.load(types, "ClientCard", {"id", "name", "avatar_url", "active_trip"});
+  r.active_trip.load(types, "ActiveTrip", {"id", "title"});
+  for (const Role role : {Role::advisor, Role::client}) {
+    r.roles.at(static_cast<std::size_t>(role)) = types.attr("Role")(to_python(travelchat::to_string(role)));
+  }
+  for (std::size_t i = 0; i < r.emoji.size(); ++i) {
+    r.emoji.at(i) = types.attr("Emoji")(to_python(travelchat::to_string(static_cast<Emoji>(i))));
+  }
+  r.utc = py::reinterpret_borrow<py::object>(PyDateTime_TimeZone_UTC);
+  records = loaded.release();
+}
+
+py::object to_python(bool value) {
+  return py::bool_(value);
+}
+
+py::object to_python(std::uint64_t value) {
+  return py::int_(value);
+}
+
+py::object to_python(const std::string& text) {
+  return to_python(std::string_view(text));
+}
+
+py::object to_python(const Uuid& id) {
+  auto made = py::reinterpret_steal<py::object>(PyUnicode_New(36, 127));
+  if (!made) throw py::error_already_set();
+  write_uuid(id, reinterpret_cast<char*>(PyUnicode_1BYTE_DATA(made.ptr())));
+  return made;
+}
+
+// A time that a datetime cannot hold becomes the nearest one that it can.
+py::object to_python(TimePoint at) {
+  using namespace std::chrono;
+  constexpr TimePoint first{sys_days(year{1} / 1 / 1)};
+  constexpr TimePoint last{sys_days(year{10000} / 1 / 1) - milliseconds{1}};
+  at = std::clamp(at, first, last);
+  const auto day = floor<days>(at);
+  const year_month_day date(day);
+  const hh_mm_ss time(at - day);
+  auto made = py::reinterpret_steal<py::object>(PyDateTimeAPI->DateTime_FromDateAndTime(
+      static_cast<int>(date.year()), static_cast<int>(static_cast<unsigned>(date.month())),
+      static_cast<int>(static_cast<unsigned>(date.day())), static_cast<int>(time.hours().count()),
+      static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()),
+      static_cast<int>(time.subseconds().count()) * 1000, records->utc.ptr(), PyDateTimeAPI->DateTimeType));
+  if (!made) throw py::error_already_set();
+  return made;
+}
+
+py::object to_python(const Message& m) {
+  return records->message.make(to_python(m.id), to_python(m.conversation_id), to_python(m.org_id),
+                               to_python(m.sender_type), to_python(m.sender_id), to_python(m.sender_name),
+                               to_python(m.content), to_python(m.is_read), to_python(m.seen_at),
+                               to_python(m.created_at), to_python(m.attachment_url), to_python(m.attachment_type),
+                               to_python(m.attachment_name), to_tuple(m.reactions), to_python(m.seq), to_python(m.rev),
+                               to_python(m.client_message_id));
+}
+
+py::object to_python(const Conversation& c) {
+  return records->conversation.make(to_python(c.id), to_python(c.org_id), to_python(c.client_id),
+                                    to_python(c.created_at), to_python(c.last_message_at), to_python(c.last_seq),
+                                    to_python(c.rev), to_python(c.unread_count));
+}
+
+py::object to_python(const ConversationSummary& summary) {
+  return records->summary.make(to_python(summary.conversation), to_python(summary.last_message));
+}
+
+py::object to_python(const std::vector<ConversationSummary>& list) {
+  return to_tuple(list);
+}
+
+py::object to_python(const std::vector<Reaction>& reactions) {
+  return to_tuple(reactions);
+}
+
+py::object to_python(const MessagePage& page) {
+  return records->page.make(to_tuple(page.messages), to_python(page.has_more));
+}
+
+py::object to_python(const Sent& sent) {
+  return records->sent.make(to_python(sent.message), to_python(sent.created));
+}
+
+py::object to_python(const Marked& marked) {
+  return records->marked.make(to_python(marked.at), to_python(marked.count), to_python(marked.rev));
+}
+
+py::object to_python(const IssuedToken& token) {
+  return records->token.make(to_python(token.token), to_python(token.expires_at));
+}
+
+py::object to_python(const TokenClaims& claims) {
+  return records->claims.make(to_python(claims.org_id), to_python(claims.client_id), to_python(claims.trip_id),
+                              to_python(claims.conversation_id), to_python(claims.expires_at));
+}
+
+py::object to_python(const EngineStats& s) {
+  return records->stats.make(to_python(s.messages), to_python(s.commits), to_python(s.writes),
+                             to_python(s.failed_commits), to_python(s.deliveries), to_python(s.queued_writes),
+                             to_python(s.subscribers), to_python(s.rooms));
+}
+
+py::object to_python(const Event& event) {
+  struct Convert {
+    py::object operator()(const TypingChanged& e) const {
+      return records->typing.make(to_python(e.advisor_typing), to_python(e.client_typing));
+    }
+    py::object operator()(const MessageCreated& e) const {
+      return records->created.make(to_python(e.message), to_python(e.rev));
+    }
+    py::object operator()(const ReactionsChanged& e) const {
+      return records->reacted.make(to_python(e.message_id), to_tuple(e.reactions), to_python(e.rev));
+    }
+    py::object operator()(const MessagesSeen& e) const {
+      return records->seen.make(to_python(e.seen_at), to_python(e.rev));
+    }
+    py::object operator()(const MessagesRead& e) const {
+      return records->read.make(to_python(e.read_at), to_python(e.rev));
+    }
+    py::object operator()(const CaughtUp& e) const { return records->caught_up.make(to_python(e.rev)); }
+    py::object operator()(const Resync& e) const { return records->resync.make(to_python(e.rev)); }
+    py::object operator()(const ConversationUpdated& e) const { return records->updated.make(to_python(e.summary)); }
+  };
+  return std::visit(Convert{}, event);
+}
+
+py::object to_python(const Write& write) {
+  struct Convert {
+    py::object operator()(const OpenConversation& w) const {
+      return records->open_conversation.make(to_python(w.conversation_id), to_python(w.org_id), to_python(w.client_id),
+                                             to_python(w.now));
+    }
+    py::object operator()(const AppendMessage& w) const {
+      return records->append_message.make(to_python(w.message_id), to_python(w.conversation_id), to_python(w.sender),
+                                          to_python(w.content), to_python(w.client_message_id),
+                                          to_python(w.attachment_url), to_python(w.attachment_type),
+                                          to_python(w.attachment_name), to_python(w.now));
+    }
+    py::object operator()(const PutReaction& w) const {
+      return records->put_reaction.make(to_python(w.reaction_id), to_python(w.conversation_id), to_python(w.message_id),
+                                        to_python(w.reactor), to_python(w.emoji), to_python(w.now));
+    }
+    py::object operator()(const MarkConversation& w) const {
+      return records->mark_conversation.make(to_python(w.conversation_id), to_python(w.viewer), to_python(w.now));
+    }
+    py::object operator()(const PutToken& w) const {
+      return records->put_token.make(to_python(w.digest), to_python(w.claims), to_python(w.now),
+                                     to_python(std::uint64_t{w.max_live}));
+    }
+    py::object operator()(const DeleteToken& w) const { return records->delete_token.make(to_python(w.digest)); }
+    py::object operator()(const SweepTokens& w) const { return records->sweep_tokens.make(to_python(w.now)); }
+  };
+  return std::visit(Convert{}, write);
+}
+
+py::object to_python(const ConversationQuery& query) {
+  return records->conversation_query.make(to_python(query.org_id), to_python(query.text), to_tuple(query.client_ids));
+}
+
+py::object to_python(const MessageQuery& query) {
+  return records->message_query.make(to_python(query.conversation_id), to_python(query.before_seq),
+                                     to_python(query.since_rev), to_python(std::uint64_t{query.limit}));
+}
+
+py::object to_python(const RevisionQuery& query) {
+  return records->revision_query.make(to_tuple(query.conversation_ids), to_tuple(query.org_ids));
+}
+
+py::object to_python(const RequestCredentials& credentials) {
+  return records->credentials.make(to_python(credentials.cookie), to_python(credentials.authorization));
+}
+
+py::object to_python(const PushNotification& n) {
+  return records->notification.make(to_python(n.org_id), to_python(n.title), to_python(n.body), to_python(n.url));
+}
+
+std::string to_text(py::handle value, const char* name) {
+  if (!PyUnicode_Check(value.ptr())) wrong_type(name, "a str", value);
+  Py_ssize_t size = 0;
+  if (const char* utf8 = PyUnicode_AsUTF8AndSize(value.ptr(), &size)) return {utf8, static_cast<std::size_t>(size)};
+  PyErr_Clear();
+  const auto bytes =
+      py::reinterpret_steal<py::object>(PyUnicode_AsEncodedString(value.ptr(), "utf-8", "surrogatepass"));
+  if (!bytes) throw py::error_already_set();
+  return bytes.cast<std::string>();
+}
+
+std::optional<std::string> to_optional_text(py::handle value, const char* name) {
+  if (value.is_none()) return std::nullopt;
+  return to_text(value, name);
+}
+
+std::uint64_t to_count(py::handle value, const char* name) {
+  if (!PyLong_Check(value.ptr())) wrong_type(name, "an int", value);
+  const std::uint64_t count = PyLong_AsUnsignedLongLong(value.ptr());
+  if (count == static_cast<std::uint64_t>(-1) && PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw py::value_error(std::string(name) + " is out of range");
+  }
+  return count;
+}
+
+std::optional<std::uint64_t> to_optional_count(py::handle value, const char* name) {
+  if (value.is_none()) return std::nullopt;
+  return to_count(value, name);
+}
+
+std::optional<Uuid> to_id(py::handle value, const char* name) {
+  return parse_uuid(to_text(value, name));
+}
+
+Participant to_participant(py::handle value) {
+  records->participant.require(value, "a participant");
+  return {text(value, "org_id"), role(value, "role"), text(value, "id"), text(value, "name")};
+}
+
+std::optional<Conversation> to_optional_conversation(py::handle value) {
+  if (value.is_none()) return std::nullopt;
+  return to_conversation(value);
+}
+
+std::vector<ConversationSummary> to_summaries(py::handle value) {
+  return to_vector(value, "conversations", [](py::handle item) {
+    records->summary.require(item, "a row of the list");
+    return ConversationSummary{to_conversation(field(item, "conversation")),
+                               to_optional_message(field(item, "last_message"))};
+  });
+}
+
+MessagePage to_message_page(py::handle value) {
+  records->page.require(value, "a page");
+  return {to_vector(field(value, "messages"), "messages", to_message), flag(value, "has_more")};
+}
+
+ChangeList to_change_list(py::handle value) {
+  records->change_list.require(value, "the changes");
+  return {count(value, "current_rev"), flag(value, "too_many"),
+          to_vector(field(value, "changes"), "changes", to_change)};
+}
+
+Revisions to_revisions(py::handle value) {
+  records->revisions.require(value, "the revisions");
+  const auto counts = [&](const char* name) {
+    return to_vector(field(value, name), name, [name](py::handle item) { return to_count(item, name); });
+  };
+  return {counts("conversations"), counts("organizations")};
+}
+
+std::optional<TokenClaims> to_optional_claims(py::handle value) {
+  if (value.is_none()) return std::nullopt;
+  records->claims.require(value, "the claims");
+  return TokenClaims{text(value, "org_id"), text(value, "client_id"), text(value, "trip_id"),
+                     id(value, "conversation_id"), time(value, "expires_at")};
+}
+
+Written to_written(py::handle value) {
+  records->written.require(value, "an entry of what was written");
+  Written written;
+  written.changed = flag(value, "changed");
+  if (auto conversation = to_optional_conversation(field(value, "conversation"))) {
+    written.conversation = *std::move(conversation);
+  }
+  written.message = to_optional_message(field(value, "message"));
+  written.reactions = to_reactions(field(value, "reactions"));
+  written.last_message = to_optional_message(field(value, "last_message"));
+  written.count = count(value, "count");
+  written.evicted = to_vector(field(value, "evicted"), "evicted", to_digest);
+  return written;
+}
+
+std::optional<Advisor> to_optional_advisor(py::handle value) {
+  if (value.is_none()) return std::nullopt;
+  records->advisor.require(value, "whoever has signed in");
+  return Advisor{text(value, "org_id"),
+                 text(value, "id"),
+                 text(value, "name"),
+                 optional_text(value, "avatar_url"),
+                 optional_time(value, "expires_at"),
+                 flag(value, "by_cookie")};
+}
+
+std::optional<SharedTrip> to_optional_trip(py::handle value) {
+  if (value.is_none()) return std::nullopt;
+  records->trip.require(value, "a trip");
+  return SharedTrip{text(value, "id"),
+                    text(value, "org_id"),
+                    optional_text(value, "client_id"),
+                    text(value, "title"),
+                    flag(value, "share_enabled"),
+                    text(value, "share_token"),
+                    optional_text(value, "client_name"),
+                    optional_text(value, "advisor_name"),
+                    optional_text(value, "advisor_avatar_url")};
+}
+
+std::vector<ClientCard> to_client_cards(py::handle value) {
+  return to_vector(value, "clients", to_client_card);
+}
+
+std::vector<std::string> to_texts(py::handle value, const char* name) {
+  return to_vector(value, name, [name](py::handle item) { return to_text(item, name); });
+}
+
+// Later than the other look-ups: the exceptions are made from this module's table.
+static py::object exceptions() {
+  if (!records->errors) records->errors = py::module_::import("travelchat.errors");
+  return records->errors;
+}
+
+py::object make_error(errc code) {
+  const std::string_view name = describe(code).name;
+  return exceptions().attr("by_code")[py::str(name.data(), name.size())]();
+}
+
+std::optional<errc> to_errc(py::handle exception) {
+  if (!py::isinstance(exception, exceptions().attr("TravelchatError"))) return std::nullopt;
+  const std::string code = text(exception, "code");
+  const auto table = error_table();
+  const auto row = std::find_if(table.begin(), table.end(), [&](const ErrorInfo& info) { return info.name == code; });
+  return row == table.end() ? errc::internal : row->code;
+}
+
+errc report(py::error_already_set& thrown, py::handle where, errc otherwise) {
+  if (const auto known = to_errc(thrown.value())) return *known;
+  thrown.restore();
+  PyErr_WriteUnraisable(where.ptr());
+  return otherwise;
+}
+
+}  // namespace travelchat::python

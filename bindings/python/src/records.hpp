@@ -1,0 +1,91 @@
+// The engine's values as the frozen dataclasses of travelchat/types.py, both ways.
+//
+// All of it needs the GIL.
+#pragma once
+
+#include "gil.hpp"
+
+#include <travelchat/engine.hpp>
+#include <travelchat/event.hpp>
+#include <travelchat/host.hpp>
+#include <travelchat/storage.hpp>
+
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace travelchat::python {
+
+// Looks up the dataclasses. Once, when the module is loaded.
+void load_records();
+
+// ---- To Python ----
+
+py::object to_python(bool value);
+py::object to_python(std::uint64_t value);
+py::object to_python(const std::string& text);
+py::object to_python(const Uuid& id);
+py::object to_python(TimePoint at);
+py::object to_python(const Message& message);
+py::object to_python(const Conversation& conversation);
+py::object to_python(const ConversationSummary& summary);
+py::object to_python(const std::vector<ConversationSummary>& list);
+py::object to_python(const std::vector<Reaction>& reactions);
+py::object to_python(const MessagePage& page);
+py::object to_python(const Sent& sent);
+py::object to_python(const Marked& marked);
+py::object to_python(const IssuedToken& token);
+py::object to_python(const TokenClaims& claims);
+py::object to_python(const EngineStats& stats);
+py::object to_python(const Event& event);
+py::object to_python(const Write& write);
+py::object to_python(const ConversationQuery& query);
+py::object to_python(const MessageQuery& query);
+py::object to_python(const RevisionQuery& query);
+py::object to_python(const RequestCredentials& credentials);
+py::object to_python(const PushNotification& notification);
+
+// ---- From Python. TypeError and ValueError name the field that is wrong. ----
+
+// UTF-8; a lone surrogate becomes bytes that the engine's own checks refuse.
+std::string to_text(py::handle value, const char* name);
+std::optional<std::string> to_optional_text(py::handle value, const char* name);
+std::uint64_t to_count(py::handle value, const char* name);
+std::optional<std::uint64_t> to_optional_count(py::handle value, const char* name);
+// nullopt: a string that is no id. Nothing has it, so whoever asks for it gets `errc::not_found`.
+std::optional<Uuid> to_id(py::handle value, const char* name);
+Participant to_participant(py::handle value);
+
+std::optional<Conversation> to_optional_conversation(py::handle value);
+std::vector<ConversationSummary> to_summaries(py::handle value);
+MessagePage to_message_page(py::handle value);
+ChangeList to_change_list(py::handle value);
+Revisions to_revisions(py::handle value);
+std::optional<TokenClaims> to_optional_claims(py::handle value);
+Written to_written(py::handle value);
+
+std::optional<Advisor> to_optional_advisor(py::handle value);
+std::optional<SharedTrip> to_optional_trip(py::handle value);
+std::vector<ClientCard> to_client_cards(py::handle value);
+std::vector<std::string> to_texts(py::handle value, const char* name);
+
+// ---- Errors ----
+
+// Thrown by what is called from Python; becomes the exception of its kind.
+struct Failure {
+  errc code;
+};
+
+// A new exception of that kind.
+py::object make_error(errc code);
+// The error of a TravelchatError; nullopt for any other object.
+std::optional<errc> to_errc(py::handle exception);
+// What is being thrown, as the error that the engine is told. What is no TravelchatError is a defect of the code that
+// threw it: it goes to sys.unraisablehook, with `where` as its place, and counts as `otherwise`.
+errc report(py::error_already_set& thrown, py::handle where, errc otherwise);
+
+}  // namespace travelchat::python

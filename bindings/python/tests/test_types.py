@@ -1,0 +1,95 @@
+"""Values, errors, and what type checkers see of the package."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import pickle
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import travelchat
+from conftest import ADA, open_chat
+from travelchat import MessageCreated, Participant, Resync, Role, Sent
+
+HERE = Path(__file__).parent
+
+
+async def test_values_are_frozen_equal_and_say_what_they_are():
+    async with open_chat() as (engine, conversation):
+        sent = await engine.send(ADA, conversation.id, "Hello")
+    message = sent.message
+    for value in (sent, message, conversation, ADA, MessageCreated(message, 1)):
+        assert copy.deepcopy(value) == value and hash(copy.deepcopy(value)) == hash(value)
+        assert pickle.loads(pickle.dumps(value)) == value
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, dataclasses.fields(value)[0].name, None)
+        with pytest.raises(AttributeError):
+            object.__setattr__(value, "anything_else", 1)
+    assert dataclasses.replace(message, content="Goodbye") != message
+    assert repr(Resync(rev=3)) == "Resync(rev=3)"
+    assert "content='Hello'" in repr(message) and "sender_type=<Role.ADVISOR: 'advisor'>" in repr(message)
+    # What the engine has made equals what Python makes.
+    made = travelchat.Message(**{field.name: getattr(message, field.name) for field in dataclasses.fields(message)})
+    assert made == message
+    match Sent(message, True):
+        case Sent(message=travelchat.Message(content=content), created=True):
+            assert content == "Hello"
+        case _:
+            raise AssertionError
+
+
+def test_secrets_do_not_show():
+    token = travelchat.IssuedToken("0123456789abcdef" * 4, datetime.now(UTC))
+    assert "4567" not in repr(token)
+    credentials = travelchat.RequestCredentials("session=secret", "Bearer secret")
+    assert "secret" not in repr(credentials)
+
+
+def test_each_error_is_a_class_of_its_own():
+    assert travelchat.NotFound.http_status == 404 and travelchat.NotFound.close_code == 4404
+    assert travelchat.InvalidEmoji().code == "invalid_emoji"
+    assert str(travelchat.StorageFull()) == "The message store is full. Nothing was saved."
+    assert str(travelchat.NotFound("no such trip")) == "no such trip"
+    kinds = travelchat.errors.by_code
+    assert len(kinds) == 27 and all(code == kind.code for code, kind in kinds.items())
+    assert all(issubclass(kind, travelchat.TravelchatError) for kind in kinds.values())
+    assert pickle.loads(pickle.dumps(travelchat.NotFound("x"))).args == ("x",)
+
+
+def test_roles_are_their_own_words():
+    assert Role.ADVISOR == "advisor" and Participant.client("org", "carl").role is Role.CLIENT
+
+
+def test_everything_public_has_a_docstring():
+    undocumented = []
+    for name in (name for name in dir(travelchat) if not name.startswith("_")):
+        thing = getattr(travelchat, name)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            if not thing.__doc__:
+                undocumented.append(name)
+        if inspect.isclass(thing) and thing.__module__.startswith("travelchat"):
+            for member, value in vars(thing).items():
+                if inspect.isfunction(value) and not member.startswith("_") and not value.__doc__:
+                    undocumented.append(f"{name}.{member}")
+    assert undocumented == []
+
+
+def run_mypy(*arguments: str) -> None:
+    # Outside of the sources, so that the installed package is what it finds.
+    ended = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=300, cwd="/")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_the_types_are_strict():
+    run_mypy("mypy", "--strict", "--cache-dir=/dev/null", "-p", "travelchat")
+    run_mypy("mypy", "--strict", "--cache-dir=/dev/null", str(HERE / "typing_checks.py"))
+
+
+def test_the_stubs_say_what_the_modules_have():
+    run_mypy("mypy.stubtest", "travelchat", "--allowlist", str(HERE / "stubtest-allowed.txt"))

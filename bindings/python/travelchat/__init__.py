@@ -1,0 +1,16 @@
+"""A chat between advisors and their clients, compiled, for asyncio.
+
+`ChatEngine` is the chat itself; `travelchat.sync` the same for programs without an event loop.
+"""
+
+from __future__ import annotations
+
+# First: the compiled module looks the types up when it is loaded.
+from .types import *  # noqa: F403
+from . import errors as errors, sync as sync, types as types
+from .engine import ChatEngine as ChatEngine, Subscription as Subscription
+from .errors import *  # noqa: F403
+from .storage import AnyStorage as AnyStorage, NativeStorage as NativeStorage, Storage as Storage
+from .storage import memory as memory, sqlite as sqlite
+
+__version__ = "0.1.0"

@@ -1,0 +1,225 @@
+"""The chat engine for programs without an event loop: scripts, Django views, threads.
+
+The same calls as `travelchat.ChatEngine`, with the same errors; each blocks its thread, and no other: the GIL is given
+away meanwhile. Any number of threads may use one engine.
+"""
+
+# What an answer is made of is decided in _core, which mypy cannot see.
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from . import _core
+from ._base import EngineBase
+from ._bridge import Waiter, own_waiter
+from .errors import by_code
+from .types import (
+    Conversation,
+    ConversationSummary,
+    Emoji,
+    Event,
+    IssuedToken,
+    Marked,
+    MessagePage,
+    Participant,
+    Reaction,
+    Sent,
+    TokenClaims,
+)
+
+__all__ = ["ChatEngine", "Subscription"]
+
+_STRETCH = 256
+
+
+class Subscription:
+    """The events of a conversation or an inbox: ``for event in subscription``, which waits for the next one.
+
+    See `travelchat.Subscription`; here the iteration belongs to one thread at a time, and `close` is for any.
+    """
+
+    def __init__(self, start: Any, args: tuple[Any, ...], max_pending: int, *, reports_typing: bool) -> None:
+        if max_pending < 1:
+            raise ValueError("max_pending must be at least 1")
+        self._waiter = Waiter()
+        self._reports_typing = reports_typing
+        self._feed = _core.Feed(self._waiter.bell, 0, max_pending)
+        self._closed = False
+        self._stretch: Iterator[Event] = iter(())
+        self._listening: _core.Listening = self._waiter.call(start, self._feed, *args)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        for event in self._stretch:
+            return event
+        while not self._closed:
+            reason = self._feed.closed()
+            events = self._feed.take(_STRETCH)
+            if events:
+                self._stretch = iter(events)
+                return next(self._stretch)
+            if reason is not None:
+                self.close()
+                if reason.code == by_code["closed"].code:
+                    break
+                raise reason
+            self._waiter.bell.wait()
+            self._waiter.bell.take()
+        raise StopIteration
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def set_typing(self, is_typing: bool) -> None:
+        """See `travelchat.Subscription.set_typing`."""
+        if not self._reports_typing:
+            raise ValueError("only a subscription with a listener can say that somebody types")
+        self._listening.set_typing(is_typing)
+
+    def close(self) -> None:
+        """Ends it; an iteration that waits, in whatever thread, ends as well. Idempotent."""
+        self._closed = True
+        self._listening.end()
+        self._feed.end()
+
+
+class ChatEngine(EngineBase):
+    """Every use case of a conversation; each call blocks its thread until the answer is there.
+
+    ::
+
+        with travelchat.sync.ChatEngine(sqlite("chat.db")) as engine:
+            engine.send(Participant.advisor("org", "ada", "Ada"), conversation_id, "Your flight leaves at 9:15.")
+
+    `travelchat.ChatEngine` says of each call what it does and raises.
+    """
+
+    def open_conversation(self, org_id: str, client_id: str) -> Conversation:
+        """The organization's conversation with this client, made when there is none."""
+        return self._call(self._core.open_conversation, org_id, client_id)
+
+    def find_conversation(self, conversation_id: str) -> Conversation:
+        """For a program that decides itself who may know of it. `NotFound`."""
+        return self._call(self._core.find_conversation, conversation_id)
+
+    def list_conversations(
+        self, org_id: str, *, text: str | None = None, client_ids: Iterable[str] = ()
+    ) -> tuple[ConversationSummary, ...]:
+        """The organization's conversations, newest activity first; with ``text``, those that match."""
+        return self._call(self._core.list_conversations, org_id, text, client_ids)
+
+    def count_unread(self, org_id: str) -> int:
+        """The clients' messages in the organization that no advisor has read."""
+        return self._call(self._core.count_unread, org_id)
+
+    def send(
+        self,
+        sender: Participant,
+        conversation_id: str,
+        content: str,
+        *,
+        client_message_id: str | None = None,
+        attachment_url: str | None = None,
+        attachment_type: str | None = None,
+        attachment_name: str | None = None,
+    ) -> Sent:
+        """Stores a message and tells everybody who listens. Returns once it is on disk."""
+        return self._call(
+            self._core.send,
+            sender,
+            conversation_id,
+            content,
+            client_message_id,
+            attachment_url,
+            attachment_type,
+            attachment_name,
+        )
+
+    def list_messages(
+        self,
+        reader: Participant,
+        conversation_id: str,
+        *,
+        before: int | None = None,
+        since: int | None = None,
+        limit: int = 100,
+    ) -> MessagePage:
+        """A page of messages by ``seq``: the newest, those ``before`` a ``seq``, or those changed ``since`` a ``rev``."""
+        return self._call(self._core.list_messages, reader, conversation_id, before, since, limit)
+
+    def react(
+        self, reactor: Participant, conversation_id: str, message_id: str, emoji: Emoji | str
+    ) -> tuple[Reaction, ...]:
+        """Sets the reactor's one reaction to a message. Returns all of the message's, oldest first."""
+        return self._call(self._core.react, reactor, conversation_id, message_id, emoji)
+
+    def unreact(self, reactor: Participant, conversation_id: str, message_id: str) -> tuple[Reaction, ...]:
+        """Removes it. Returns what is left."""
+        return self._call(self._core.unreact, reactor, conversation_id, message_id)
+
+    def mark(self, viewer: Participant, conversation_id: str) -> Marked:
+        """By a client: the advisor's messages are seen. By an advisor: the client's messages are read."""
+        return self._call(self._core.mark, viewer, conversation_id)
+
+    def issue_token(self, org_id: str, client_id: str, trip_id: str, conversation_id: str) -> IssuedToken:
+        """A chat token for the client of that conversation."""
+        return self._call(self._core.issue_token, org_id, client_id, trip_id, conversation_id)
+
+    def authenticate_token(self, chat_token: str) -> TokenClaims:
+        """What a token stands for. `Unauthenticated`: malformed, unknown, revoked or expired."""
+        return self._call(self._core.authenticate_token, chat_token)
+
+    def revoke_token(self, chat_token: str) -> bool:
+        """Whether it was there."""
+        return self._call(self._core.revoke_token, chat_token)
+
+    def sweep_tokens(self) -> int:
+        """Deletes expired tokens now. Returns how many."""
+        return self._call(self._core.sweep_tokens)
+
+    def ping(self) -> None:
+        """A cheap read from the storage."""
+        self._call(self._core.ping)
+
+    def subscribe(
+        self,
+        conversation_id: str,
+        *,
+        since: int | None = None,
+        listener: Participant | None = None,
+        max_pending: int = 10_000,
+    ) -> Subscription:
+        """Follows a conversation; returns once the subscription stands."""
+        return Subscription(
+            self._core.subscribe, (conversation_id, listener, since), max_pending, reports_typing=listener is not None
+        )
+
+    def subscribe_inbox(self, org_id: str, *, max_pending: int = 10_000) -> Subscription:
+        """Follows the organization's list of conversations."""
+        return Subscription(self._core.subscribe_inbox, (org_id,), max_pending, reports_typing=False)
+
+    def close(self) -> None:
+        """Carries out what was accepted, ends every subscription, and gives the storage free. Idempotent."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, start: Any, *args: Any) -> Any:
+        return own_waiter().call(start, *args)
