@@ -8,6 +8,7 @@
 
 #include "gil.hpp"
 
+#include <travelchat/beast_server.hpp>
 #include <travelchat/engine.hpp>
 #include <travelchat/host.hpp>
 
@@ -48,10 +49,17 @@ struct NotifyCall {
 };
 using HostCall = std::variant<AuthenticateCall, FindTripCall, FindClientsCall, SearchClientsCall, NotifyCall>;
 
+// A request to what is not the chat's, and where the response goes.
+struct HttpCall {
+  HttpRequest request;
+  HttpRespond respond;
+};
+
 struct Arrival {
   std::uint64_t token = 0;  // chosen by Python: which call this answers, which feed or host this is for
   std::variant<errc, bool, std::uint64_t, Conversation, std::vector<ConversationSummary>, Sent, MessagePage,
-               std::vector<Reaction>, Marked, IssuedToken, TokenClaims, Subscription, FeedReady, HostCall>
+               std::vector<Reaction>, Marked, IssuedToken, TokenClaims, Subscription, FeedReady, HostCall, HttpCall,
+               HttpResponse>
       content;
 };
 

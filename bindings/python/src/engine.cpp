@@ -108,8 +108,15 @@ py::object to_python(Arrival& arrival) {
           value = py::cast(Listening(std::move(content)));
         } else if constexpr (std::is_same_v<Content, FeedReady>) {
           // That it came is all.
-        } else if constexpr (std::is_same_v<Content, HostCall>) {
+        } else if constexpr (std::is_same_v<Content, HostCall> || std::is_same_v<Content, HttpCall>) {
           value = python::to_python(content);
+        } else if constexpr (std::is_same_v<Content, HttpResponse>) {
+          py::list headers;
+          for (const auto& [name, text] : content.headers) {
+            headers.append(py::make_tuple(py::bytes(name), py::bytes(text)));
+          }
+          value = py::make_tuple(content.status, std::move(headers),
+                                 py::bytes(content.shared_body ? *content.shared_body : content.body));
         } else {
           value = python::to_python(content);
         }

@@ -2,6 +2,8 @@
 
 #include "records.hpp"
 
+#include <pybind11/stl.h>
+
 #include <functional>
 #include <utility>
 #include <variant>
@@ -83,50 +85,114 @@ class HostReply {
   std::function<void(errc)> fail_;
 };
 
+HttpResponse unavailable(errc code) {
+  HttpResponse response;
+  response.status = describe(code).http_status;
+  return response;
+}
+
+// What Python calls with the application's response.
+class HttpReply {
+ public:
+  explicit HttpReply(HttpRespond respond) : respond_(std::move(respond)) {}
+  HttpReply(HttpReply&&) noexcept = default;
+  HttpReply& operator=(HttpReply&&) = delete;
+  ~HttpReply() {
+    if (respond_) respond_(unavailable(errc::closed));
+  }
+
+  void respond(int status, const std::vector<std::pair<std::string, std::string>>& headers, const py::bytes& body) {
+    if (!respond_) return;
+    HttpResponse response;
+    response.status = status;
+    response.headers = headers;
+    response.body = std::string(body);
+    std::exchange(respond_, nullptr)(std::move(response));
+  }
+
+ private:
+  HttpRespond respond_;
+};
+
 }  // namespace
 
-PythonHost::PythonHost(std::shared_ptr<Doorbell> bell, std::uint64_t token, std::size_t max_calls)
-    : bell_(std::move(bell)), token_(token), calls_(std::make_shared<Calls>(max_calls)) {}
+PythonHost::PythonHost(std::size_t max_calls) : calls_(std::make_shared<Calls>(max_calls)) {}
 
 PythonHost::~PythonHost() = default;
 
-void PythonHost::authenticate(RequestCredentials credentials, Reply<std::optional<Advisor>> reply) {
+void PythonHost::answer_at(const std::shared_ptr<Doorbell>& bell, std::uint64_t token, std::uint64_t http_token) {
+  const std::lock_guard lock(mutex_);
+  bell_ = bell;
+  token_ = token;
+  http_token_ = http_token;
+}
+
+template <class Content>
+bool PythonHost::put(Content content) {
+  std::shared_ptr<Doorbell> bell;
+  std::uint64_t token = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    bell = bell_.lock();
+    token = std::is_same_v<Content, HttpCall> ? http_token_ : token_;
+  }
+  if (bell) bell->put({token, std::move(content)});
+  return bell != nullptr;
+}
+
+template <class T, class Make>
+void PythonHost::ask(Reply<T> reply, Make make) {
   auto call = calls_->admit();
   if (!call) return reply(errc::overloaded);
-  bell_->put({token_, HostCall(AuthenticateCall{std::move(credentials), counted(std::move(reply), std::move(call))})});
+  // When nobody is there to take it, what is dropped here answers for itself.
+  put(HostCall(make(counted(std::move(reply), std::move(call)))));
+}
+
+void PythonHost::authenticate(RequestCredentials credentials, Reply<std::optional<Advisor>> reply) {
+  ask(std::move(reply), [&](auto counted_reply) {
+    return AuthenticateCall{std::move(credentials), std::move(counted_reply)};
+  });
 }
 
 void PythonHost::find_trip(std::string trip_id, Reply<std::optional<SharedTrip>> reply) {
-  auto call = calls_->admit();
-  if (!call) return reply(errc::overloaded);
-  bell_->put({token_, HostCall(FindTripCall{std::move(trip_id), counted(std::move(reply), std::move(call))})});
+  ask(std::move(reply), [&](auto counted_reply) { return FindTripCall{std::move(trip_id), std::move(counted_reply)}; });
 }
 
 void PythonHost::find_clients(std::string org_id, std::vector<std::string> client_ids,
                               Reply<std::vector<ClientCard>> reply) {
-  auto call = calls_->admit();
-  if (!call) return reply(errc::overloaded);
-  bell_->put({token_, HostCall(FindClientsCall{std::move(org_id), std::move(client_ids),
-                                               counted(std::move(reply), std::move(call))})});
+  ask(std::move(reply), [&](auto counted_reply) {
+    return FindClientsCall{std::move(org_id), std::move(client_ids), std::move(counted_reply)};
+  });
 }
 
 void PythonHost::search_clients(std::string org_id, std::string text, Reply<std::vector<std::string>> reply) {
-  auto call = calls_->admit();
-  if (!call) return reply(errc::overloaded);
-  bell_->put({token_, HostCall(SearchClientsCall{std::move(org_id), std::move(text),
-                                                 counted(std::move(reply), std::move(call))})});
+  ask(std::move(reply), [&](auto counted_reply) {
+    return SearchClientsCall{std::move(org_id), std::move(text), std::move(counted_reply)};
+  });
 }
 
 void PythonHost::notify(PushNotification notification) {
+  if (auto call = calls_->admit()) put(HostCall(NotifyCall{std::move(notification), std::move(call)}));
+}
+
+void PythonHost::http(HttpRequest request, HttpRespond respond) {
   auto call = calls_->admit();
-  if (!call) return;
-  bell_->put({token_, HostCall(NotifyCall{std::move(notification), std::move(call)})});
+  if (!call) return respond(unavailable(errc::overloaded));
+  const bool taken = put(HttpCall{std::move(request), [respond, call](HttpResponse response) mutable {
+                                    call.reset();
+                                    respond(std::move(response));
+                                  }});
+  if (!taken) respond(unavailable(errc::closed));
 }
 
 py::object to_python(HostCall& call) {
   struct Convert {
     py::object operator()(AuthenticateCall& c) const {
-      return py::make_tuple("authenticate", py::make_tuple(to_python(c.credentials)),
+      // The package finds what came with the request by this number; see server.cpp.
+      const auto context = std::static_pointer_cast<std::uint64_t>(c.credentials.context);
+      return py::make_tuple("authenticate",
+                            py::make_tuple(to_python(c.credentials.cookie), to_python(c.credentials.authorization),
+                                           context ? to_python(*context) : py::none()),
                             HostReply::make(std::move(c.reply), &to_optional_advisor));
     }
     py::object operator()(FindTripCall& c) const {
@@ -149,6 +215,22 @@ py::object to_python(HostCall& call) {
     }
   };
   return std::visit(Convert{}, call);
+}
+
+py::object to_python(HttpCall& call) {
+  HttpRequest& asked = call.request;
+  py::list headers;
+  for (const auto& [name, value] : asked.headers) headers.append(py::make_tuple(py::bytes(name), py::bytes(value)));
+  return py::make_tuple(asked.method, py::bytes(asked.target), std::move(headers), py::bytes(asked.body),
+                        asked.remote_address, asked.is_secure, HttpReply(std::move(call.respond)));
+}
+
+void bind_host(py::module_& module) {
+  py::class_<HostReply>(module, "HostReply", "Takes the host's answer to one question.")
+      .def("succeed", &HostReply::succeed, py::arg("value"))
+      .def("fail", &HostReply::fail, py::arg("exception"));
+  py::class_<HttpReply>(module, "HttpReply", "Takes the application's response to one request.")
+      .def("respond", &HttpReply::respond, py::arg("status"), py::arg("headers"), py::arg("body"));
 }
 
 }  // namespace travelchat::python

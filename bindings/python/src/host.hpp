@@ -1,4 +1,4 @@
-// A host written in Python, and the server inside the process that asks it.
+// A host written in Python, as the server sees it.
 #pragma once
 
 #include "doorbell.hpp"
@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 
 namespace travelchat::python {
 
@@ -17,11 +18,17 @@ namespace travelchat::python {
 // Python.
 //
 // Bounded: with `max_calls` unanswered, a further question is answered `errc::overloaded` and a notification is
-// dropped.
+// dropped. While no loop is there to answer, `errc::closed`.
 class PythonHost final : public Host {
  public:
-  PythonHost(std::shared_ptr<Doorbell> bell, std::uint64_t token, std::size_t max_calls);
+  explicit PythonHost(std::size_t max_calls);
   ~PythonHost() override;
+
+  // Whose questions these are from now on: those of another loop, when the one before has gone.
+  // `http_token`: for the application's requests.
+  void answer_at(const std::shared_ptr<Doorbell>& bell, std::uint64_t token, std::uint64_t http_token);
+  // A request for the application around the chat; the same rules.
+  void http(HttpRequest request, HttpRespond respond);
 
   void authenticate(RequestCredentials credentials, Reply<std::optional<Advisor>> reply) override;
   void find_trip(std::string trip_id, Reply<std::optional<SharedTrip>> reply) override;
@@ -32,13 +39,24 @@ class PythonHost final : public Host {
 
  private:
   class Calls;
-  std::shared_ptr<Doorbell> bell_;
-  const std::uint64_t token_;
+
+  // Asks, or says why not.
+  template <class T, class Make>
+  void ask(Reply<T> reply, Make make);
+  // False: nobody is there to take it.
+  template <class Content>
+  bool put(Content content);
+
+  std::mutex mutex_;
+  std::weak_ptr<Doorbell> bell_;
+  std::uint64_t token_ = 0;
+  std::uint64_t http_token_ = 0;
   std::shared_ptr<Calls> calls_;
 };
 
 // (method, arguments, reply): what the package calls on the host, and what it then does with the outcome.
 py::object to_python(HostCall& call);
+py::object to_python(HttpCall& call);
 
 void bind_host(py::module_& module);
 

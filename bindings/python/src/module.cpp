@@ -1,6 +1,8 @@
 // travelchat._core: what the package above it (bindings/python/travelchat) is made on. Not for use by itself.
 #include "engine.hpp"
+#include "host.hpp"
 #include "records.hpp"
+#include "server.hpp"
 
 #include <pybind11/pybind11.h>
 
@@ -41,4 +43,6 @@ PYBIND11_MODULE(_core, module) {
   binding::load_records();
   binding::bind_errors(module);
   binding::bind_engine(module);
+  binding::bind_host(module);
+  binding::bind_server(module);
 }

@@ -66,7 +66,7 @@ struct Records {
   Record typing, created, reacted, seen, read, caught_up, resync, updated;
   Record open_conversation, append_message, put_reaction, mark_conversation, put_token, delete_token, sweep_tokens;
   Record written, conversation_query, message_query, change, change_list, revision_query, revisions;
-  Record credentials, notification, advisor, trip, client_card, active_trip;
+  Record notification, advisor, trip, client_card, active_trip;
   std::array<py::object, 2> roles;
   std::array<py::object, 6> emoji;
   py::object utc;
@@ -360,7 +360,6 @@ void load_records() {
   r.change_list.load(types, "ChangeList", {"current_rev", "too_many", "changes"});
   r.revision_query.load(types, "RevisionQuery", {"conversation_ids", "org_ids"});
   r.revisions.load(types, "Revisions", {"conversations", "organizations"});
-  r.credentials.load(types, "RequestCredentials", {"cookie", "authorization"});
   r.notification.load(types, "PushNotification", {"org_id", "title", "body", "url"});
   r.advisor.load(types, "Advisor", {"org_id", "id", "name", "avatar_url", "expires_at", "by_cookie"});
   r.trip.load(types, "SharedTrip",
@@ -533,10 +532,6 @@ py::object to_python(const MessageQuery& query) {
 
 py::object to_python(const RevisionQuery& query) {
   return records->revision_query.make(to_tuple(query.conversation_ids), to_tuple(query.org_ids));
-}
-
-py::object to_python(const RequestCredentials& credentials) {
-  return records->credentials.make(to_python(credentials.cookie), to_python(credentials.authorization));
 }
 
 py::object to_python(const PushNotification& n) {

@@ -46,7 +46,6 @@ py::object to_python(const Write& write);
 py::object to_python(const ConversationQuery& query);
 py::object to_python(const MessageQuery& query);
 py::object to_python(const RevisionQuery& query);
-py::object to_python(const RequestCredentials& credentials);
 py::object to_python(const PushNotification& notification);
 
 // ---- From Python. TypeError and ValueError name the field that is wrong. ----

@@ -176,6 +176,25 @@ INTERPRETER_ENDS = {
             sys.exit(0)
         asyncio.run(main())
     """,
+    "while a server waits for its host": """
+        class Slow(travelchat.Host):
+            async def authenticate(self, credentials):
+                asked.set()
+                await asyncio.Event().wait()
+            def find_trip(self, trip_id): return None
+            def find_clients(self, org_id, client_ids): return []
+            def search_clients(self, org_id, text): return []
+        async def main():
+            global asked
+            asked = asyncio.Event()
+            engine = travelchat.ChatEngine(make())
+            server = travelchat.Server(engine, Slow(), port=0)
+            await server.start()
+            keep.append((engine, server, socket.create_connection(("127.0.0.1", server.port))))
+            keep[0][2].sendall(b"GET /api/conversations HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+            await asked.wait()
+        asyncio.run(main())
+    """,
     "while daemon threads wait": """
         engine = travelchat.sync.ChatEngine(make())
         conversation = engine.open_conversation("org", "carl")
@@ -202,7 +221,7 @@ def test_the_interpreter_ends(how, storage):
     for _ in range(3):
         ended = run_script(
             f"""
-import asyncio, sys, threading, warnings
+import asyncio, socket, sys, threading, warnings
 import travelchat
 from memory_storage import PythonMemoryStorage
 warnings.simplefilter("ignore")

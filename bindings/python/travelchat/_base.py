@@ -6,11 +6,14 @@ import atexit
 import warnings
 import weakref
 from datetime import timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from . import _core
 from .storage import AnyStorage
 from .types import EngineStats
+
+if TYPE_CHECKING:
+    from .server import Transport
 
 
 class EngineBase:
@@ -70,6 +73,8 @@ class EngineBase:
             token_cache_lifetime=token_cache_lifetime,
             sweep_interval=sweep_interval,
         )
+        # Ended before the engine.
+        self._transports: weakref.WeakSet[Transport] = weakref.WeakSet()
         self._storage_name = type(storage).__name__
         self._closed = False
         EngineBase._open.add(self)
@@ -87,6 +92,8 @@ class EngineBase:
         """Blocks until the engine's threads are gone. Any thread; idempotent."""
         self._closed = True
         EngineBase._open.discard(self)
+        for transport in list(self._transports):
+            transport.end()
         self._core.close()
 
     def __repr__(self) -> str:

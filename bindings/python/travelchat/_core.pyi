@@ -112,3 +112,67 @@ class Engine:
         /,
     ) -> None: ...
     def subscribe_inbox(self, bell: Doorbell, token: int, feed: Feed, org_id: str, /) -> None: ...
+
+@final
+class HostReply:
+    """Takes the host's answer to one question."""
+
+    def succeed(self, value: Any) -> None: ...
+    def fail(self, exception: TravelchatError) -> None: ...
+
+@final
+class HttpReply:
+    """Takes the application's response to one request."""
+
+    def respond(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
+
+@final
+class Carrier:
+    """What the server says to a peer."""
+
+    def __init__(self, bell: Doorbell, token: int) -> None: ...
+    def take(self) -> tuple[str | None, list[str], int, tuple[int, str] | None]: ...
+
+@final
+class Peer:
+    """What a peer says to the server."""
+
+    def receive_text(self, text: str) -> None: ...
+    def receive_binary(self) -> None: ...
+    def taken(self, batches: int) -> None: ...
+    def closed(self) -> None: ...
+
+@final
+class Server:
+    """The transport over an engine."""
+
+    def __init__(self, engine: Engine, max_host_calls: int, calls_application: bool, **options: Any) -> None: ...
+    def answer_at(self, bell: Doorbell, token: int, http_token: int) -> None: ...
+    def start(self) -> None: ...
+    def port(self) -> int: ...
+    def metrics(self) -> str: ...
+    def serves(self, target: bytes) -> bool: ...
+    def handle(
+        self,
+        bell: Doorbell,
+        token: int,
+        method: str,
+        target: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        body: bytes,
+        remote_address: str,
+        is_secure: bool,
+        context: int,
+        /,
+    ) -> None: ...
+    def open_socket(
+        self,
+        carrier: Carrier,
+        target: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        remote_address: str,
+        is_secure: bool,
+        context: int,
+        /,
+    ) -> Peer: ...
+    def end(self, grace: timedelta) -> None: ...

@@ -9,9 +9,10 @@ Times are aware datetimes in UTC with millisecond precision. Ids that the engine
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 __all__ = [
     "ActiveTrip",
@@ -538,10 +539,13 @@ class RequestCredentials:
     """The Cookie header; empty when absent."""
     authorization: str
     """The Authorization header; empty when absent."""
+    scope: Mapping[str, Any] | None = None
+    """Within an ASGI application: the request's scope, in which middleware leaves what it knows."""
 
     def __repr__(self) -> str:
         # Credentials do not belong in logs.
-        return f"RequestCredentials(cookie={'...' if self.cookie else ''!r}, authorization={'...' if self.authorization else ''!r})"
+        cookie, authorization = ("..." if text else "" for text in (self.cookie, self.authorization))
+        return f"RequestCredentials({cookie=}, {authorization=})"
 
 
 @dataclass(frozen=True, slots=True)

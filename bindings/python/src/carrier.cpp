@@ -1,0 +1,63 @@
+#include "carrier.hpp"
+
+#include "records.hpp"
+
+#include <utility>
+
+namespace travelchat::python {
+
+void Carrier::accept(std::string_view subprotocol) noexcept {
+  std::unique_lock lock(mutex_);
+  accepted_ = std::string(subprotocol);
+  ring_if_awaited(std::move(lock));
+}
+
+void Carrier::send(TextBatch batch) noexcept {
+  std::unique_lock lock(mutex_);
+  batches_.push_back(std::move(batch));
+  ring_if_awaited(std::move(lock));
+}
+
+void Carrier::close(std::uint16_t code, std::string_view reason) noexcept {
+  std::unique_lock lock(mutex_);
+  closed_ = {code, std::string(reason)};
+  if (code == describe(errc::too_slow).close_code) {
+    // The peer would have to take all of it first. Python is waiting for that right now, and must hear that it need
+    // not.
+    batches_.clear();
+    is_awaited_ = true;
+  }
+  ring_if_awaited(std::move(lock));
+}
+
+void Carrier::ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept {
+  if (!std::exchange(is_awaited_, false)) return;
+  lock.unlock();
+  if (const auto bell = bell_.lock()) bell->put({token_, FeedReady{}});
+}
+
+py::tuple Carrier::take() {
+  std::optional<std::string> accepted;
+  std::deque<TextBatch> batches;
+  std::optional<std::pair<std::uint16_t, std::string>> closed;
+  {
+    const std::lock_guard lock(mutex_);
+    accepted = std::exchange(accepted_, std::nullopt);
+    batches = std::exchange(batches_, {});
+    closed = std::exchange(closed_, std::nullopt);
+    is_awaited_ = !accepted && batches.empty() && !closed;
+  }
+  py::list texts;
+  for (const TextBatch& batch : batches) {
+    for (const std::string_view text : batch.texts) {
+      auto made = py::reinterpret_steal<py::object>(
+          PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+      if (!made) throw py::error_already_set();
+      texts.append(made);
+    }
+  }
+  return py::make_tuple(accepted ? py::object(to_python(*accepted)) : py::none(), std::move(texts), batches.size(),
+                        closed ? py::object(py::make_tuple(closed->first, to_python(closed->second))) : py::none());
+}
+
+}  // namespace travelchat::python

@@ -1,0 +1,44 @@
+// A WebSocket that Python carries: what the server says to its peer, until Python takes it.
+#pragma once
+
+#include "doorbell.hpp"
+
+#include <travelchat/carried_socket.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace travelchat::python {
+
+// Rings its bell only when Python has found it empty. Bounded by the server: what was sent and not acknowledged counts
+// against `max_outbox_bytes`, and beyond that the socket is closed.
+class Carrier final : public SocketCarrier {
+ public:
+  Carrier(const std::shared_ptr<Doorbell>& bell, std::uint64_t token) : bell_(bell), token_(token) {}
+
+  void accept(std::string_view subprotocol) noexcept override;
+  void send(TextBatch batch) noexcept override;
+  void close(std::uint16_t code, std::string_view reason) noexcept override;
+
+  // (accepted, texts, batches, closed): the subprotocol when the handshake is to be completed, else None; the texts to
+  // be sent and how many batches they are; the code and the reason to close with, else None. Nothing: the bell will
+  // ring.
+  py::tuple take();
+
+ private:
+  void ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept;
+
+  const std::weak_ptr<Doorbell> bell_;
+  const std::uint64_t token_;
+  std::mutex mutex_;
+  std::optional<std::string> accepted_;
+  std::deque<TextBatch> batches_;
+  std::optional<std::pair<std::uint16_t, std::string>> closed_;
+  bool is_awaited_ = false;
+};
+
+}  // namespace travelchat::python

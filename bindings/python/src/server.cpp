@@ -1,0 +1,222 @@
+#include "server.hpp"
+
+#include "carrier.hpp"
+#include "engine.hpp"
+#include "host.hpp"
+#include "records.hpp"
+
+#include <travelchat/beast_server.hpp>
+
+#include <pybind11/chrono.h>
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include <cerrno>
+#include <functional>
+#include <map>
+#include <utility>
+
+namespace travelchat::python {
+
+namespace {
+
+using Bell = std::shared_ptr<Doorbell>;
+using std::chrono::milliseconds;
+
+// (count, window)
+RateLimit to_rate_limit(py::handle value) {
+  const auto [count, window] = value.cast<std::pair<std::size_t, milliseconds>>();
+  return {count, window};
+}
+
+BeastServerOptions to_options(const py::kwargs& given) {
+  BeastServerOptions options;
+  TlsOptions tls;
+  const auto set = [](auto& member) {
+    return [&member](py::handle value) { member = value.cast<std::decay_t<decltype(member)>>(); };
+  };
+  const auto limit = [](RateLimit& member) { return [&member](py::handle value) { member = to_rate_limit(value); }; };
+  const std::map<std::string, std::function<void(py::handle)>> known = {
+      {"address", set(options.address)},
+      {"port", set(options.port)},
+      {"listens", set(options.listens)},
+      {"tls_certificate", set(tls.certificate_chain)},
+      {"tls_key", set(tls.private_key)},
+      {"allowed_origins", set(options.allowed_origins)},
+      {"max_header_bytes", set(options.max_header_bytes)},
+      {"max_body_bytes", set(options.max_body_bytes)},
+      {"max_frame_bytes", set(options.max_frame_bytes)},
+      {"max_outbox_bytes", set(options.max_outbox_bytes)},
+      {"max_connections", set(options.max_connections)},
+      {"header_timeout", set(options.header_timeout)},
+      {"body_timeout", set(options.body_timeout)},
+      {"idle_timeout", set(options.idle_timeout)},
+      {"write_timeout", set(options.write_timeout)},
+      {"ping_interval", set(options.ping_interval)},
+      {"silence_timeout", set(options.silence_timeout)},
+      {"close_timeout", set(options.close_timeout)},
+      {"messages", limit(options.rate_limits.messages)},
+      {"typing_frames", limit(options.rate_limits.typing_frames)},
+      {"sockets_per_participant", set(options.rate_limits.sockets_per_participant)},
+      {"chat_tokens", limit(options.rate_limits.chat_tokens)},
+  };
+  for (const auto& [key, value] : given) {
+    const auto option = known.find(key.cast<std::string>());
+    if (option == known.end()) throw py::type_error("the server has no option \"" + key.cast<std::string>() + "\"");
+    try {
+      option->second(value);
+    } catch (const py::cast_error&) {
+      throw py::type_error(option->first + " cannot be " + std::string(py::repr(value)));
+    }
+  }
+  if (!tls.certificate_chain.empty()) options.tls = std::move(tls);
+  return options;
+}
+
+using Headers = std::vector<std::pair<py::bytes, py::bytes>>;
+
+HttpRequest to_request(std::string method, const py::bytes& target, const Headers& headers, std::string remote_address,
+                       bool is_secure, std::uint64_t context) {
+  HttpRequest request;
+  request.method = std::move(method);
+  request.target = std::string(target);
+  for (const auto& [name, value] : headers) request.headers.emplace_back(std::string(name), std::string(value));
+  request.remote_address = std::move(remote_address);
+  request.is_secure = is_secure;
+  request.context = std::make_shared<std::uint64_t>(context);
+  return request;
+}
+
+class Server {
+ public:
+  // `calls_application`: what is not the chat's goes to Python; see PythonHost::http.
+  Server(const Engine& engine, BeastServerOptions options, std::size_t max_host_calls, bool calls_application)
+      : host_(std::make_shared<PythonHost>(max_host_calls)),
+        server_(std::make_unique<BeastServer>(engine.running(), *host_, std::move(options))) {
+    if (!calls_application) return;
+    server_->fallback([host = host_.get()](HttpRequest request,
+                                           HttpRespond respond) { host->http(std::move(request), std::move(respond)); },
+                      BeastServer::FallbackMethods::all);
+  }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server() {
+    if (since_fork_.same_process()) {
+      end(milliseconds{0});
+    } else {
+      abandon(std::move(server_));
+      abandon(std::move(host_));
+    }
+  }
+
+  void answer_at(const Bell& bell, std::uint64_t token, std::uint64_t http_token) {
+    host_->answer_at(bell, token, http_token);
+  }
+
+  void start() {
+    BeastServer& server = running();
+    const error_code failed = without_gil([&] { return server.start(); });
+    if (!failed) return;
+    // The system's own words and number, as for any other server.
+    errno = failed.value();
+    PyErr_SetFromErrno(PyExc_OSError);
+    throw py::error_already_set();
+  }
+
+  std::uint16_t port() const { return running().port(); }
+  std::string metrics() const { return running().metrics(); }
+  bool serves(const py::bytes& target) const { return running().serves(std::string_view(target)); }
+
+  void handle(const Bell& bell, std::uint64_t token, std::string method, const py::bytes& target,
+              const Headers& headers, const py::bytes& body, std::string remote_address, bool is_secure,
+              std::uint64_t context) {
+    HttpRequest request = to_request(std::move(method), target, headers, std::move(remote_address), is_secure, context);
+    request.body = std::string(body);
+    running().handle(std::move(request), [bell, token](HttpResponse response) {
+      bell->put({token, std::move(response)});
+    });
+  }
+
+  CarriedSocket open_socket(const std::shared_ptr<Carrier>& carrier, const py::bytes& target, const Headers& headers,
+                            std::string remote_address, bool is_secure, std::uint64_t context) {
+    return running().open_socket(to_request("GET", target, headers, std::move(remote_address), is_secure, context),
+                                 carrier);
+  }
+
+  // Stops the server and ends it; gives the GIL away meanwhile. Idempotent.
+  void end(milliseconds grace) {
+    since_fork_.check("server");
+    std::unique_ptr<BeastServer> ending = std::move(server_);
+    if (!ending) return;
+    without_gil([&] {
+      ending->stop(grace);
+      ending.reset();
+    });
+  }
+
+ private:
+  BeastServer& running() const {
+    since_fork_.check("server");
+    if (!server_) throw Failure{errc::closed};
+    return *server_;
+  }
+
+  SinceFork since_fork_;
+  std::shared_ptr<PythonHost> host_;
+  std::unique_ptr<BeastServer> server_;
+};
+
+// A peer's end of a socket that Python carries; gone with its owner.
+class Peer {
+ public:
+  explicit Peer(CarriedSocket socket) : socket_(std::move(socket)) {}
+  Peer(Peer&&) noexcept = default;
+  Peer& operator=(Peer&&) = delete;
+  ~Peer() {
+    if (!since_fork_.same_process()) abandon(std::move(socket_));
+  }
+  CarriedSocket& socket() {
+    since_fork_.check("socket");
+    return socket_;
+  }
+
+ private:
+  SinceFork since_fork_;
+  CarriedSocket socket_;
+};
+
+}  // namespace
+
+void bind_server(py::module_& module) {
+  py::class_<Carrier, std::shared_ptr<Carrier>>(module, "Carrier", "What the server says to a peer.")
+      .def(py::init<const Bell&, std::uint64_t>(), py::arg("bell"), py::arg("token"))
+      .def("take", &Carrier::take);
+  py::class_<Peer>(module, "Peer", "What a peer says to the server.")
+      .def(
+          "receive_text", [](Peer& peer, py::handle text) { peer.socket().receive_text(to_text(text, "text")); },
+          py::arg("text"))
+      .def("receive_binary", [](Peer& peer) { peer.socket().receive_binary(); })
+      .def(
+          "taken", [](Peer& peer, std::size_t batches) { peer.socket().taken(batches); }, py::arg("batches"))
+      .def("closed", [](Peer& peer) { peer.socket().closed(); });
+  py::class_<Server>(module, "Server", "The transport over an engine.")
+      .def(py::init(
+               [](const Engine& engine, std::size_t max_host_calls, bool calls_application, const py::kwargs& options) {
+                 return std::make_unique<Server>(engine, to_options(options), max_host_calls, calls_application);
+               }),
+           py::arg("engine"), py::arg("max_host_calls"), py::arg("calls_application"), py::keep_alive<1, 2>())
+      .def("answer_at", &Server::answer_at, py::arg("bell"), py::arg("token"), py::arg("http_token"))
+      .def("start", &Server::start)
+      .def("port", &Server::port)
+      .def("metrics", &Server::metrics)
+      .def("serves", &Server::serves, py::arg("target"))
+      .def("handle", &Server::handle)
+      .def("open_socket",
+           [](Server& self, const std::shared_ptr<Carrier>& carrier, const py::bytes& target, const Headers& headers,
+              std::string remote_address, bool is_secure, std::uint64_t context) {
+             return Peer(self.open_socket(carrier, target, headers, std::move(remote_address), is_secure, context));
+           })
+      .def("end", &Server::end, py::arg("grace"));
+}
+
+}  // namespace travelchat::python

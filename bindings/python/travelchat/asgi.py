@@ -1,0 +1,247 @@
+"""The chat as an ASGI application, to be mounted in FastAPI, Starlette or whatever else speaks ASGI.
+
+There is no second implementation of the routes: each request and each frame passes the checks, limits and handlers of the
+library's own server, which does not listen here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from . import _core
+from ._asgi import App, Receive, Scope, Send
+from ._base import EngineBase
+from .host import Host
+from .server import RateLimits, Transport
+
+__all__ = ["ChatApp"]
+
+
+class ChatApp:
+    """The chat's routes (``/api/conversations`` ...) and sockets (``/ws/chat``, ``/ws/inbox``).
+
+    ::
+
+        app = FastAPI()
+        app.mount("/", ChatApp(engine, host))
+
+    Or around an application, which then gets what is not the chat's: ``ChatApp(engine, host, app=app)``. The host answers
+    on the loop that runs the application, and finds the request's scope in `RequestCredentials.scope`: what middleware has
+    found out about a session need not be looked up again.
+    """
+
+    def __init__(
+        self,
+        engine: EngineBase,
+        host: Host,
+        *,
+        app: App | None = None,
+        allowed_origins: Iterable[str] = (),
+        rate_limits: RateLimits = RateLimits(),
+        max_host_calls: int = 16_384,
+        max_body_bytes: int = 64 * 1024,
+        max_frame_bytes: int = 64 * 1024,
+        max_outbox_bytes: int = 1024 * 1024,
+        max_connections: int = 100_000,
+    ) -> None:
+        """Serves with the first request.
+
+        Args:
+            engine: Of either kind. Closing it ends the sockets.
+            host: Who signs in, and who the clients are.
+            app: An ASGI application for the other paths; without one they are answered 404.
+            allowed_origins: Origins that may open sockets or write with a cookie, besides the server's own.
+            max_host_calls: Questions to the host that may wait; one more is answered 503.
+            max_body_bytes, max_frame_bytes: More is 413, and closes with 1009.
+            max_outbox_bytes: For each socket; a peer that is slower is closed with 4408.
+            max_connections: Requests and sockets at once; further ones are refused.
+        """
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._transport = Transport(
+            engine,
+            host,
+            app=None,
+            max_host_calls=max_host_calls,
+            rate_limits=rate_limits,
+            listens=False,
+            allowed_origins=list(allowed_origins),
+            max_body_bytes=max_body_bytes,
+            max_frame_bytes=max_frame_bytes,
+            max_outbox_bytes=max_outbox_bytes,
+            max_connections=max_connections,
+        )
+        self._transport.core.start()
+        self._contexts = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI application's one call."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        target = _target(scope)
+        if self._app is not None and not self._transport.core.serves(target):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, target, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, target, receive, send)
+        else:
+            raise NotImplementedError(f"ASGI's {scope['type']!r}")
+
+    async def aclose(self, grace: timedelta = timedelta(seconds=4)) -> None:
+        """Answers what was asked and closes the sockets with 1012. Closing the engine does the same."""
+        await asyncio.to_thread(self._transport.end, grace)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is not None:
+            await self._app(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _http(self, scope: Scope, target: bytes, receive: Receive, send: Send) -> None:
+        body = b""
+        too_long = self._max_body_bytes + 1
+        # One byte too many is enough for a refusal, and so is its announcement.
+        if _announced_length(scope) >= too_long:
+            body = bytes(too_long)
+        while len(body) < too_long:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            if not message.get("more_body", False):
+                break
+        bridge = self._transport.answer_here()
+        context = next(self._contexts)
+        self._transport.scopes[context] = scope
+        try:
+            status, headers, content = await bridge.call(
+                self._transport.core.handle, scope["method"], target, scope["headers"], body, *_peer(scope), context
+            )
+        finally:
+            del self._transport.scopes[context]
+        if status not in (204, 304):
+            # HTTP wants the length of what GET would have had.
+            headers.append((b"content-length", str(len(content)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
+
+    async def _websocket(self, scope: Scope, target: bytes, receive: Receive, send: Send) -> None:
+        if (await receive())["type"] != "websocket.connect":
+            return
+        context = next(self._contexts)
+        self._transport.scopes[context] = scope
+        try:
+            await _Socket(self._transport, scope, target, context).run(receive, send)
+        finally:
+            del self._transport.scopes[context]
+
+
+class _Socket:
+    """One WebSocket between an ASGI server, which has its frames, and the chat."""
+
+    def __init__(self, transport: Transport, scope: Scope, target: bytes, context: int) -> None:
+        bridge = transport.answer_here()
+        self._loop = bridge.loop
+        self._bridge = bridge
+        self._token = bridge.listen(self._rung)
+        self._awaited: asyncio.Future[None] | None = None
+        self._has_gone = False
+        self._sending: asyncio.Task[Any] | None = None
+        self._is_cut = False
+        self._carrier = _core.Carrier(bridge.bell, self._token)
+        self._peer = transport.core.open_socket(self._carrier, target, scope["headers"], *_peer(scope), context)
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        reading: asyncio.Task[None] | None = None
+        try:
+            while not self._has_gone:
+                accepted, texts, batches, closed = self._carrier.take()
+                if accepted is not None:
+                    await send({"type": "websocket.accept", "subprotocol": accepted or None})
+                    reading = self._loop.create_task(self._read(receive))
+                if texts:
+                    await self._send(texts, send)
+                if batches:
+                    self._peer.taken(batches)
+                if closed is not None:
+                    code, reason = closed
+                    await send({"type": "websocket.close", "code": code, "reason": reason})
+                    return
+                if accepted is None and not texts:
+                    self._awaited = self._loop.create_future()
+                    await self._awaited
+        except OSError:
+            # The peer has gone while something was being sent: what ASGI servers raise then.
+            return
+        finally:
+            self._peer.closed()
+            self._bridge.unlisten(self._token)
+            if reading is not None:
+                reading.cancel()
+
+    async def _send(self, texts: list[str], send: Send) -> None:
+        self._sending = asyncio.current_task()
+        try:
+            for text in texts:
+                await send({"type": "websocket.send", "text": text})
+        except asyncio.CancelledError:
+            if not self._is_cut or self._sending is None:
+                raise
+            self._sending.uncancel()
+        finally:
+            self._sending = None
+
+    async def _read(self, receive: Receive) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                # Nothing may be sent any more, not even a close.
+                self._has_gone = True
+                self._rung(None)
+                return
+            text = message.get("text")
+            if text is None:
+                self._peer.receive_binary()
+            else:
+                self._peer.receive_text(text)
+
+    def _rung(self, _: object) -> None:
+        if self._sending is not None and not self._has_gone:
+            # The server has given up a peer that takes nothing.
+            self._is_cut = True
+            self._sending.cancel()
+        elif self._awaited is not None and not self._awaited.done():
+            self._awaited.set_result(None)
+
+
+def _target(scope: Scope) -> bytes:
+    """Path and query as they came, without the prefix under which the application is mounted."""
+    raw: bytes | None = scope.get("raw_path")
+    path = scope["path"].encode() if raw is None else raw.partition(b"?")[0]
+    root: bytes = scope.get("root_path", "").encode()
+    if root and path.startswith(root):
+        path = path[len(root) :]
+    query: bytes = scope.get("query_string", b"")
+    return (path or b"/") + (b"?" + query if query else b"")
+
+
+def _announced_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _peer(scope: Scope) -> tuple[str, bool]:
+    """The remote address, and whether the connection is encrypted."""
+    client: Any = scope.get("client")
+    return (client[0] if client else "", scope.get("scheme") in ("https", "wss"))
