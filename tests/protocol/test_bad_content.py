@@ -214,6 +214,7 @@ def test_a_bad_trip_id_is_404(room: Room, form: str):
             request(room.server.address, method, "/api/chat-token", **{place: fields}).error(404, "not_found")
 
 
+@pytest.mark.parser
 def test_an_id_of_a_megabyte_finds_nothing(room: Room):
     huge = "x" * 1_000_000
     with room.untouched():

@@ -93,6 +93,7 @@ def test_a_body_over_64_kib_is_413(room: Room, form: str):
 # ---- Time ----
 
 
+@pytest.mark.parser
 def test_headers_unfinished_after_ten_seconds_are_408(room: Room):
     unfinished = head(room, "POST", f"{room.path}/messages", "Content-Type: application/json")[:-2]
     with room.untouched(), Wire(room.server.address) as silent, Wire(room.server.address) as dripping:
@@ -143,6 +144,7 @@ BAD_FRAMING = {
 }
 
 
+@pytest.mark.parser
 @pytest.mark.parametrize("form", BAD_FRAMING)
 def test_bad_framing_is_400_and_ends_the_connection(room: Room, form: str):
     with room.untouched(), Wire(room.server.address) as wire:
@@ -152,6 +154,7 @@ def test_bad_framing_is_400_and_ends_the_connection(room: Room, form: str):
         assert wire.at_end()
 
 
+@pytest.mark.parser
 def test_an_unknown_transfer_encoding_is_refused(room: Room):
     with room.untouched(), Wire(room.server.address) as wire:
         wire.send_until_refused(post(room, MESSAGE, "Transfer-Encoding: gzip, chunked"))
@@ -214,6 +217,7 @@ BAD_PATHS = ["/%00", "/api/conversations%00", "/api/conversations/%00/messages",
              "/%zz", "/%ff", "/%ed%a0%80"]
 
 
+@pytest.mark.parser
 @pytest.mark.parametrize("path", BAD_PATHS)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_path_with_nul_overlong_utf8_or_dots_is_400(room: Room, method: str, path: str):

@@ -23,6 +23,7 @@ def claim(room: Room) -> dict[str, str]:
 # ---- Handshakes that are no upgrade ----
 
 
+@pytest.mark.parser
 @pytest.mark.parametrize("path", ["/ws/chat", "/ws/inbox"])
 @pytest.mark.parametrize("headers", [{"Sec-WebSocket-Key": None}, {"Sec-WebSocket-Key": ""},
                                      {"Sec-WebSocket-Key": "c2hvcnQ="}, {"Sec-WebSocket-Key": "not base64 at all!!"}],
@@ -32,6 +33,7 @@ def test_an_upgrade_without_a_key_is_400(room: Room, path: str, headers: dict):
         ask(room.server.address, upgrade(room.server.address, path, claim(room), headers)).error(400)
 
 
+@pytest.mark.parser
 @pytest.mark.parametrize("path", ["/ws/chat", "/ws/inbox"])
 @pytest.mark.parametrize("version", ["8", "12", "14", "", None])
 def test_another_version_is_426_and_names_ours(room: Room, path: str, version: str | None):
@@ -55,6 +57,7 @@ def test_a_request_that_asks_for_no_websocket_gets_none(room: Room, headers: dic
         answer.error(answer.status)
 
 
+@pytest.mark.parser
 def test_a_post_is_no_upgrade(room: Room):
     request = upgrade(room.server.address, "/ws/chat", claim(room), {"Content-Length": "0"})
     with room.untouched():
@@ -158,6 +161,7 @@ BAD_FRAMES = {
 }
 
 
+@pytest.mark.parser
 @pytest.mark.parametrize("form", BAD_FRAMES)
 def test_a_bad_frame_closes_with_its_code(room: Room, form: str):
     expected, build = BAD_FRAMES[form]
@@ -317,6 +321,7 @@ def test_every_form_of_length_is_understood(room: Room, length: int):
         witness.expect(SILENT)
 
 
+@pytest.mark.parser
 def test_a_length_in_a_longer_form_than_needed_is_1002(room: Room):
     # RFC 6455 section 5.2: the minimal number of bytes must be used.
     payload = b'{"type":"seen"}'

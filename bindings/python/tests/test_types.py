@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
+import os
 import pickle
 import subprocess
 import sys
@@ -80,15 +81,37 @@ def test_everything_public_has_a_docstring():
     assert undocumented == []
 
 
-def run_mypy(*arguments: str) -> None:
+def run_mypy(*arguments: str, path: Path | None = None) -> None:
     # Outside of the sources, so that the installed package is what it finds.
-    ended = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=300, cwd="/")
+    environment = {**os.environ, "MYPYPATH": os.pathsep.join(filter(None, [os.environ.get("MYPYPATH"), str(path or "")]))}
+    ended = subprocess.run(
+        [sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=300, cwd="/", env=environment
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_the_module_shows_nothing_but_its_entry():
+    from travelchat import _core
+
+    shown = subprocess.run(["nm", "-D", "--defined-only", _core.__file__], capture_output=True, text=True, check=True)
+    assert [line.split()[-1] for line in shown.stdout.splitlines()] == ["PyInit__core"]
 
 
 def test_the_types_are_strict():
     run_mypy("mypy", "--strict", "--cache-dir=/dev/null", "-p", "travelchat")
     run_mypy("mypy", "--strict", "--cache-dir=/dev/null", str(HERE / "typing_checks.py"))
+
+
+def test_the_examples_are_strict():
+    examples = HERE.parents[2] / "examples"
+    run_mypy(
+        "mypy",
+        "--strict",
+        "--cache-dir=/dev/null",
+        str(examples / "fastapi" / "__main__.py"),
+        str(examples / "bot" / "bot.py"),
+        path=examples / "fastapi",
+    )
 
 
 def test_the_stubs_say_what_the_modules_have():

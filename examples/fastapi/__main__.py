@@ -1,0 +1,141 @@
+"""A complete host of the chat in FastAPI: `python examples/fastapi --demo`, then http://127.0.0.1:8000/api/demo.
+
+Two ways of serving it:
+  --serve asgi     uvicorn serves everything; the chat is an ASGI application around FastAPI's
+  --serve server   travelchat.Server serves everything; what is not the chat's goes to FastAPI
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+import travelchat
+from directory import Directory
+from host import TravelLabHost
+from routes import make_app
+from sessions import Sessions
+from travelchat.asgi import ChatApp
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="The chat within a FastAPI application.")
+    parser.add_argument("--listen", default="127.0.0.1:8000", metavar="HOST:PORT")
+    parser.add_argument("--data", type=Path, default=Path(".travelchat-fastapi"), metavar="DIR")
+    parser.add_argument("--demo", type=int, nargs="?", const=20, metavar="CLIENTS")
+    parser.add_argument("--serve", choices=("asgi", "server"), default="asgi")
+    parser.add_argument("--web", type=Path, metavar="DIR", help="built pages of examples/travel-lab/web")
+    parser.add_argument("--allowed-origin", action="append", default=[], metavar="ORIGIN")
+    parser.add_argument("--rate-limits", choices=("on", "off"), default="on")
+    parser.add_argument("--io-threads", type=int, default=0)
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
+    for name, seconds in (("token-lifetime", 86_400), ("ping-interval", 25), ("silence-timeout", 35)):
+        parser.add_argument(f"--{name}", type=float, default=seconds, metavar="SECONDS")
+    return parser.parse_args()
+
+
+async def load_demo(engine: travelchat.ChatEngine, directory: Directory) -> None:
+    """A few words in every conversation; in the first of them, 5,000 messages."""
+    for number, client in enumerate(directory.clients.values()):
+        conversation = await engine.open_conversation(client.org_id, client.id)
+        advisor = directory.advisors[client.advisor_id]
+        sides = (
+            travelchat.Participant.client(client.org_id, client.id, client.full_name),
+            travelchat.Participant.advisor(advisor.org_id, advisor.id, advisor.full_name),
+        )
+        lines = ("Could we leave a day later?", "I have moved it.", "That suits us much better.", "With pleasure.")
+        count = 5_000 if number == 0 else 4
+        await asyncio.gather(
+            *(engine.send(sides[n % 2], conversation.id, lines[n % len(lines)]) for n in range(count))
+        )
+
+
+async def serve_asgi(given: argparse.Namespace, chat: ChatApp, address: str, port: int) -> None:
+    listener = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
+    config = uvicorn.Config(
+        chat,
+        log_level=given.log_level,
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_ping_interval=given.ping_interval,
+        ws_ping_timeout=given.silence_timeout - given.ping_interval,
+        ws_per_message_deflate=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=4,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if server.started:
+        print(f"travelchat ready http://{address}:{listener.getsockname()[1]}", flush=True)
+    await serving
+
+
+async def serve_beast(server: travelchat.Server, stop: asyncio.Event) -> None:
+    async with server:
+        print(f"travelchat ready {server.url}", flush=True)
+        await stop.wait()
+
+
+async def main(given: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    address, _, port = given.listen.rpartition(":")
+    address = address.strip("[]")
+    given.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = given.data / "travelchat.db"
+    # First the chat's own tables, then those of this application.
+    travelchat.sync.ChatEngine(travelchat.sqlite(database)).close()
+    directory = Directory(database, given.demo)
+    async with contextlib.AsyncExitStack() as open_ones:
+        sessions = open_ones.enter_context(contextlib.closing(Sessions(given.data / "sessions.db")))
+        engine = await open_ones.enter_async_context(
+            travelchat.ChatEngine(
+                travelchat.sqlite(database),
+                shards=given.io_threads,
+                token_lifetime=timedelta(seconds=given.token_lifetime),
+            )
+        )
+        if directory.is_new_demo:
+            await load_demo(engine, directory)
+        host = TravelLabHost(directory, sessions)
+        app: FastAPI = make_app(directory, sessions, host, given.web, given.demo is not None)
+        limits = travelchat.RateLimits.off() if given.rate_limits == "off" else travelchat.RateLimits()
+        logging.info("serving by %s", given.serve)
+        if given.serve == "asgi":
+            chat = ChatApp(engine, host, app=app, allowed_origins=given.allowed_origin, rate_limits=limits)
+            await serve_asgi(given, chat, address, int(port))
+        else:
+            server = travelchat.Server(
+                engine,
+                host,
+                app=app,
+                address=address,
+                port=int(port),
+                allowed_origins=given.allowed_origin,
+                rate_limits=limits,
+                ping_interval=timedelta(seconds=given.ping_interval),
+                silence_timeout=timedelta(seconds=given.silence_timeout),
+            )
+            await serve_beast(server, stop)
+
+
+if __name__ == "__main__":
+    # uvicorn passes on the signal that ended it; it is dealt with by then.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    given = options()
+    logging.basicConfig(level=given.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asyncio.run(main(given))
