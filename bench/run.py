@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from servers import BareLoop, BareLoopWithSync, Cluster, Nats, Node, NodeWithTravelchat, Place, Postgres, Seats, Travelchat
+from servers import (BareLoop, BareLoopWithSync, Cluster, FastApi, Nats, Node, NodeWithTravelchat, Place, Postgres,
+                     PythonAsgi, PythonServer, Seats, Travelchat)
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
@@ -272,6 +273,16 @@ SCENARIOS = [
         [MESSAGES, DELIVERIES, P50, P99, SERVER_CPU, POSTGRES_CPU, NATS_CPU, SERVER_CORE, POSTGRES_CORE],
         [],
         rooms=2000, check_rooms=20),
+    Scenario(
+        "python", "The Python package: 1 room × 1,000 sockets, 4 messages in flight",
+        "`examples/fastapi` served by `travelchat.Server`, and by uvicorn with `travelchat.asgi`, against the same chat "
+        "written in FastAPI on uvicorn with `websockets`.",
+        ["--sockets-per-room", "1000", "--connections", "4", "--in-flight", "4"],
+        ["--sockets-per-room", "20"],
+        [Entry("travelchat.Server", PythonServer), Entry("travelchat.asgi", PythonAsgi), Entry("FastAPI", FastApi)],
+        [DELIVERIES, P50, P99],
+        [Target("travelchat.Server against FastAPI", "deliveries", "travelchat.Server", "FastAPI", at_least=10),
+         Target("travelchat.asgi against FastAPI", "deliveries", "travelchat.asgi", "FastAPI", at_least=1.5)]),
 ]
 
 

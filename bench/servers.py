@@ -339,6 +339,36 @@ class Cluster:
         return self.running[0].plan(rooms, [server.address for server in self.running], self.seats)
 
 
+class PythonHost(ChatServer):
+    """examples/fastapi in a virtual environment that has the package (scripts/bench makes it)."""
+
+    python = Path(__file__).resolve().parent.parent / "build" / "python" / "bench" / "bin" / "python"
+    example = Path(__file__).resolve().parent.parent / "examples" / "fastapi"
+    serve = ""
+
+    def command(self):
+        return [self.python, self.example, "--serve", self.serve, "--listen", "127.0.0.1:0", "--data", self.data / "data",
+                f"--demo={self.demo_clients}", "--rate-limits", "off", "--io-threads", "1"]
+
+
+class PythonServer(PythonHost):
+    name = "python-server"
+    serve = "server"
+
+
+class PythonAsgi(PythonHost):
+    name = "python-asgi"
+    serve = "asgi"
+
+
+class FastApi(ChatServer):
+    name = "fastapi"
+    script = Path(__file__).parent / "fastapi-server" / "server.py"
+
+    def command(self):
+        return [PythonHost.python, self.script, "--data", self.data / "data", f"--demo={self.demo_clients}"]
+
+
 class BareLoop(Server):
     name = "bare"
     executable = None
