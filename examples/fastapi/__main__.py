@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import logging
 import signal
 import socket
@@ -25,6 +26,17 @@ from host import TravelLabHost
 from routes import make_app
 from sessions import Sessions
 from travelchat.asgi import ChatApp
+
+
+log = logging.getLogger("travel-lab")
+
+
+class JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"at": self.formatTime(record), "level": record.levelname.lower(), "event": record.getMessage()}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
 def options() -> argparse.Namespace:
@@ -63,7 +75,9 @@ async def serve_asgi(given: argparse.Namespace, chat: ChatApp, address: str, por
     listener = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
     config = uvicorn.Config(
         chat,
-        log_level=given.log_level,
+        # Never more: at "info" it writes the query strings of sockets, at "debug" their headers, and both hold tokens.
+        log_level="warning",
+        log_config=None,
         access_log=False,
         server_header=False,
         ws="websockets-sansio",
@@ -113,7 +127,7 @@ async def main(given: argparse.Namespace) -> None:
         host = TravelLabHost(directory, sessions)
         app: FastAPI = make_app(directory, sessions, host, given.web, given.demo is not None)
         limits = travelchat.RateLimits.off() if given.rate_limits == "off" else travelchat.RateLimits()
-        logging.info("serving by %s", given.serve)
+        log.info("serving by %s", given.serve)
         if given.serve == "asgi":
             chat = ChatApp(engine, host, app=app, allowed_origins=given.allowed_origin, rate_limits=limits)
             await serve_asgi(given, chat, address, int(port))
@@ -137,5 +151,8 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     given = options()
-    logging.basicConfig(level=given.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    log.setLevel(given.log_level.upper())
     asyncio.run(main(given))
