@@ -348,7 +348,7 @@ class PythonHost(ChatServer):
 
     def command(self):
         return [self.python, self.example, "--serve", self.serve, "--listen", "127.0.0.1:0", "--data", self.data / "data",
-                f"--demo={self.demo_clients}", "--rate-limits", "off", "--io-threads", "1"]
+                f"--demo={self.place.demo_clients}", "--rate-limits", "off", "--io-threads", "1"]
 
 
 class PythonServer(PythonHost):
@@ -366,7 +366,7 @@ class FastApi(ChatServer):
     script = Path(__file__).parent / "fastapi-server" / "server.py"
 
     def command(self):
-        return [PythonHost.python, self.script, "--data", self.data / "data", f"--demo={self.demo_clients}"]
+        return [PythonHost.python, self.script, "--data", self.data / "data", f"--demo={self.place.demo_clients}"]
 
 
 class BareLoop(Server):
