@@ -43,6 +43,7 @@ BeastServerOptions to_options(const py::kwargs& given) {
       {"tls_certificate", set(tls.certificate_chain)},
       {"tls_key", set(tls.private_key)},
       {"allowed_origins", set(options.allowed_origins)},
+      {"trusted_proxies", set(options.trusted_proxies)},
       {"max_header_bytes", set(options.max_header_bytes)},
       {"max_body_bytes", set(options.max_body_bytes)},
       {"max_frame_bytes", set(options.max_frame_bytes)},

@@ -365,3 +365,19 @@ async def test_two_hundred_sockets_hear_every_message_in_order(serve):
             for peer in peers:
                 heard = [json.loads(await soon(peer.recv()))["rev"] for _ in range(20)]
                 assert heard == list(range(1, 21))
+
+
+async def test_a_trusted_proxy_says_whose_request_it_is():
+    limits = RateLimits(chat_tokens=travelchat.RateLimit(1, timedelta(seconds=60)))
+    wanted = {"tripId": "lisbon", "shareToken": "secret"}
+
+    async def statuses(*addresses: str, **options: Any) -> list[int]:
+        async with (
+            ChatEngine(travelchat.memory()) as engine,
+            by_server(engine, Agency(), rate_limits=limits, **options) as url,
+        ):
+            return [(await ask(url, "POST", "/api/chat-token", wanted, x_forwarded_for=a))[0] for a in addresses]
+
+    asked = ("192.0.2.1", "192.0.2.2", "192.0.2.1")
+    assert await statuses(*asked, trusted_proxies=["127.0.0.0/8"]) == [200, 200, 429]
+    assert await statuses(*asked) == [200, 429, 429]

@@ -55,6 +55,7 @@ class ChatApp:
             host: Who signs in, and who the clients are.
             app: An ASGI application for the other paths; without one they are answered 404.
             allowed_origins: Origins that may open sockets or write with a cookie, besides the server's own.
+            rate_limits: What a participant, a socket or a remote address may do in a while.
             max_host_calls: Questions to the host that may wait; one more is answered 503.
             max_body_bytes, max_frame_bytes: More is 413, and closes with 1009.
             max_outbox_bytes: For each socket; a peer that is slower is closed with 4408.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -82,6 +83,8 @@ class Transport:
         # Kept here: a bridge keeps nobody who listens.
         self._desk: HostDesk | None = None
         self._runner: _Runner | None = None
+        self.when_ended: Callable[[], None] | None = None
+        """Called by whatever thread has ended it."""
         engine._transports.add(self)
 
     def answer_here(self) -> Bridge:
@@ -100,6 +103,8 @@ class Transport:
     def end(self, grace: timedelta = timedelta(seconds=4)) -> None:
         """Blocks until its connections are gone. Any thread but the loop's."""
         self.core.end(grace)
+        if self.when_ended is not None:
+            self.when_ended()
 
 
 class Server:
@@ -126,6 +131,7 @@ class Server:
         tls_certificate: str | os.PathLike[str] | None = None,
         tls_key: str | os.PathLike[str] | None = None,
         allowed_origins: Iterable[str] = (),
+        trusted_proxies: Iterable[str] = (),
         rate_limits: RateLimits = RateLimits(),
         max_host_calls: int = 16_384,
         max_header_bytes: int = 8 * 1024,
@@ -147,12 +153,15 @@ class Server:
             engine: Of either kind. It is closed after the server, and ends a server that still runs.
             host: Who signs in, and who the clients are.
             app: An ASGI application for the other paths.
+            address: Of the interface to listen on; ``"0.0.0.0"`` or ``"::"`` for all of them.
             port: 0: any free one; see `port`.
             tls_certificate, tls_key: PEM files of the certificate chain and its key, for https.
             allowed_origins: Origins that may open sockets or write with a cookie, besides the server's own.
+            trusted_proxies: Addresses or networks (``"10.0.0.0/8"``) whose X-Forwarded-For counts as the remote address.
             max_host_calls: Questions to the host that may wait; one more is answered 503.
             max_header_bytes, max_body_bytes, max_frame_bytes: More is 431, 413, and closes with 1009.
             max_outbox_bytes: For each socket; a peer that is slower is closed with 4408.
+            rate_limits: What a participant, a socket or a remote address may do in a while.
             max_connections: Further ones wait in the kernel's queue.
             header_timeout, body_timeout: For what a client sends; 408.
             idle_timeout: Between two requests.
@@ -172,6 +181,7 @@ class Server:
             address=address,
             port=port,
             allowed_origins=list(allowed_origins),
+            trusted_proxies=list(trusted_proxies),
             max_header_bytes=max_header_bytes,
             max_body_bytes=max_body_bytes,
             max_frame_bytes=max_frame_bytes,
@@ -197,7 +207,14 @@ class Server:
             OSError: the address is in use, or not allowed.
         """
         self._transport.answer_here()
-        self._closed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        closed = self._closed = asyncio.Event()
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended before
+                loop.call_soon_threadsafe(closed.set)
+
+        self._transport.when_ended = tell
         self._transport.core.start()
 
     @property
@@ -220,11 +237,9 @@ class Server:
         """
         # Not here: requests that finish may need this loop.
         await asyncio.to_thread(self._transport.end, grace)
-        if self._closed is not None:
-            self._closed.set()
 
     async def wait_closed(self) -> None:
-        """Until `stop`."""
+        """Until `stop`, or until the engine closes."""
         if self._closed is None:
             raise RuntimeError("the server was not started")
         await self._closed.wait()
