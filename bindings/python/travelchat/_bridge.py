@@ -46,6 +46,7 @@ class Bridge:
         return token
 
     def unlisten(self, token: int) -> None:
+        """What comes for it from now on is dropped."""
         self._listeners.pop(token, None)
 
     def _answer_bell(self) -> None:
