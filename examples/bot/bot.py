@@ -1,8 +1,8 @@
 """A bot that answers "what time is my flight" in every conversation of an organization.
 
-    python examples/bot/bot.py --database chat.db --organization ORG
+    python examples/bot/bot.py --organization ORG --storage postgres://... --backplane nats://...
 
-It shares the process with the chat here; a bot beside a running server would hold the same conversation over HTTP. It
+It is a node beside the servers, on their database and their NATS. With a file as `--storage` it has the chat to itself. It
 follows the organization's inbox, so it needs one subscription however many conversations there are.
 """
 
@@ -13,7 +13,7 @@ import asyncio
 import re
 from collections.abc import Callable
 
-from travelchat import ChatEngine, ConversationUpdated, Message, Participant, Resync, Role, sqlite
+from travelchat import ChatEngine, ConversationUpdated, Message, Participant, Resync, Role, nats, postgres, sqlite
 
 QUESTION = re.compile(r"\b(what\s+time|when)\b.*\bflight\b", re.IGNORECASE)
 
@@ -54,11 +54,14 @@ async def run(engine: ChatEngine, org_id: str, find_flight: FindFlight) -> None:
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description="Answers when a client asks for the time of a flight.")
-    parser.add_argument("--database", default="chat.db")
+    parser.add_argument("--storage", default="chat.db", metavar="URL|FILE")
+    parser.add_argument("--backplane", metavar="URL")
     parser.add_argument("--organization", required=True)
     given = parser.parse_args()
+    is_shared = given.storage.startswith(("postgres://", "postgresql://"))
+    storage = postgres(given.storage) if is_shared else sqlite(given.storage)
     flights = {"carl": "on 2 April at 09:15 from Frankfurt, gate B 42"}
-    async with ChatEngine(sqlite(given.database)) as engine:
+    async with ChatEngine(storage, backplane=nats(given.backplane) if given.backplane else None) as engine:
         await run(engine, given.organization, flights.get)
 
 

@@ -43,6 +43,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The chat within a FastAPI application.")
     parser.add_argument("--listen", default="127.0.0.1:8000", metavar="HOST:PORT")
     parser.add_argument("--data", type=Path, default=Path(".travelchat-fastapi"), metavar="DIR")
+    parser.add_argument("--storage", metavar="URL", help="postgres://... for the chat; without it, a file in the data folder")
     parser.add_argument("--demo", type=int, nargs="?", const=20, metavar="CLIENTS")
     parser.add_argument("--serve", choices=("asgi", "server"), default="asgi")
     parser.add_argument("--web", type=Path, metavar="DIR", help="built pages of examples/travel-lab/web")
@@ -81,6 +82,7 @@ async def serve_asgi(given: argparse.Namespace, chat: ChatApp, address: str, por
         access_log=False,
         server_header=False,
         ws="websockets-sansio",
+        ws_max_size=64 * 1024,
         ws_ping_interval=given.ping_interval,
         ws_ping_timeout=given.silence_timeout - given.ping_interval,
         ws_per_message_deflate=False,
@@ -109,15 +111,20 @@ async def main(given: argparse.Namespace) -> None:
     address, _, port = given.listen.rpartition(":")
     address = address.strip("[]")
     given.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = given.data / "travelchat.db"
-    # First the chat's own tables, then those of this application.
-    travelchat.sync.ChatEngine(travelchat.sqlite(database)).close()
-    directory = Directory(database, given.demo)
     async with contextlib.AsyncExitStack() as open_ones:
+        if given.storage:
+            storage = travelchat.postgres(given.storage)
+            directory = Directory(given.data / "travel-lab.db", given.demo)
+        else:
+            database = given.data / "travelchat.db"
+            # One file: first the chat's own tables, then those of this application.
+            travelchat.sync.ChatEngine(travelchat.sqlite(database)).close()
+            directory = Directory(database, given.demo)
+            storage = travelchat.sqlite(database)
         sessions = open_ones.enter_context(contextlib.closing(Sessions(given.data / "sessions.db")))
         engine = await open_ones.enter_async_context(
             travelchat.ChatEngine(
-                travelchat.sqlite(database),
+                storage,
                 shards=given.io_threads,
                 token_lifetime=timedelta(seconds=given.token_lifetime),
             )

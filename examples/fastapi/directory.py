@@ -94,8 +94,8 @@ class Directory:
     """What the application knows of people and trips."""
 
     def __init__(self, file: Path, demo_clients: int | None) -> None:
-        # No engine has the file now: while one has, this connection would be a second writer, and SQLite's write-ahead log
-        # allows the storage no other.
+        # Where the chat is in the same file, no engine has it now: while one has, this connection would be a second writer,
+        # and SQLite's write-ahead log allows the storage no other.
         database = sqlite3.connect(file)
         try:
             database.executescript(SCHEMA)

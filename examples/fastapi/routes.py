@@ -6,8 +6,10 @@ import hashlib
 import html
 import json
 import mimetypes
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
@@ -31,6 +33,17 @@ def fail(kind: type[travelchat.TravelchatError], message: str | None = None) -> 
     return JSONResponse({"message": message or kind.message, "code": kind.code}, kind.http_status)
 
 
+def is_sound(raw_path: bytes) -> bool:
+    """No broken escapes, nothing but UTF-8, no NUL and no steps to another folder: as the chat has it for its own paths."""
+    if re.search(rb"%(?![0-9A-Fa-f]{2})", raw_path):
+        return False
+    try:
+        path = unquote_to_bytes(raw_path).decode()
+    except UnicodeDecodeError:
+        return False
+    return "\0" not in path and not {".", ".."} & set(path.split("/"))
+
+
 def make_app(directory: Directory, sessions: Sessions, host: TravelLabHost, pages: Path | None, is_demo: bool) -> FastAPI:
     app = FastAPI(title="Travel Lab", openapi_url=None)
 
@@ -46,6 +59,12 @@ def make_app(directory: Directory, sessions: Sessions, host: TravelLabHost, page
 
     app.add_exception_handler(travelchat.TravelchatError, refused)
     app.add_exception_handler(HTTPException, unknown)
+
+    @app.middleware("http")
+    async def only_sound_paths(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if not is_sound(request.scope["raw_path"]):
+            return fail(travelchat.InvalidArgument)
+        return await call_next(request)
 
     @app.middleware("http")
     async def only_our_own_pages_write(request: Request, call_next: RequestResponseEndpoint) -> Response:

@@ -5,14 +5,20 @@
 #include "records.hpp"
 
 #include <travelchat/memory_storage.hpp>
+#include <travelchat/nats_backplane.hpp>
+#include <travelchat/postgres_storage.hpp>
 #include <travelchat/sqlite_storage.hpp>
 
 #include <pybind11/chrono.h>
+#include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
 #include <csignal>
-
+#include <exception>
+#include <string_view>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 namespace travelchat::python {
 
@@ -73,6 +79,10 @@ EngineOptions to_options(const py::kwargs& given) {
       options.token_cache_lifetime = value.cast<std::chrono::milliseconds>();
     } else if (name == "sweep_interval") {
       options.sweep_interval = value.cast<std::chrono::seconds>();
+    } else if (name == "poll_interval") {
+      options.poll_interval = value.cast<std::chrono::milliseconds>();
+    } else if (name == "poll_interval_down") {
+      options.poll_interval_down = value.cast<std::chrono::milliseconds>();
     } else {
       throw py::type_error("a ChatEngine has no option \"" + name + "\"");
     }
@@ -87,6 +97,49 @@ NativeStorage open_sqlite(std::filesystem::path path, std::size_t max_readers, s
   });
   if (!opened) throw Failure{describe(opened.error()).code};
   return NativeStorage(*std::move(opened));
+}
+
+// For an operator, through Python's logging. From any thread of the engine's or the storage's, none of which a thread
+// with the GIL ever waits for.
+void log_line(std::string_view line) noexcept {
+  try {
+    const GilGuard gil;
+    try {
+      py::module_::import("logging")
+          .attr("getLogger")("travelchat")
+          .attr("warning")("%s", to_python(std::string(line)));
+    } catch (py::error_already_set& thrown) {
+      thrown.discard_as_unraisable("travelchat's log");
+    }
+  } catch (const std::exception&) {
+    // The interpreter is ending, and nobody reads it any more.
+  }
+}
+
+NativeStorage open_postgres(std::string url, std::size_t lanes, std::size_t max_readers,
+                            std::chrono::milliseconds patience, std::chrono::milliseconds connect_timeout) {
+  return without_gil([&] {
+    const SignalsBlocked blocked;
+    try {
+      return NativeStorage(
+          PostgresStorage::open({std::move(url), lanes, max_readers, patience, connect_timeout, log_line}));
+    } catch (const std::system_error& thrown) {
+      throw Failure{describe(thrown.code()).code, thrown.what()};
+    }
+  });
+}
+
+NativeBackplane make_nats(std::vector<std::string> servers, std::string subject_prefix, std::string token) {
+  // The library makes threads of its own when it is used first, and has no others in a forked child.
+  static const SinceFork first_use;
+  first_use.check("process's NATS client");
+  const SignalsBlocked blocked;
+  try {
+    return NativeBackplane(
+        make_nats_backplane({std::move(servers), std::move(subject_prefix), std::move(token), log_line}));
+  } catch (const std::system_error& thrown) {
+    throw py::value_error(thrown.what());
+  }
 }
 
 // Whoever reads may listen; a service without a listener reads everything.
@@ -130,13 +183,13 @@ void subscribe(const Engine& self, const Bell& bell, std::uint64_t token, const 
   ChatEngine& engine = self.running();
   std::optional<Participant> who;
   if (!listener.is_none()) who = to_participant(listener);
-  const SubscribeOptions options{to_optional_count(since, "since")};
+  const auto since_rev = to_optional_count(since, "since");
   const Uuid id = require_id(conversation_id, "conversation_id");
   engine.async_find_conversation(id, [&engine, answer = Answer(bell, token), feed, who = std::move(who),
-                                      options](result<Conversation> found) mutable {
+                                      since_rev](result<Conversation> found) mutable {
     if (!found) return answer.fail(describe(found.error()).code);
     if (!may_listen(who, *found)) return answer.fail(errc::not_found);
-    engine.async_subscribe(who.value_or(Participant()), found->id, feed, options, std::move(answer));
+    engine.async_subscribe(who.value_or(Participant()), found->id, feed, {since_rev, found->rev}, std::move(answer));
   });
 }
 
@@ -156,6 +209,20 @@ std::unique_ptr<Storage> NativeStorage::take() {
   return std::move(storage_);
 }
 
+NativeBackplane::~NativeBackplane() {
+  if (!since_fork_.same_process()) {
+    abandon(std::move(backplane_));
+  } else if (backplane_) {
+    without_gil([this] { backplane_.reset(); });
+  }
+}
+
+std::unique_ptr<Backplane> NativeBackplane::take() {
+  since_fork_.check("backplane");
+  if (!backplane_) throw py::value_error("this backplane belongs to an engine already");
+  return std::move(backplane_);
+}
+
 Listening::~Listening() {
   if (!since_fork_.same_process()) abandon(std::move(subscription_));
 }
@@ -169,16 +236,17 @@ void Listening::end() {
   if (since_fork_.same_process()) subscription_.reset();
 }
 
-Engine::Engine(const py::object& storage, EngineOptions options) {
+Engine::Engine(const py::object& storage, NativeBackplane* backplane, EngineOptions options) {
   std::unique_ptr<Storage> taken;
   if (py::isinstance<NativeStorage>(storage)) {
     taken = storage.cast<NativeStorage&>().take();
   } else {
     taken = std::make_unique<PythonStorage>(storage);
   }
+  std::unique_ptr<Backplane> link = backplane ? backplane->take() : nullptr;
   engine_ = without_gil([&] {
     const SignalsBlocked blocked;
-    return std::make_unique<ChatEngine>(std::move(taken), options);
+    return std::make_unique<ChatEngine>(std::move(taken), options, std::move(link));
   });
 }
 
@@ -206,7 +274,12 @@ ChatEngine& Engine::running() const {
 void bind_engine(py::module_& module) {
   py::class_<NativeStorage>(module, "NativeStorage", "A storage of the library's own, until an engine takes it.");
   module.def("open_sqlite", &open_sqlite, py::arg("path"), py::arg("max_readers"), py::arg("checkpoint_bytes"));
+  module.def("open_postgres", &open_postgres, py::arg("url"), py::arg("lanes"), py::arg("max_readers"),
+             py::arg("patience"), py::arg("connect_timeout"));
   module.def("memory_storage", [] { return NativeStorage(make_memory_storage()); });
+
+  py::class_<NativeBackplane>(module, "NativeBackplane", "What wakes the other nodes, until an engine takes it.");
+  module.def("make_nats", &make_nats, py::arg("servers"), py::arg("subject_prefix"), py::arg("token"));
 
   py::class_<Doorbell, Bell>(module, "Doorbell")
       .def(py::init<>())
@@ -236,10 +309,10 @@ void bind_engine(py::module_& module) {
       .def("end", &Listening::end);
 
   py::class_<Engine>(module, "Engine")
-      .def(py::init([](const py::object& storage, const py::kwargs& options) {
-             return std::make_unique<Engine>(storage, to_options(options));
+      .def(py::init([](const py::object& storage, NativeBackplane* backplane, const py::kwargs& options) {
+             return std::make_unique<Engine>(storage, backplane, to_options(options));
            }),
-           py::arg("storage"))
+           py::arg("storage"), py::arg("backplane"))
       .def("close", &Engine::close)
       .def("stats", [](const Engine& self) { return to_python(self.running().stats()); })
       .def("open_conversation",

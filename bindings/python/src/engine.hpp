@@ -34,6 +34,22 @@ class NativeStorage {
   std::unique_ptr<Storage> storage_;
 };
 
+// What wakes the other nodes, until an engine takes it.
+class NativeBackplane {
+ public:
+  explicit NativeBackplane(std::unique_ptr<Backplane> backplane) : backplane_(std::move(backplane)) {}
+  NativeBackplane(NativeBackplane&&) noexcept = default;
+  NativeBackplane& operator=(NativeBackplane&&) = delete;
+  ~NativeBackplane();
+
+  // ValueError when it was taken before.
+  std::unique_ptr<Backplane> take();
+
+ private:
+  SinceFork since_fork_;
+  std::unique_ptr<Backplane> backplane_;
+};
+
 // A listener's place in a room, as long as Python keeps it.
 class Listening {
  public:
@@ -52,8 +68,9 @@ class Listening {
 
 class Engine {
  public:
-  // `storage`: a NativeStorage, or an object with the methods of travelchat.Storage.
-  Engine(const py::object& storage, EngineOptions options);
+  // `storage`: a NativeStorage, or an object with the methods of travelchat.Storage. `backplane`: null for a node that
+  // is alone.
+  Engine(const py::object& storage, NativeBackplane* backplane, EngineOptions options);
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
   ~Engine();

@@ -331,9 +331,9 @@ void load_records() {
   r.marked.load(types, "Marked", {"at", "count", "rev"});
   r.page.load(types, "MessagePage", {"messages", "has_more"});
   r.token.load(types, "IssuedToken", {"token", "expires_at"});
-  r.stats.load(
-      types, "EngineStats",
-      {"messages", "commits", "writes", "failed_commits", "deliveries", "queued_writes", "subscribers", "rooms"});
+  r.stats.load(types, "EngineStats",
+               {"messages", "commits", "writes", "failed_commits", "deliveries", "queued_writes", "subscribers",
+                "rooms", "catch_ups"});
   r.typing.load(types, "TypingChanged", {"advisor_typing", "client_typing"});
   r.created.load(types, "MessageCreated", {"message", "rev"});
   r.reacted.load(types, "ReactionsChanged", {"message_id", "reactions", "rev"});
@@ -465,7 +465,7 @@ py::object to_python(const TokenClaims& claims) {
 py::object to_python(const EngineStats& s) {
   return records->stats.make(to_python(s.messages), to_python(s.commits), to_python(s.writes),
                              to_python(s.failed_commits), to_python(s.deliveries), to_python(s.queued_writes),
-                             to_python(s.subscribers), to_python(s.rooms));
+                             to_python(s.subscribers), to_python(s.rooms), to_python(s.catch_ups));
 }
 
 py::object to_python(const Event& event) {
@@ -671,9 +671,10 @@ static py::object exceptions() {
   return records->errors;
 }
 
-py::object make_error(errc code) {
+py::object make_error(errc code, std::string_view message) {
   const std::string_view name = describe(code).name;
-  return exceptions().attr("by_code")[py::str(name.data(), name.size())]();
+  const py::object kind = exceptions().attr("by_code")[py::str(name.data(), name.size())];
+  return message.empty() ? kind() : kind(to_python(message));
 }
 
 std::optional<errc> to_errc(py::handle exception) {

@@ -16,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace travelchat::python {
@@ -77,10 +78,11 @@ std::vector<std::string> to_texts(py::handle value, const char* name);
 // Thrown by what is called from Python; becomes the exception of its kind.
 struct Failure {
   errc code;
+  std::string message{};  // in place of the kind's own; UTF-8 as far as it goes
 };
 
-// A new exception of that kind.
-py::object make_error(errc code);
+// A new exception of that kind. `message`: in place of the kind's own, unless it is empty.
+py::object make_error(errc code, std::string_view message = {});
 // The error of a TravelchatError; nullopt for any other object.
 std::optional<errc> to_errc(py::handle exception);
 // What is being thrown, as the error that the engine is told. What is no TravelchatError is a defect of the code that

@@ -8,8 +8,9 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,42 @@ def make_storage(kind: str, folder: Path) -> travelchat.AnyStorage:
     return travelchat.memory() if kind == "memory" else PythonMemoryStorage()
 
 
-@pytest.fixture(params=["memory", "sqlite", "python"])
+@pytest.fixture(params=["memory", "sqlite", "postgres", "python"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> travelchat.AnyStorage:
+    if request.param == "postgres":
+        return travelchat.postgres(request.getfixturevalue("database"))
     return make_storage(request.param, tmp_path)
+
+
+SUPPORT = Path(__file__).resolve().parents[3] / "tests" / "support"
+
+
+@contextmanager
+def running(name: str, folder: Path) -> Iterator[str]:
+    """The URL of a server of tests/support, which ends with the block, and with this process."""
+    words = [str(SUPPORT / name), "run", str(folder)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+        url = process.stdout.readline().strip()
+        assert url, f"{name} did not start"
+        yield url
+        process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Of a PostgreSQL server that runs."""
+    folder = tmp_path_factory.mktemp("postgres")
+    with running("postgres", folder):
+        yield folder
+
+
+@pytest.fixture
+def database(postgres_folder: Path) -> str:
+    """The URL of an empty database."""
+    name = f"d{uuid.uuid4().hex}"
+    words = [str(SUPPORT / "postgres"), "createdb", str(postgres_folder), name]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
 OpenChat = Callable[..., Any]

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from . import _core
+from .backplane import NativeBackplane
 from .storage import AnyStorage
 from .types import EngineStats
 
@@ -38,11 +39,14 @@ class EngineBase:
         token_cache_entries: int = 65_536,
         token_cache_lifetime: timedelta = timedelta(seconds=30),
         sweep_interval: timedelta = timedelta(minutes=10),
+        backplane: NativeBackplane | None = None,
+        poll_interval: timedelta = timedelta(seconds=5),
+        poll_interval_down: timedelta = timedelta(seconds=1),
     ) -> None:
-        """Starts the engine's threads, which own ``storage`` from now on.
+        """Starts the engine's threads, which own ``storage`` and ``backplane`` from now on.
 
         Args:
-            storage: `sqlite`, `memory`, or a `Storage` of one's own.
+            storage: `sqlite`, `postgres`, `memory`, or a `Storage` of one's own.
             shards: I/O threads. 0: one for each processor.
             readers: Threads that read from the storage.
             max_queued_writes: Writes that may wait; one more raises `Overloaded`.
@@ -56,9 +60,15 @@ class EngineBase:
             token_cache_entries: Authenticated tokens that are remembered. 0: none.
             token_cache_lifetime: For how long: a revocation by another process is noticed within this.
             sweep_interval: How often expired tokens are deleted. 0: never.
+            backplane: `nats`, where other processes write to the same storage: its listeners hear of that, too.
+            poll_interval: With a backplane: how often what listeners were told is compared with the storage, in case a hint
+                was lost. At least 1 ms.
+            poll_interval_down: The same while the backplane is down; and without one, how often a storage that failed is
+                asked what became of the writes in question.
         """
         self._core = _core.Engine(
             storage,
+            backplane,
             shards=shards,
             readers=readers,
             max_queued_writes=max_queued_writes,
@@ -72,6 +82,8 @@ class EngineBase:
             token_cache_entries=token_cache_entries,
             token_cache_lifetime=token_cache_lifetime,
             sweep_interval=sweep_interval,
+            poll_interval=poll_interval,
+            poll_interval_down=poll_interval_down,
         )
         # Ended before the engine.
         self._transports: weakref.WeakSet[Transport] = weakref.WeakSet()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import os
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from . import _core
@@ -24,7 +24,7 @@ from .types import (
     Written,
 )
 
-__all__ = ["AnyStorage", "NativeStorage", "Storage", "memory", "sqlite"]
+__all__ = ["AnyStorage", "NativeStorage", "Storage", "memory", "postgres", "sqlite"]
 
 NativeStorage = _core.NativeStorage
 
@@ -43,6 +43,35 @@ def sqlite(
         StorageFull, StorageFailed: the disk.
     """
     return _core.open_sqlite(os.fspath(path), max_readers, checkpoint_bytes)
+
+
+def postgres(
+    url: str,
+    *,
+    lanes: int = 4,
+    max_readers: int = 4,
+    patience: timedelta = timedelta(seconds=2),
+    connect_timeout: timedelta = timedelta(seconds=5),
+) -> NativeStorage:
+    """Connects to a PostgreSQL database (13 or newer), which any number of processes may share, and makes or migrates its
+    tables. For their listeners to hear of each other's messages, give each engine a backplane (`nats`).
+
+    Why a connection was lost, or a transaction failed, goes to the logger ``travelchat``.
+
+    Args:
+        url: ``postgres://user:password@host:port/database``, or ``host=... dbname=...``; what is not in it comes from libpq's
+            environment (PGHOST, PGPASSFILE ...). A pooler in between must pool sessions, not transactions.
+        lanes: Connections that commit at once; a conversation's writes always share one.
+        max_readers: Reading connections, opened when first needed.
+        patience: How long a commit waits for a database that has gone away, or for others' locks, before it fails.
+        connect_timeout: How long this call waits for the database.
+
+    Raises:
+        InvalidArgument: not a connection URL.
+        StorageIncompatible: made by a newer version, tables of another shape, a server that is too old or not durable.
+        StorageFull, StorageFailed: the database, or the way to it. The exception's text says what is wrong.
+    """
+    return _core.open_postgres(url, lanes, max_readers, patience, connect_timeout)
 
 
 def memory() -> NativeStorage:

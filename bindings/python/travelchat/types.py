@@ -249,6 +249,8 @@ class EngineStats:
     """Now."""
     rooms: int
     """Conversations with a subscriber, now."""
+    catch_ups: int
+    """Times that a conversation's listeners were told from the storage what they had missed."""
 
 
 # ---- What happens ----
