@@ -33,9 +33,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[process.Server]:
-    """One for the whole module, without rate limits. That it ends with 0 is part of every module's result."""
-    running = process.start()
+def server(request: pytest.FixtureRequest) -> Iterator[process.Server]:
+    """One for the whole module, without rate limits, with the module's OPTIONS if it has any. That it ends with 0 is part
+    of every module's result."""
+    running = process.start(getattr(request.module, "OPTIONS", process.Options()))
     try:
         yield running
         assert running.is_running, f"the server died:\n{running.logs[-4000:]}"
