@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from servers import (BareLoop, BareLoopWithSync, Cluster, FastApi, Nats, Node, NodeWithTravelchat, Place, Postgres,
-                     PythonAsgi, PythonServer, Seats, Travelchat)
+                     PythonAsgi, PythonHost, PythonServer, Seats, Travelchat)
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
@@ -89,6 +89,7 @@ class Scenario:
     check_rooms: int = 1
     measures_memory: bool = False
     lasts: float = 1  # times the usual seconds
+    program: list | None = None  # a command that measures by itself and prints the result, instead of servers and load
 
 
 def quantile(of, name):
@@ -118,6 +119,8 @@ POSTGRES_CPU = cpu_figure("PostgreSQL CPU for a message", "postgres")
 NATS_CPU = cpu_figure("NATS CPU for a message", "nats")
 SERVER_CORE = core_figure("messages that a core of servers would take", SERVER_CPU)
 POSTGRES_CORE = core_figure("messages that a core of PostgreSQL would take", POSTGRES_CPU)
+
+EVENTS = Figure("events", lambda r: r["eventsPerSecond"], "/s")
 
 BYTES = Figure("server RSS for each socket", lambda r: r["bytesPerSocket"], "bytes")
 BYTES_AFTER_TOKENS = Figure("of that, after the tokens were made", lambda r: r["bytesAfterTokens"], "bytes")
@@ -283,6 +286,14 @@ SCENARIOS = [
         [DELIVERIES, P50, P99],
         [Target("travelchat.Server against FastAPI", "deliveries", "travelchat.Server", "FastAPI", at_least=10),
          Target("travelchat.asgi against FastAPI", "deliveries", "travelchat.asgi", "FastAPI", at_least=1.5)]),
+    Scenario(
+        "python-events", "The Python package: 100,000 events into `async for`",
+        "One subscription that resumes from the beginning, on storage in memory (`bench/python_events.py`).",
+        [], ["1000"],
+        [Entry("async for", None)],
+        [EVENTS],
+        [Target("events into async for", "events", "async for", None, at_least=200_000)],
+        program=[PythonHost.python, ROOT / "bench" / "python_events.py"]),
 ]
 
 
@@ -308,6 +319,9 @@ class Bench:
         return scenario.check_rooms if self.options.check else scenario.rooms
 
     def run_once(self, scenario, entry):
+        if scenario.program:
+            command = scenario.program + (scenario.check if self.options.check else [])
+            return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
         place = Place(self.options.server_core, self.data_root, demo_clients=max(20, self.rooms(scenario)))
         with entry.server(place) as server, \
                 tempfile.NamedTemporaryFile("w", dir=self.data_root, suffix=".plan") as plan:
@@ -399,7 +413,8 @@ class Bench:
                 result = self.run_once(scenario, entry)
                 results[entry.label].append(result)
                 print(", ".join(f"{f.title} {show(f.read(result), f.unit)}" for f in scenario.figures) +
-                      f", load {result['loadBusy']:.0%} busy", file=sys.stderr, flush=True)
+                      (f", load {result['loadBusy']:.0%} busy" if "loadBusy" in result else ""), file=sys.stderr,
+                      flush=True)
         return results
 
 
