@@ -48,6 +48,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--serve", choices=("asgi", "server"), default="asgi")
     parser.add_argument("--web", type=Path, metavar="DIR", help="built pages of examples/travel-lab/web")
     parser.add_argument("--allowed-origin", action="append", default=[], metavar="ORIGIN")
+    parser.add_argument("--trusted-proxy", action="append", default=[], metavar="NETWORK")
     parser.add_argument("--rate-limits", choices=("on", "off"), default="on")
     parser.add_argument("--io-threads", type=int, default=0)
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
@@ -81,6 +82,8 @@ async def serve_asgi(given: argparse.Namespace, chat: ChatApp, address: str, por
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(given.trusted_proxy),
+        forwarded_allow_ips=given.trusted_proxy,
         ws="websockets-sansio",
         ws_max_size=64 * 1024,
         ws_ping_interval=given.ping_interval,
@@ -146,6 +149,7 @@ async def main(given: argparse.Namespace) -> None:
                 address=address,
                 port=int(port),
                 allowed_origins=given.allowed_origin,
+                trusted_proxies=given.trusted_proxy,
                 rate_limits=limits,
                 ping_interval=timedelta(seconds=given.ping_interval),
                 silence_timeout=timedelta(seconds=given.silence_timeout),
