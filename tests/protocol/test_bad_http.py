@@ -217,7 +217,6 @@ BAD_PATHS = ["/%00", "/api/conversations%00", "/api/conversations/%00/messages",
              "/%zz", "/%ff", "/%ed%a0%80"]
 
 
-@pytest.mark.parser
 @pytest.mark.parametrize("path", BAD_PATHS)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_path_with_nul_overlong_utf8_or_dots_is_400(room: Room, method: str, path: str):
