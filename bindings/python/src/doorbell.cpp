@@ -51,13 +51,19 @@ std::vector<Arrival> Doorbell::take() {
 }
 
 void Doorbell::wait() const {
+  // A signal that comes just before poll, or to another thread, interrupts nothing: Python only notes it.
+  constexpr int milliseconds_to_notice_it = 100;
   for (;;) {
-    const int ready = without_gil([this] {
+    int error = 0;
+    const int ready = without_gil([&] {
       pollfd waiting{descriptor_, POLLIN, 0};
-      return ::poll(&waiting, 1, -1);
+      const int outcome = ::poll(&waiting, 1, milliseconds_to_notice_it);
+      error = errno;
+      return outcome;
     });
     if (ready > 0) return;
-    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "cannot wait for the engine");
+    if (ready < 0 && error != EINTR)
+      throw std::system_error(error, std::generic_category(), "cannot wait for the engine");
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   }
 }
