@@ -12,6 +12,7 @@ PAGE = (REPOSITORY / "docs/library.md").read_text()
 
 SECONDS = {"milliseconds": 0.001, "seconds": 1, "minutes": 60, "hours": 3600, "s": 1, "min": 60, "h": 3600}
 SIZES = {"KiB": 2**10, "MiB": 2**20}
+BOOLEANS = {"true": True, "false": False}
 
 
 def header(name: str) -> str:
@@ -36,6 +37,8 @@ def value_in_code(initializer: str) -> object:
         return product
     if match := re.fullmatch(r'"(.*)"', text):
         return match[1]
+    if text in BOOLEANS:
+        return BOOLEANS[text]
     assert text in ("", "{}"), f"a default that this test cannot read: {initializer!r}"
     return None
 
@@ -49,6 +52,8 @@ def value_on_page(cell: str) -> object:
         return int(match[1]) * SIZES[match[2]]
     if re.fullmatch(r"\d+(,\d{3})*", cell):
         return int(cell.replace(",", ""))
+    if cell in BOOLEANS:
+        return BOOLEANS[cell]
     return cell if cell not in ("", "see below") else None
 
 
