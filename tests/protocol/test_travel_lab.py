@@ -5,6 +5,7 @@ Another host has its own ways for these; run its protocol tests with `-m "not re
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hmac
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.sync.client import connect
+from websockets.asyncio.client import connect
 
 from lab import process
 from lab.people import SILENT, Advisor, Client, Lab, Room
@@ -421,14 +422,20 @@ def test_over_tls_the_same_room_is_open_and_cookies_are_secure(launch: Launch, t
     grant = json.load(opener.open(
         f"{server.url}/api/chat-token?tripId={trip['id']}&shareToken={trip['shareToken']}", timeout=process.PATIENCE))
     path = f"/ws/chat?conversationId={grant['conversationId']}&userType=client&userId={grant['clientId']}"
-    with connect(server.url.replace("https", "wss") + path, ssl=context, proxy=None,
-                 subprotocols=["travelchat.v1", f"auth.{grant['chatToken']}"]) as socket:
-        assert json.loads(socket.recv(process.PATIENCE)) == SILENT
-        request_body = json.dumps({"content": "Over TLS", "chatToken": grant["chatToken"]}).encode()
-        opener.open(urllib.request.Request(
-            f"{server.url}/api/conversations/{grant['conversationId']}/messages/client", request_body,
-            {"Content-Type": "application/json"}), timeout=process.PATIENCE)
-        assert json.loads(socket.recv(process.PATIENCE))["message"]["content"] == "Over TLS"
+
+    # The asyncio client: the other one of websockets reads and writes on two threads, and OpenSSL allows a connection one.
+    async def listen() -> None:
+        async with asyncio.timeout(process.PATIENCE), connect(
+                server.url.replace("https", "wss") + path, ssl=context, proxy=None,
+                subprotocols=["travelchat.v1", f"auth.{grant['chatToken']}"]) as socket:
+            assert json.loads(await socket.recv()) == SILENT
+            request_body = json.dumps({"content": "Over TLS", "chatToken": grant["chatToken"]}).encode()
+            await asyncio.to_thread(opener.open, urllib.request.Request(
+                f"{server.url}/api/conversations/{grant['conversationId']}/messages/client", request_body,
+                {"Content-Type": "application/json"}), timeout=process.PATIENCE)
+            assert json.loads(await socket.recv())["message"]["content"] == "Over TLS"
+
+    asyncio.run(listen())
 
 
 def test_tls_is_not_spoken_to_a_plain_client(launch: Launch, tmp_path: Path):
