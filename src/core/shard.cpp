@@ -211,7 +211,7 @@ void Shard::take_hint(const Uuid& id, Hint hint) {
     place->room.set_node_typing(typing->node, typing->typing, until);
     if (place->room.anybody_typing()) watch_typing(id, until);
   } else if (std::holds_alternative<WhoTypes>(hint)) {
-    place->told_typing_at = {};
+    place->told_typing_at = std::chrono::steady_clock::now() - options_.typing_timeout;
     tell_typing(id, *place);
   } else {
     catch_up(id, *place);

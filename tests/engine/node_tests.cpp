@@ -142,8 +142,12 @@ bool is_dense(const std::vector<std::uint64_t>& revs, std::uint64_t first) {
   return true;
 }
 
+// Whether this is the last that was told of typing. What was written may come behind it: hints of two nodes come in no
+// order.
 bool ends_with_typing(const std::vector<Event>& events, TypingChanged typing) {
-  return !events.empty() && events.back() == Event(typing);
+  const auto last = std::find_if(events.rbegin(), events.rend(),
+                                 [](const Event& event) { return std::holds_alternative<TypingChanged>(event); });
+  return last != events.rend() && *last == Event(typing);
 }
 
 }  // namespace
