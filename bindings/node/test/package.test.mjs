@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -57,7 +57,7 @@ describe('the package', () => {
     const { stdout } = await promisify(execFile)('node', [file], { cwd: at, env: environment });
     return stdout;
   }
-  const main = () => archives.filter((path) => /travelchat-\d/.test(path));
+  const main = () => archives.filter((path) => /^travelchat-\d/.test(basename(path)));
 
   test('installs from its archives and works, by import and by require', async () => {
     assert.equal(archives.length, 2);
