@@ -73,6 +73,19 @@ async def load_demo(engine: travelchat.ChatEngine, directory: Directory) -> None
         )
 
 
+class AnnouncedServer(uvicorn.Server):
+    """Says where it is once it listens."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            print(f"travelchat ready {self._url}", flush=True)
+
+
 async def serve_asgi(given: argparse.Namespace, chat: ChatApp, address: str, port: int) -> None:
     listener = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
     config = uvicorn.Config(
@@ -92,13 +105,7 @@ async def serve_asgi(given: argparse.Namespace, chat: ChatApp, address: str, por
         timeout_keep_alive=60,
         timeout_graceful_shutdown=4,
     )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.01)
-    if server.started:
-        print(f"travelchat ready http://{address}:{listener.getsockname()[1]}", flush=True)
-    await serving
+    await AnnouncedServer(config, f"http://{address}:{listener.getsockname()[1]}").serve(sockets=[listener])
 
 
 async def serve_beast(server: travelchat.Server, stop: asyncio.Event) -> None:
