@@ -154,8 +154,8 @@ class BeastServer {
   // Answers a request exactly as one that arrived on a connection of the server's, with the host's own routes and the
   // fallback, except for what is a connection's: the response has no Date, no Content-Length and no Connection, and to
   // HEAD it has the body that whoever sends it leaves out. A body that is too long by its Content-Length need not be
-  // read. `respond` runs on a thread of the engine's (503 at once on
-  // the caller's, when the server does not run or has as many requests and connections as it may) and must not block.
+  // read. `respond` runs on a thread of the engine's (503 at once on the caller's, when the server does not run or has
+  // as many requests and connections as it may) and must not block.
   void handle(HttpRequest request, HttpRespond respond);
   // Takes over a connected stream socket on which `upgrade` was received, a request for /ws/chat or /ws/inbox, and then
   // `head`, bytes that were read behind it. From then on it is a connection of the server's. The descriptor is the

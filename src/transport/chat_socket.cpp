@@ -16,6 +16,7 @@ namespace {
 
 // A socket may send this many times the limit before it is closed; below that, frames are only dropped.
 constexpr std::uint32_t flood_factor = 10;
+
 SocketOwner owner_of(const Participant& participant, const Uuid& conversation_id) {
   return {conversation_id, participant.role, participant.org_id, participant.id};
 }
