@@ -79,7 +79,7 @@ struct BeastServerOptions {
 
 // A request: what a route of the host's own is given, and what `BeastServer::handle`, `adopt` and `open_socket` take.
 // Those read `method`, `target`, `headers`, `body`, `remote_address`, `is_secure` and `context`, and find out the rest
-// themselves.
+// themselves; without exactly one Host header (RFC 9112 section 3.2) it is refused.
 struct HttpRequest {
   std::string method;
   std::string target;                                        // path and query as they came

@@ -33,6 +33,7 @@ class HandedRequest final : public Request {
     }
     message_.body() = std::move(request.body);
     begin(message_);
+    find_client();
   }
 
   static void start(const std::shared_ptr<HandedRequest>& self) {
@@ -43,6 +44,8 @@ class HandedRequest final : public Request {
       self->refuse(self->is_path_too_long_ ? errc::not_found : errc::headers_too_large);
     else if (self->message_.body().size() > options.max_body_bytes || self->declared_bytes() > options.max_body_bytes)
       self->refuse(errc::payload_too_large);
+    else if (self->message_.count(Field::host) != 1)
+      self->refuse(errc::invalid_argument);
     else
       self->dispatch(Exchange(self));
   }

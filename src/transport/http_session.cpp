@@ -77,7 +77,6 @@ class HttpSession final : public Connection, public Request {
   void read_more();
   bool make_room();
   void wait_for(Waiting what);
-  void find_client();
   void check_head();
   bool is_path_too_long() const noexcept;
   void give_up(errc error);
@@ -261,19 +260,6 @@ bool HttpSession::process() {
 bool HttpSession::is_path_too_long() const noexcept {
   const std::string_view start(in_.get() + in_begin_, in_end_ - in_begin_);
   return message().target().empty() && start.find_first_of("?\r") == start.npos;
-}
-
-void HttpSession::find_client() {
-  const auto trusted = shard_.server().trusted_proxies();
-  if (trusted.empty()) return;
-  // Some proxies append to the line that is there, others add one behind it.
-  std::string forwarded_for;
-  const auto [first, last] = message().equal_range("X-Forwarded-For");
-  for (auto line = first; line != last; ++line) {
-    if (!forwarded_for.empty()) forwarded_for += ',';
-    forwarded_for += view(line->value());
-  }
-  speaks_for(std::string(client_address(remote_address(), forwarded_for, trusted)));
 }
 
 // What Beast's parser lets pass although it makes a request ambiguous (RFC 9112 sections 3.2 and 6.3).

@@ -1,6 +1,7 @@
 #include "transport/request.hpp"
 
 #include "transport/await.hpp"
+#include "transport/client_address.hpp"
 #include "transport/exchange.hpp"
 #include "transport/web_socket.hpp"
 
@@ -231,6 +232,19 @@ void Request::fail(const ErrorInfo& error, std::string_view headers) {
   answer({error.http_status, "application/json", headers, wire::error_body(error), nullptr, false});
 }
 
+void Request::find_client() {
+  const auto trusted = home_.server().trusted_proxies();
+  if (trusted.empty()) return;
+  // Some proxies append to the line that is there, others add one behind it.
+  std::string forwarded_for;
+  const auto [first, last] = message().equal_range("X-Forwarded-For");
+  for (auto line = first; line != last; ++line) {
+    if (!forwarded_for.empty()) forwarded_for += ',';
+    forwarded_for += view(line->value());
+  }
+  client_ = client_address(remote_address_, forwarded_for, trusted);
+}
+
 // A page of another origin sees the error only if it may: what it cannot read, it would take for a lost network.
 void Request::refuse(errc error) {
   if (const auto path = TargetPath::parse(split_target(target()).first)) {
@@ -263,7 +277,7 @@ void Request::record(std::string_view method, std::string_view path, int status,
   const auto duration = std::chrono::steady_clock::now() - begun_;
   try {
     log({method, path, status, bytes, std::chrono::duration_cast<std::chrono::microseconds>(duration),
-         remote_address_});
+         remote_address()});
   } catch (...) {
     // A log that fails must not cost the answer.
   }

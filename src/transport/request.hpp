@@ -73,8 +73,8 @@ class Request {
  protected:
   // `message` lives until the answer.
   void begin(const Message& message);
-  // Whoever is connected is a trusted proxy, and this is whom it speaks for; until the next `begin`.
-  void speaks_for(std::string client) noexcept { client_ = std::move(client); }
+  // Whom it is from when whoever is connected is a trusted proxy; until the next `begin`.
+  void find_client();
   // Finds the handler and calls it; what is not in order is answered at once.
   void dispatch(Exchange exchange);
   // A WebSocket's request whose handshake is in order.
@@ -106,7 +106,7 @@ class Request {
   Shard& home_;
   const Message* message_ = nullptr;
   std::string remote_address_;
-  std::string client_;  // empty: whoever is connected
+  std::string client_;  // of whom a trusted proxy says it is; empty: whoever is connected
   std::shared_ptr<void> context_;
   TargetPath path_;
   Query query_;

@@ -99,6 +99,14 @@ BeastServerOptions silent(BeastServerOptions options = {}) {
   return options;
 }
 
+HttpRequest request_of(std::string method, std::string target) {
+  HttpRequest request;
+  request.method = std::move(method);
+  request.target = std::move(target);
+  request.headers = {{"host", "example.org"}};
+  return request;
+}
+
 struct Fixture {
   explicit Fixture(BeastServerOptions options = silent()) : server(engine, host, std::move(options)) {
     conversation = get(engine.async_open_conversation("org", "carl", boost::asio::use_future)).value();
@@ -131,9 +139,7 @@ struct Fixture {
     return socket_request(chat_target("client", "carl", more), "travelchat.v1, auth." + token);
   }
   static HttpRequest socket_request(std::string target, std::string subprotocols = {}) {
-    HttpRequest request;
-    request.method = "GET";
-    request.target = std::move(target);
+    HttpRequest request = request_of("GET", std::move(target));
     request.headers = {{"host", "example.org"},
                        {"upgrade", "websocket"},
                        {"connection", "Upgrade"},
@@ -380,10 +386,7 @@ TEST_CASE("a request that somebody else received is answered as one on a connect
   for (const Case& c : cases) {
     INFO(c.method << ' ' << c.target << ", " << c.status);
     std::string bytes = std::string(c.method) + ' ' + c.target + " HTTP/1.1\r\nHost: example.org\r\n";
-    HttpRequest request;
-    request.method = c.method;
-    request.target = c.target;
-    request.headers = {{"host", "example.org"}};
+    HttpRequest request = request_of(c.method, c.target);
     for (const auto& field : c.headers) {
       bytes += field.first + ": " + field.second + "\r\n";
       request.headers.push_back(field);
@@ -409,21 +412,51 @@ TEST_CASE("a request that somebody else received is answered as one on a connect
 
 TEST_CASE("a handed request whose body is declared too long is refused without it") {
   Fixture fixture;
-  HttpRequest request;
-  request.method = "POST";
-  request.target = "/api/conversations";
-  request.headers = {
-      {"authorization", "Bearer a.d.a"}, {"content-type", "application/json"}, {"content-length", "65537"}};
+  HttpRequest request = request_of("POST", "/api/conversations");
+  for (auto field : {std::pair("authorization", "Bearer a.d.a"), std::pair("content-type", "application/json"),
+                     std::pair("content-length", "65537")}) {
+    request.headers.emplace_back(field);
+  }
   CHECK(fixture.ask(std::move(request)).status == 413);
+}
+
+TEST_CASE("a handed request that does not say once which host it means is refused") {
+  Fixture fixture;
+  HttpRequest request = request_of("GET", "/livez");
+  CHECK(fixture.ask(request).status == 200);
+  request.headers.emplace_back("host", "example.org");
+  CHECK(fixture.ask(request).status == 400);
+  request.headers.clear();
+  CHECK(fixture.ask(request).status == 400);
+}
+
+TEST_CASE("a handed request is its client's, of whom a trusted proxy tells") {
+  Agency host;
+  ChatEngine engine(make_memory_storage(), EngineOptions{.shards = 1});
+  const auto logged = [&](std::vector<std::string> trusted) {
+    BeastServerOptions options = silent();
+    options.trusted_proxies = std::move(trusted);
+    BeastServer server(engine, host, std::move(options));
+    std::promise<std::string> address;
+    server.access_log([&](const AccessRecord& record) { address.set_value(std::string(record.remote_address)); });
+    REQUIRE_FALSE(server.start());
+    HttpRequest request = request_of("GET", "/livez");
+    request.remote_address = "10.0.0.7";
+    request.headers.emplace_back("x-forwarded-for", "198.51.100.1, 203.0.113.9");
+    std::promise<HttpResponse> answered;
+    server.handle(std::move(request), [&](HttpResponse response) { answered.set_value(std::move(response)); });
+    CHECK(get(answered.get_future()).status == 200);
+    return get(address.get_future());
+  };
+  CHECK(logged({"10.0.0.0/8"}) == "203.0.113.9");
+  CHECK(logged({}) == "10.0.0.7");
 }
 
 TEST_CASE("the host recognizes a handed request by its context") {
   Fixture fixture;
   const auto context = std::make_shared<int>(7);
-  HttpRequest request;
-  request.method = "GET";
-  request.target = "/api/conversations";
-  request.headers = {{"authorization", "Bearer a.d.a"}};
+  HttpRequest request = request_of("GET", "/api/conversations");
+  request.headers.emplace_back("authorization", "Bearer a.d.a");
   request.context = context;
   CHECK(fixture.ask(std::move(request)).status == 200);
   CHECK(fixture.host.contexts.back() == context);
@@ -440,9 +473,7 @@ TEST_CASE("a route and the fallback of the host's answer handed requests too") {
   REQUIRE_FALSE(server.start());
   const auto ask = [&](std::string target) {
     std::promise<HttpResponse> promise;
-    HttpRequest request;
-    request.method = "GET";
-    request.target = std::move(target);
+    HttpRequest request = request_of("GET", std::move(target));
     server.handle(std::move(request), [&](HttpResponse response) { promise.set_value(std::move(response)); });
     return get(promise.get_future());
   };
@@ -464,9 +495,7 @@ TEST_CASE("a fallback for all methods answers writes too, but none by cookie fro
         methods);
     REQUIRE_FALSE(server.start());
     std::promise<HttpResponse> promise;
-    HttpRequest request;
-    request.method = "POST";
-    request.target = "/orders";
+    HttpRequest request = request_of("POST", "/orders");
     request.headers = std::move(headers);
     request.body = "one";
     server.handle(std::move(request), [&](HttpResponse response) { promise.set_value(std::move(response)); });
@@ -497,9 +526,7 @@ TEST_CASE("a request that comes before the start or after the stop of a server g
   BeastServer server(engine, host, silent());
   const auto status = [&] {
     std::promise<int> promise;
-    HttpRequest request;
-    request.method = "GET";
-    request.target = "/livez";
+    HttpRequest request = request_of("GET", "/livez");
     server.handle(std::move(request), [&](HttpResponse response) { promise.set_value(response.status); });
     return get(promise.get_future());
   };
@@ -515,9 +542,7 @@ TEST_CASE("a stop lets a handed request finish") {
   Fixture fixture;
   fixture.host.hold();
   std::promise<int> status;
-  HttpRequest request;
-  request.method = "GET";
-  request.target = "/api/messages/unread-count";
+  HttpRequest request = request_of("GET", "/api/messages/unread-count");
   fixture.server.handle(std::move(request), [&](HttpResponse response) { status.set_value(response.status); });
   const auto reply = fixture.host.wait_for_held();
   std::thread stopping([&] { fixture.server.stop(std::chrono::minutes{1}); });
@@ -530,9 +555,7 @@ TEST_CASE("a handed request is answered although the host never says who it is")
   Fixture fixture;
   fixture.host.hold();
   std::promise<int> status;
-  HttpRequest request;
-  request.method = "GET";
-  request.target = "/api/messages/unread-count";
+  HttpRequest request = request_of("GET", "/api/messages/unread-count");
   fixture.server.handle(std::move(request), [&](HttpResponse response) { status.set_value(response.status); });
   fixture.host.wait_for_held();
   fixture.server.stop(std::chrono::milliseconds{0});
@@ -542,9 +565,7 @@ TEST_CASE("a handed request is answered although the host never says who it is")
 
 TEST_CASE("what throws while it takes an answer harms nobody") {
   Fixture fixture;
-  HttpRequest request;
-  request.method = "GET";
-  request.target = "/livez";
+  HttpRequest request = request_of("GET", "/livez");
   fixture.server.handle(request, [](HttpResponse) { throw std::runtime_error("the host's own trouble"); });
   CHECK(fixture.ask(std::move(request)).status == 200);
 }
