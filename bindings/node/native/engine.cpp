@@ -14,6 +14,8 @@
 #include <travelchat/postgres_storage.hpp>
 #include <travelchat/sqlite_storage.hpp>
 
+#include <boost/asio/post.hpp>
+
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -362,7 +364,20 @@ void EngineState::serve(std::unique_ptr<JsHost> host, std::unique_ptr<BeastServe
   server_ = std::move(server);
 }
 
+void EngineState::flush() {
+  if (deferred_.empty()) return;
+  auto run = [tasks = std::exchange(deferred_, {})] {
+    for (const auto& task : tasks) task();
+  };
+  // An engine that closes is another thread's; what is left by then are answers, which find their way themselves.
+  if (is_closed())
+    run();
+  else
+    boost::asio::post(engine_->shard_context(0), std::move(run));
+}
+
 void EngineState::close(std::chrono::milliseconds grace, std::uint64_t done) {
+  flush();
   closing_ = true;
   closer_ = std::thread([this, grace, done] {
     shut_down(grace);
@@ -396,6 +411,7 @@ Napi::Function Engine::define(Napi::Env env) {
                       InstanceMethod("close", &Engine::close), InstanceMethod("stats", &Engine::stats),
                       InstanceMethod("refresh", &Engine::refresh), InstanceMethod("serve", &Engine::serve),
                       InstanceMethod("metrics", &Engine::metrics), InstanceMethod("handle", &Engine::handle),
+                      InstanceMethod("answer", &Engine::answer), InstanceMethod("flush", &Engine::flush),
                       InstanceMethod("adopt", &Engine::adopt), InstanceMethod("bridge", &Engine::bridge)});
 }
 

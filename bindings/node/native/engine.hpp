@@ -9,13 +9,17 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace travelchat {
 class BeastServer;
-}
+struct HttpRequest;
+}  // namespace travelchat
 
 namespace travelchat::node {
 
@@ -40,6 +44,13 @@ class EngineState final : public Ending, public std::enable_shared_from_this<Eng
   // Null: none. JavaScript's thread, as everything below.
   BeastServer* server() const noexcept { return server_.get(); }
   void serve(std::unique_ptr<JsHost> host, std::unique_ptr<BeastServer> server);
+  // Null: nothing was served yet.
+  JsHost* host() const noexcept { return host_.get(); }
+
+  // What is to be done on the engine's threads gathers until `flush`, and costs them one wake-up together.
+  void defer(std::function<void()> task) { deferred_.push_back(std::move(task)); }
+  void flush();
+
   bool is_closed() const noexcept { return closing_ || loop_->has_ended(); }
 
   // Stops the server and closes the engine on a thread of its own, since what is carried out to the end may need
@@ -56,6 +67,7 @@ class EngineState final : public Ending, public std::enable_shared_from_this<Eng
   std::unique_ptr<ChatEngine> engine_;
   std::unique_ptr<JsHost> host_;
   std::unique_ptr<BeastServer> server_;
+  std::vector<std::function<void()>> deferred_;
   std::thread closer_;
   bool closing_ = false;
 };
@@ -76,13 +88,19 @@ class Engine final : public Napi::ObjectWrap<Engine> {
   void serve(const Napi::CallbackInfo& info);
   Napi::Value metrics(const Napi::CallbackInfo& info);
   void handle(const Napi::CallbackInfo& info);
+  void answer(const Napi::CallbackInfo& info);
+  void flush(const Napi::CallbackInfo& info);
   Napi::Value adopt(const Napi::CallbackInfo& info);
   Napi::Value bridge(const Napi::CallbackInfo& info);
 
   void require_open(const Napi::CallbackInfo& info) const;
   BeastServer& server(const Napi::CallbackInfo& info) const;
+  HttpRequest to_upgrade(const Napi::CallbackInfo& info, std::size_t at) const;
 
   std::shared_ptr<EngineState> state_;
+  // With the server.
+  std::optional<Listening> respond_;
+  std::optional<Listening> forget_;
 };
 
 // Calls `done(errorName, json)`, a kept function, on JavaScript's thread. Any thread.

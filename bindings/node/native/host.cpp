@@ -1,12 +1,19 @@
 #include "host.hpp"
 
+#include "engine.hpp"
 #include "values.hpp"
 
 #include <algorithm>
+#include <array>
+#include <type_traits>
+#include <unordered_map>
 #include <utility>
 
 namespace travelchat::node {
 namespace {
+
+// The answer of a question that has none.
+struct Nothing {};
 
 std::optional<Advisor> to_advisor(Napi::Value value) {
   if (value.IsNull() || value.IsUndefined()) return std::nullopt;
@@ -61,6 +68,26 @@ std::vector<std::string> to_ids(Napi::Value value) {
   return Arguments(holder).strings("searchClients()");
 }
 
+std::uint64_t to_number(const Napi::Value& value) {
+  return value.IsNumber() ? static_cast<std::uint64_t>(value.As<Napi::Number>().Int64Value()) : 0;
+}
+
+std::uint64_t to_number(void* context) {
+  return reinterpret_cast<std::uintptr_t>(context);
+}
+
+// A text that has a byte in each character; nothing of anything else.
+std::string to_bytes(const Napi::Value& value) {
+  std::array<char, 2048> buffer;
+  std::size_t size = 0;
+  if (napi_get_value_string_latin1(value.Env(), value, buffer.data(), buffer.size(), &size) != napi_ok) return {};
+  if (size < buffer.size() - 1) return {buffer.data(), size};
+  napi_get_value_string_latin1(value.Env(), value, nullptr, 0, &size);
+  std::string bytes(size, '\0');
+  napi_get_value_string_latin1(value.Env(), value, bytes.data(), size + 1, &size);
+  return bytes;
+}
+
 std::string lower_case(std::string text) {
   std::ranges::transform(text, text.begin(),
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
@@ -69,45 +96,68 @@ std::string lower_case(std::string text) {
 
 }  // namespace
 
-JsHost::JsHost(std::shared_ptr<Loop> loop, Napi::Function ask) : loop_(std::move(loop)), ask_(loop_->listen(ask)) {}
+struct JsHost::Questions {
+  // Reads the answer, or throws; gives what is to be done on the engine's threads.
+  using Take = std::function<std::function<void()>(const Napi::Value& error, const Napi::Value& value)>;
+
+  std::unordered_map<std::uint64_t, Take> open;
+  std::uint64_t last = 0;
+};
+
+JsHost::JsHost(EngineState& state, Napi::Function ask)
+    : state_(state),
+      loop_(state.loop().shared_from_this()),
+      ask_(loop_, ask),
+      questions_(std::make_shared<Questions>()) {}
 
 JsHost::~JsHost() {
-  loop_->post([ask = ask_](Loop& loop, Napi::Env) { loop.unlisten(ask); });
+  // Replies are dropped where they are kept.
+  loop_->post([questions = std::move(questions_)](Loop&, Napi::Env) {});
 }
 
 template <class T, class Read>
-void JsHost::ask(const char* method, std::string json, std::shared_ptr<void> context, Reply<T> reply, Read read) {
-  loop_->post([ask = ask_, method, json = std::move(json), context = std::move(context), reply = std::move(reply),
-               read](Loop& loop, Napi::Env env) {
-    const Napi::FunctionReference* function = loop.listener(ask);
+void JsHost::ask(const char* method, std::string json, const std::shared_ptr<void>& context, Reply<T> reply,
+                 Read read) {
+  loop_->post([ask = ask_, questions = questions_, method, json = std::move(json), request = to_number(context.get()),
+               reply = std::move(reply), read](Loop&, Napi::Env env) {
+    const Napi::FunctionReference* function = ask.function();
     if (function == nullptr) return;
-    const Napi::Value given =
-        context ? static_cast<Napi::ObjectReference*>(context.get())->Value() : Napi::Value(env.Undefined());
-    const auto answer = Napi::Function::New(env, [reply, read](const Napi::CallbackInfo& info) {
-      if (info.Length() > 0 && info[0].IsString()) {
-        reply(to_errc(std::string(info[0].As<Napi::String>())));
-        return;
-      }
-      try {
-        reply(read(info.Length() > 1 ? info[1] : info.Env().Undefined()));
-      } catch (const Napi::Error&) {
-        reply(errc::internal);
-        throw;
-      }
-    });
-    function->Call({Napi::String::New(env, method), Napi::String::New(env, json), given, answer});
+    const std::uint64_t question = ++questions->last;
+    if constexpr (!std::is_same_v<T, Nothing>) {
+      questions->open.emplace(question, [reply, read](const Napi::Value& error, const Napi::Value& value) {
+        result<T> outcome(make_error_code(errc::internal));
+        const auto tell = [&] {
+          return [reply, outcome = std::move(outcome)]() mutable { reply(std::move(outcome)); };
+        };
+        if (error.IsString()) {
+          outcome = to_errc(std::string(error.As<Napi::String>()));
+        } else {
+          try {
+            outcome = read(value);
+          } catch (const Napi::Error&) {
+            reply(errc::internal);
+            throw;
+          }
+        }
+        return std::function<void()>(tell());
+      });
+    }
+    function->Call({Napi::Number::New(env, static_cast<double>(question)), Napi::String::New(env, method),
+                    Napi::String::New(env, json), Napi::Number::New(env, static_cast<double>(request))});
   });
 }
 
+void JsHost::answer(const Napi::CallbackInfo& info) {
+  const auto found = questions_->open.find(to_number(info[0]));
+  if (found == questions_->open.end()) return;
+  const Questions::Take take = std::move(found->second);
+  questions_->open.erase(found);
+  state_.defer(take(info[1], info[2]));
+}
+
 void JsHost::authenticate(RequestCredentials credentials, Reply<std::optional<Advisor>> reply) {
-  std::string json;
-  {
-    JsonObject object(json);
-    object.add("cookie", credentials.cookie);
-    object.add("authorization", credentials.authorization);
-  }
-  ask<std::optional<Advisor>>("authenticate", std::move(json), std::move(credentials.context), std::move(reply),
-                              to_advisor);
+  // JavaScript has them, with its request.
+  ask<std::optional<Advisor>>("authenticate", {}, credentials.context, std::move(reply), to_advisor);
 }
 
 void JsHost::find_trip(std::string trip_id, Reply<std::optional<SharedTrip>> reply) {
@@ -146,36 +196,44 @@ void JsHost::notify(PushNotification notification) {
     object.add("body", notification.body);
     object.add("url", notification.url);
   }
-  ask<bool>(
-      "notify", std::move(json), nullptr, [](const result<bool>&) {}, [](Napi::Value) { return true; });
+  ask<Nothing>(
+      "notify", std::move(json), nullptr, [](const result<Nothing>&) {}, [](Napi::Value) { return Nothing{}; });
 }
 
-std::shared_ptr<void> to_context(const std::shared_ptr<Loop>& loop, Napi::Value value) {
-  if (!value.IsObject()) return nullptr;
-  auto* reference = new Napi::ObjectReference(Napi::Persistent(value.As<Napi::Object>()));
-  return {static_cast<void*>(reference), [loop](void* given) {
-            auto* kept = static_cast<Napi::ObjectReference*>(given);
-            // An environment that has ended has taken the value with it; the reference cannot be given back any more.
-            if (!loop->post([kept](Loop&, Napi::Env) { delete kept; })) kept->SuppressDestruct();
+std::shared_ptr<void> to_context(std::uint64_t request) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a number for those who pass it on
+  return {std::shared_ptr<void>(), reinterpret_cast<void*>(static_cast<std::uintptr_t>(request))};
+}
+
+std::shared_ptr<void> to_context(std::uint64_t request, std::shared_ptr<Loop> loop, Listening forget) {
+  return {to_context(request).get(), [loop = std::move(loop), forget = std::move(forget)](void* given) {
+            loop->post([forget, number = to_number(given)](Loop&, Napi::Env env) {
+              const Napi::FunctionReference* function = forget.function();
+              if (function != nullptr) function->Call({Napi::Number::New(env, static_cast<double>(number))});
+            });
           }};
 }
 
-HttpRequest to_request(const std::shared_ptr<Loop>& loop, Napi::Value value) {
-  const Arguments from = Arguments::of(value, "request");
+HttpRequest to_request(const Napi::CallbackInfo& info, std::size_t at) {
   HttpRequest request;
-  request.method = from.string("method");
-  request.target = from.string("target");
-  const std::vector<std::string> headers = from.strings("headers");
-  for (std::size_t i = 0; i + 1 < headers.size(); i += 2) {
-    request.headers.emplace_back(lower_case(headers[i]), headers[i + 1]);
+  request.method = to_bytes(info[at]);
+  request.target = to_bytes(info[at + 1]);
+  const std::string lines = to_bytes(info[at + 2]);
+  for (std::string_view rest = lines; !rest.empty();) {
+    const auto line = [&] {
+      const std::string_view text = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(text.size() + 1, rest.size()));
+      return text;
+    };
+    const std::string_view name = line();
+    request.headers.emplace_back(lower_case(std::string(name)), line());
   }
-  if (const Napi::Value body = from.value("body"); body.IsBuffer()) {
-    const auto bytes = body.As<Napi::Buffer<char>>();
+  if (info[at + 3].IsBuffer()) {
+    const auto bytes = info[at + 3].As<Napi::Buffer<char>>();
     request.body.assign(bytes.Data(), bytes.Length());
   }
-  request.remote_address = from.optional_string("remoteAddress").value_or("");
-  request.is_secure = from.boolean("isSecure", false);
-  request.context = to_context(loop, from.value("context"));
+  request.remote_address = to_bytes(info[at + 4]);
+  request.is_secure = info[at + 5].ToBoolean();
   return request;
 }
 
@@ -190,6 +248,7 @@ BeastServerOptions to_server_options(Napi::Value value) {
   };
   options.listens = false;
   options.allowed_origins = from.strings("allowedOrigins");
+  options.trusted_proxies = from.strings("trustedProxies");
   size("maxHeaderBytes", options.max_header_bytes);
   size("maxBodyBytes", options.max_body_bytes);
   size("maxFrameBytes", options.max_frame_bytes);

@@ -9,17 +9,24 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 namespace travelchat::node {
 
+class EngineState;
+
 class JsHost final : public Host {
  public:
-  // `ask(method, json, context, answer)`; `answer(errorName | null, value)`, not called for "notify". `context` is what
-  // JavaScript gave with the request, or undefined. JavaScript's thread.
-  JsHost(std::shared_ptr<Loop> loop, Napi::Function ask);
+  // `ask(question, method, json, request)`: `answer` is called with that number then, but for "notify". `request` is
+  // the number that JavaScript gave with the request, or 0. JavaScript's thread; `state` owns this.
+  JsHost(EngineState& state, Napi::Function ask);
   ~JsHost() override;
+
+  // answer(question, errorName | null, value). Only the first one counts. A value of another type than asked for throws
+  // a TypeError, and is answered as `errc::internal`. JavaScript's thread.
+  void answer(const Napi::CallbackInfo& info);
 
   void authenticate(RequestCredentials credentials, Reply<std::optional<Advisor>> reply) override;
   void find_trip(std::string trip_id, Reply<std::optional<SharedTrip>> reply) override;
@@ -29,18 +36,27 @@ class JsHost final : public Host {
   void notify(PushNotification notification) override;
 
  private:
-  template <class T, class Read>
-  void ask(const char* method, std::string json, std::shared_ptr<void> context, Reply<T> reply, Read read);
+  // Those who wait for an answer. JavaScript's thread.
+  struct Questions;
 
+  template <class T, class Read>
+  void ask(const char* method, std::string json, const std::shared_ptr<void>& context, Reply<T> reply, Read read);
+
+  EngineState& state_;
   std::shared_ptr<Loop> loop_;
-  std::uint64_t ask_;
+  Listening ask_;
+  std::shared_ptr<Questions> questions_;
 };
 
-// A value of JavaScript's that may be kept and dropped on any thread.
-std::shared_ptr<void> to_context(const std::shared_ptr<Loop>& loop, Napi::Value value);
+// A request in JavaScript's hands, by its number: what `RequestCredentials::context` is here.
+std::shared_ptr<void> to_context(std::uint64_t request);
+// Calls `forget(request)` when nobody needs it any more.
+std::shared_ptr<void> to_context(std::uint64_t request, std::shared_ptr<Loop> loop, Listening forget);
 
-// {method, target, headers: [name, value, ...], body?, remoteAddress, isSecure, context}
-HttpRequest to_request(const std::shared_ptr<Loop>& loop, Napi::Value value);
+// From the arguments of a call, `at` and behind it: method, target, headers (names and values by turns, each in a line
+// of its own), body (a Buffer), remote address, whether it came over TLS. Texts are bytes, one in each character, as
+// Node's parser makes them.
+HttpRequest to_request(const Napi::CallbackInfo& info, std::size_t at);
 
 BeastServerOptions to_server_options(Napi::Value value);
 

@@ -20,10 +20,13 @@ Napi::Value name_of(Napi::Env env, const error_code& error) {
   return Napi::String::New(env, std::string(describe(error).name));
 }
 
-std::string bytes_of(const Napi::Value& value) {
-  if (!value.IsBuffer()) return {};
-  const auto bytes = value.As<Napi::Buffer<char>>();
-  return {bytes.Data(), bytes.Length()};
+// A byte in each character.
+Napi::Value to_text(Napi::Env env, const std::string& bytes) {
+  napi_value text = nullptr;
+  if (napi_create_string_latin1(env, bytes.data(), bytes.size(), &text) != napi_ok) {
+    throw Napi::Error::New(env, "an answer is longer than a string can be");
+  }
+  return {env, text};
 }
 
 }  // namespace
@@ -34,66 +37,100 @@ BeastServer& Engine::server(const Napi::CallbackInfo& info) const {
   return *state_->server();
 }
 
-// serve(options, ask)
+// serve(options, ask, respond, forget): respond(request, status, headers, body), the headers as `to_request` has them
+// and the body as bytes in characters; forget(request), for one that was handed over with `adopt` or `bridge`.
 void Engine::serve(const Napi::CallbackInfo& info) {
   require_open(info);
   if (state_->server() != nullptr) throw Napi::Error::New(info.Env(), "this engine is served already");
-  auto host = std::make_unique<JsHost>(state_->loop().shared_from_this(), info[1].As<Napi::Function>());
-  auto made = std::make_unique<BeastServer>(state_->engine(), *host, to_server_options(info[0]));
+  const auto loop = state_->loop().shared_from_this();
+  auto host = std::make_unique<JsHost>(*state_, info[1].As<Napi::Function>());
+  std::unique_ptr<BeastServer> made;
+  try {
+    made = std::make_unique<BeastServer>(state_->engine(), *host, to_server_options(info[0]));
+  } catch (const boost::system::system_error& error) {
+    throw Napi::TypeError::New(info.Env(), error.what());
+  }
   // It listens to nothing, so nothing can fail.
   (void)made->start();
   state_->serve(std::move(host), std::move(made));
+  respond_.emplace(loop, info[2].As<Napi::Function>());
+  forget_.emplace(loop, info[3].As<Napi::Function>());
 }
 
 Napi::Value Engine::metrics(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), server(info).metrics());
 }
 
-// handle(request, respond): respond(status, [name, value, ...], body)
+// handle(number, method, ...): see `to_request`; begins with the next `flush`. Then `respond` is called with the
+// number.
 void Engine::handle(const Napi::CallbackInfo& info) {
   BeastServer& to = server(info);
+  const auto number = static_cast<std::uint64_t>(info[0].As<Napi::Number>().Int64Value());
+  HttpRequest request = to_request(info, 1);
+  request.context = to_context(number);
   const auto loop = state_->loop().shared_from_this();
-  HttpRequest request = to_request(loop, info[0]);
-  const std::uint64_t respond = loop->keep(info[1].As<Napi::Function>());
-  to.handle(std::move(request), [loop, respond](HttpResponse response) {
-    loop->post([respond, response = std::move(response)](Loop& here, Napi::Env env) {
-      const Napi::FunctionReference function = here.take(respond);
-      if (function.IsEmpty()) return;
-      const auto headers = Napi::Array::New(env, 2 * response.headers.size());
-      std::uint32_t i = 0;
+  loop->hold();
+  auto respond = [loop, listener = *respond_, number](HttpResponse response) {
+    loop->post([listener, number, response = std::move(response)](Loop& here, Napi::Env env) {
+      here.release();
+      const Napi::FunctionReference* function = listener.function();
+      if (function == nullptr) return;
+      std::string lines;
       for (const auto& [name, value] : response.headers) {
-        headers.Set(i++, Napi::String::New(env, name));
-        headers.Set(i++, Napi::String::New(env, value));
+        if (!lines.empty()) lines += '\n';
+        lines.append(name).append(1, '\n').append(value);
       }
       const std::string& body = response.shared_body ? *response.shared_body : response.body;
-      function.Call(
-          {Napi::Number::New(env, response.status), headers, Napi::Buffer<char>::Copy(env, body.data(), body.size())});
+      function->Call({Napi::Number::New(env, static_cast<double>(number)), Napi::Number::New(env, response.status),
+                      to_text(env, lines), to_text(env, body)});
     });
+  };
+  state_->defer([&to, request = std::move(request), respond = std::move(respond)]() mutable {
+    to.handle(std::move(request), std::move(respond));
   });
 }
 
-// adopt(descriptor, request, head): the name of an error, or null. The descriptor is duplicated and stays the caller's.
-Napi::Value Engine::adopt(const Napi::CallbackInfo& info) {
-  BeastServer& to = server(info);
-  HttpRequest request = to_request(state_->loop().shared_from_this(), info[1]);
-  const int copy = ::fcntl(info[0].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) return name_of(info.Env(), make_error_code(errc::overloaded));
-  return name_of(info.Env(), to.adopt(copy, std::move(request), bytes_of(info[2])));
+void Engine::answer(const Napi::CallbackInfo& info) {
+  if (state_->host() != nullptr) state_->host()->answer(info);
 }
 
-// bridge(request, head): as adopt, on one end of a new pair of sockets; gives the other end, or the name of an error.
+void Engine::flush(const Napi::CallbackInfo&) {
+  state_->flush();
+}
+
+// adopt(descriptor, number, method, ...): see `to_request`, where the body is what was read behind the request. Gives
+// the name of an error, or null. The descriptor is duplicated and stays the caller's.
+Napi::Value Engine::adopt(const Napi::CallbackInfo& info) {
+  BeastServer& to = server(info);
+  HttpRequest request = to_upgrade(info, 1);
+  const int copy = ::fcntl(info[0].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return name_of(info.Env(), make_error_code(errc::overloaded));
+  std::string head = std::exchange(request.body, {});
+  return name_of(info.Env(), to.adopt(copy, std::move(request), std::move(head)));
+}
+
+// bridge(number, method, ...): as adopt, on one end of a new pair of sockets; gives the other end, or the name of an
+// error.
 Napi::Value Engine::bridge(const Napi::CallbackInfo& info) {
   BeastServer& to = server(info);
-  HttpRequest request = to_request(state_->loop().shared_from_this(), info[0]);
+  HttpRequest request = to_upgrade(info, 0);
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0) {
     return name_of(info.Env(), make_error_code(errc::overloaded));
   }
-  if (const error_code error = to.adopt(ends[0], std::move(request), bytes_of(info[1]))) {
+  std::string head = std::exchange(request.body, {});
+  if (const error_code error = to.adopt(ends[0], std::move(request), std::move(head))) {
     ::close(ends[1]);
     return name_of(info.Env(), error);
   }
   return Napi::Number::New(info.Env(), ends[1]);
+}
+
+HttpRequest Engine::to_upgrade(const Napi::CallbackInfo& info, std::size_t at) const {
+  HttpRequest request = to_request(info, at + 1);
+  request.context = to_context(static_cast<std::uint64_t>(info[at].As<Napi::Number>().Int64Value()),
+                               state_->loop().shared_from_this(), *forget_);
+  return request;
 }
 
 }  // namespace travelchat::node

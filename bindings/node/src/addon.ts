@@ -12,17 +12,15 @@ export interface NativeListener {
 export type Done = (error: string | null, json?: string) => void;
 /** @internal */
 export type Answer = (error: string | null, value?: unknown) => void;
-
-/** @internal */
-export interface NativeRequest {
-  method: string;
-  target: string;
-  headers: string[];
-  body?: Buffer;
-  remoteAddress?: string;
-  isSecure?: boolean;
-  context?: object;
-}
+/** @internal Names and values by turns, each in a line of its own; texts have a byte in each character. */
+export type NativeRequest = [
+  method: string,
+  target: string,
+  headers: string,
+  body: Buffer | undefined,
+  remoteAddress: string | undefined,
+  isSecure: boolean,
+];
 
 /** @internal */
 export interface NativeEngine {
@@ -33,12 +31,17 @@ export interface NativeEngine {
   refresh(conversationId: string): void;
   serve(
     options: object,
-    ask: (method: string, json: string, context: object | undefined, answer: Answer) => void,
+    ask: (question: number, method: string, json: string, request: number) => void,
+    respond: (request: number, status: number, headers: string, body: string) => void,
+    forget: (request: number) => void,
   ): void;
   metrics(): string;
-  handle(request: NativeRequest, respond: (status: number, headers: string[], body: Buffer) => void): void;
-  adopt(descriptor: number, request: NativeRequest, head: Buffer): string | null;
-  bridge(request: NativeRequest, head: Buffer): number | string;
+  /** It, and answers, begin with the next `flush`. */
+  handle(number: number, ...request: NativeRequest): void;
+  answer(question: number, error: string | null, value?: unknown): void;
+  flush(): void;
+  adopt(descriptor: number, number: number, ...request: NativeRequest): string | null;
+  bridge(number: number, ...request: NativeRequest): number | string;
 }
 
 /** @internal */

@@ -24,19 +24,17 @@ export {
   type Written,
 } from './storage';
 export type * from './types';
-export {
-  chatRoutes,
-  expressHost,
-  setupWebSocket,
-  type Advisor,
-  type ChatHost,
-  type ClientCard,
-  type Credentials,
-  type ExpressHost,
-  type Middleware,
-  type PushNotification,
-  type RateLimit,
-  type ServerOptions,
-  type SharedTrip,
-  type WebSocketOptions,
-} from './server';
+export { expressHost, type ExpressHost } from './express_host';
+export type {
+  Advisor,
+  ChatHost,
+  ClientCard,
+  Credentials,
+  Middleware,
+  PushNotification,
+  RateLimit,
+  ServerOptions,
+  SharedTrip,
+} from './host';
+export { attachChat, chatRoutes } from './http';
+export { setupWebSocket, type WebSocketOptions } from './websocket';

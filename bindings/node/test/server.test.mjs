@@ -14,7 +14,7 @@ import express from 'express';
 import { application, Peer } from './support/application.mjs';
 import { ada, carl, travelchat } from './support/package.mjs';
 
-const { ChatEngine, ChatError, chatRoutes, memory, setupWebSocket } = travelchat;
+const { attachChat, ChatEngine, ChatError, chatRoutes, memory, setupWebSocket } = travelchat;
 
 describe('in an Express application, the chat', () => {
   let engine;
@@ -25,15 +25,17 @@ describe('in an Express application, the chat', () => {
   const errors = [];
   const cookie = { cookie: 'session=ada' };
 
-  async function start(makeServer = createServer, scheme = 'http', host = application(pushed)) {
+  async function start({ makeServer = createServer, scheme = 'http', host = application(pushed), way } = {}) {
     engine = new ChatEngine(memory(), { shards: 2 });
     conversation = await engine.openConversation('org-1', 'carl');
+    const options = { rateLimits: false, onError: (error) => errors.push(error) };
     const app = express();
-    app.use(chatRoutes(engine, host, { rateLimits: false, onError: (error) => errors.push(error) }));
+    if (way !== 'attachChat') app.use(chatRoutes(engine, host, options));
     app.use(express.json());
     app.post('/api/echo', (request, response) => response.json(request.body));
     server = makeServer(app);
-    setupWebSocket(server, engine);
+    if (way === 'attachChat') attachChat(server, engine, host, options);
+    else setupWebSocket(server, engine);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     origin = `${scheme}://127.0.0.1:${server.address().port}`;
@@ -53,8 +55,8 @@ describe('in an Express application, the chat', () => {
   const socketUrl = (role = 'advisor', user = 'ada') =>
     `${origin.replace('http', 'ws')}/ws/chat?conversationId=${conversation.id}&userType=${role}&userId=${user}`;
 
-  describe('over plain HTTP', () => {
-    beforeEach(() => start());
+  for (const way of ['chatRoutes and setupWebSocket', 'attachChat']) describe(`by ${way}`, () => {
+    beforeEach(() => start({ way }));
 
     test('answers its routes on the sessions of the application', async () => {
       const refused = await fetch(`${origin}/api/conversations`);
@@ -198,7 +200,7 @@ describe('in an Express application, the chat', () => {
       '-days', '2', '-subj', '/CN=127.0.0.1', '-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')],
     { stdio: 'ignore' });
     const tls = { key: readFileSync(join(folder, 'key.pem')), cert: readFileSync(join(folder, 'cert.pem')) };
-    await start((app) => createTlsServer(tls, app), 'https');
+    await start({ makeServer: (app) => createTlsServer(tls, app), scheme: 'https' });
     const options = { headers: cookie, rejectUnauthorized: false };
     const peer = new Peer(socketUrl(), options);
     assert.equal((await peer.next()).type, 'typing');
@@ -220,7 +222,7 @@ describe('in an Express application, the chat', () => {
 
   test('answers 500 and tells the application when its host throws', async () => {
     const host = { ...application(pushed), findTrip: () => { throw new Error('no database'); } };
-    await start(createServer, 'http', host);
+    await start({ host });
     const answer = await fetch(`${origin}/api/chat-token?tripId=lisbon&shareToken=share`);
     assert.equal(answer.status, 500);
     assert.equal((await answer.json()).code, 'internal');
@@ -229,14 +231,14 @@ describe('in an Express application, the chat', () => {
 
   test('answers with the code of a ChatError that its host throws', async () => {
     const host = { ...application(pushed), authenticate: async () => { throw new ChatError('rate_limited'); } };
-    await start(createServer, 'http', host);
+    await start({ host });
     assert.equal((await fetch(`${origin}/api/conversations`)).status, 429);
     assert.deepEqual(errors, []);
   });
 
   test('answers 500 when its host gives something else than asked', async () => {
     const host = { ...application(pushed), authenticate: () => ({ orgId: 7 }) };
-    await start(createServer, 'http', host);
+    await start({ host });
     assert.equal((await fetch(`${origin}/api/conversations`)).status, 500);
     assert.match(errors.pop().message, /authenticate\(\)\.orgId must be a string/);
   });
@@ -255,6 +257,79 @@ describe('in an Express application, the chat', () => {
 });
 
 describe('setting up', () => {
+  async function listen(server) {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return `http://127.0.0.1:${server.address().port}`;
+  }
+  async function end(server, engine) {
+    await engine.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+
+  test('attachChat leaves the rest to the listeners that it found, and all of it when it is undone', async () => {
+    const engine = new ChatEngine(memory(), { shards: 1 });
+    const seen = [];
+    const server = createServer((request, response) => response.writeHead(418).end());
+    const undo = attachChat(server, engine, application([]));
+    server.on('request', (request) => seen.push(request.url));
+    const origin = await listen(server);
+    const status = async (path) => (await fetch(origin + path)).status;
+    assert.deepEqual([await status('/livez'), await status('/api/conversations'), await status('/')], [200, 401, 418]);
+    undo();
+    assert.deepEqual([await status('/livez'), await status('/api/conversations'), await status('/')], [418, 418, 418]);
+    assert.deepEqual(seen.slice(0, 3), ['/livez', '/api/conversations', '/']);
+    assert.equal(server.listenerCount('upgrade'), 0);
+    await end(server, engine);
+  });
+
+  test('the probes can remain the application\'s', async () => {
+    const engine = new ChatEngine(memory(), { shards: 1 });
+    const server = createServer((request, response) => response.writeHead(418).end());
+    attachChat(server, engine, application([]), { probes: false });
+    const origin = await listen(server);
+    for (const path of ['/livez', '/readyz', '/metrics', '/metrics?x=1']) {
+      assert.equal((await fetch(origin + path)).status, 418);
+    }
+    assert.equal((await fetch(`${origin}/api/conversations`)).status, 401);
+    await end(server, engine);
+  });
+
+  test('bodies are as long as the first call allows, also for the second', async () => {
+    const engine = new ChatEngine(memory(), { shards: 1 });
+    const { id } = await engine.openConversation('org-1', 'carl');
+    const app = express();
+    const server = createServer(app);
+    setupWebSocket(server, engine, { host: application([]), maxBodyBytes: 100_000 });
+    app.use(chatRoutes(engine));
+    const origin = await listen(server);
+    const post = (size) =>
+      fetch(`${origin}/api/conversations/${id}/messages`, {
+        method: 'POST',
+        headers: { cookie: 'session=ada', 'content-type': 'application/json' },
+        body: JSON.stringify({ content: 'Hello', clientMessageId: 'one' }).padEnd(size),
+      });
+    assert.deepEqual([(await post(90_000)).status, (await post(100_001)).status], [201, 413]);
+    await end(server, engine);
+  });
+
+  test('the limits count the client that a trusted proxy names, at its routes', async () => {
+    const engine = new ChatEngine(memory(), { shards: 1 });
+    const server = createServer();
+    attachChat(server, engine, application([]), {
+      trustedProxies: ['127.0.0.0/8'],
+      rateLimits: { chatTokens: { count: 1 } },
+    });
+    const origin = await listen(server);
+    const ask = async (client) => {
+      const url = `${origin}/api/chat-token?tripId=lisbon&shareToken=share`;
+      return (await fetch(url, { headers: { 'x-forwarded-for': client } })).status;
+    };
+    assert.deepEqual([await ask('192.0.2.1'), await ask('192.0.2.2'), await ask('192.0.2.1')], [200, 200, 429]);
+    await end(server, engine);
+  });
+
   test('names what is wrong', async () => {
     const engine = new ChatEngine(memory(), { shards: 1 });
     const server = createServer();
@@ -267,6 +342,9 @@ describe('setting up', () => {
     assert.throws(() => setupWebSocket(server, engine, { pingInterval: 1 }), /options belong to the first call/);
     setupWebSocket(server, engine, { host });
     await engine.close();
-    assert.throws(() => chatRoutes(new ChatEngine(memory()), host, { maxBodyBytes: '1 MB' }), /maxBodyBytes must be a whole number/);
+    const other = new ChatEngine(memory());
+    assert.throws(() => chatRoutes(other, host, { maxBodyBytes: '1 MB' }), /maxBodyBytes must be a whole number/);
+    assert.throws(() => chatRoutes(other, host, { trustedProxies: ['nearby'] }), /trusted proxy nearby/);
+    await other.close();
   });
 });

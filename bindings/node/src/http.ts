@@ -1,0 +1,178 @@
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+
+import { Door, type Handed } from './door';
+import type { ChatEngine } from './engine';
+import type { ChatHost, Middleware, ServerOptions } from './host';
+import { takeUpgrades } from './websocket';
+
+// Requests of one connection are carried out one after the other. Node sends their answers in order, but hands over what
+// was pipelined all at once.
+class Turns {
+  #isTaken = false;
+  readonly #waiting: (() => void)[] = [];
+
+  take(go: () => void): void {
+    if (this.#isTaken) {
+      this.#waiting.push(go);
+    } else {
+      this.#isTaken = true;
+      go();
+    }
+  }
+
+  pass(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#isTaken = false;
+    else next();
+  }
+}
+
+// Drops the rest of a body that was not read, then `done`. A connection that is closed while its peer still sends is reset,
+// and the answer may be lost with it. Whoever sends for longer than this is cut off nevertheless.
+function discard(request: IncomingMessage, done: () => void): void {
+  const patience = setTimeout(end, 2_000).unref();
+  let left = 8 * 1024 * 1024;
+  function take(chunk: Buffer) {
+    left -= chunk.length;
+    if (left < 0) end();
+  }
+  function end() {
+    clearTimeout(patience);
+    request.off('data', take).off('end', end).off('close', end);
+    done();
+  }
+  request.on('data', take).on('end', end).on('close', end).resume();
+}
+
+const turnsOf = new WeakMap<object, Turns>();
+
+function turns(socket: object): Turns {
+  let found = turnsOf.get(socket);
+  if (found === undefined) turnsOf.set(socket, (found = new Turns()));
+  return found;
+}
+
+// The headers of the answers are few and the same again and again.
+const parsedHeaders = new Map<string, Readonly<Record<string, string | string[]>>>();
+
+function parseHeaders(lines: string): Readonly<Record<string, string | string[]>> {
+  let headers = parsedHeaders.get(lines);
+  if (headers === undefined) {
+    const parsed: Record<string, string | string[]> = {};
+    const parts = lines === '' ? [] : lines.split('\n');
+    for (let i = 0; i + 1 < parts.length; i += 2) {
+      const name = parts[i] as string;
+      const value = parts[i + 1] as string;
+      const before = parsed[name];
+      parsed[name] = before === undefined ? value : [before, value].flat();
+    }
+    headers = parsed;
+    if (parsedHeaders.size >= 256) parsedHeaders.clear();
+    parsedHeaders.set(lines, headers);
+  }
+  return headers;
+}
+
+// One request of the chat's: reads its body, hands it over, and writes the answer.
+class Exchange implements Handed {
+  readonly #turn: Turns;
+  readonly #chunks: Buffer[] = [];
+  #size = 0;
+
+  constructor(
+    readonly request: IncomingMessage & { body?: unknown },
+    readonly response: ServerResponse,
+    readonly door: Door,
+  ) {
+    this.#turn = turns(request.socket);
+  }
+
+  begin(): void {
+    const { request, door } = this;
+    if (request.body !== undefined || request.readableEnded) {
+      this.#hand(Buffer.from(request.body === undefined ? '' : JSON.stringify(request.body)));
+      return;
+    }
+    if (Number(request.headers['content-length'] ?? 0) > door.maxBodyBytes) {
+      this.#hand(undefined);
+      return;
+    }
+    request.on('data', this.#take).on('end', this.#finish);
+  }
+
+  readonly #take = (chunk: Buffer): void => {
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+    if (this.#size > this.door.maxBodyBytes) this.#finish();
+  };
+
+  readonly #finish = (): void => {
+    const { request } = this;
+    // Of one that is longer than allowed, the rest is not read here.
+    if (!request.readableEnded) request.off('data', this.#take).off('end', this.#finish).pause();
+    this.#hand(this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks, this.#size));
+  };
+
+  #hand(body: Buffer | undefined): void {
+    this.#turn.take(() => this.door.handle(this, body));
+  }
+
+  respond(status: number, headers: string, body: string): void {
+    const { request, response } = this;
+    this.#turn.pass();
+    if (response.destroyed || response.headersSent) return;
+    const fields = { ...parseHeaders(headers) };
+    // Also to HEAD, where Node sends no body that it could count.
+    if (status >= 200 && status !== 204 && status !== 304) fields['Content-Length'] = String(body.length);
+    if (request.complete) {
+      response.writeHead(status, fields).end(body, 'latin1');
+      return;
+    }
+    fields['Connection'] = 'close';
+    response.writeHead(status, fields);
+    response.flushHeaders();
+    if (body !== '') response.write(body, 'latin1');
+    discard(request, () => response.end());
+  }
+}
+
+/**
+ * An Express middleware with all routes of the chat: `app.use(chatRoutes(engine, host))`. What is not the chat's goes on
+ * to the next one. Mount it before body parsers, so that bodies are checked by the chat's own rules; a body that was
+ * parsed already is taken as it is.
+ */
+export function chatRoutes(engine: ChatEngine, host?: ChatHost, options?: ServerOptions): Middleware {
+  const door = Door.of(engine, host, options);
+  return (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
+    if (door.serves(request.url)) new Exchange(request, response, door).begin();
+    else next();
+  };
+}
+
+/**
+ * Serves the whole chat from an HTTP server: its routes and its WebSockets, ahead of whatever else listens to the
+ * server. The application does not see their requests, so its own middlewares cost them nothing and do nothing for them;
+ * those that the host names (`expressHost`) run where somebody must be signed in. Everything else reaches the application
+ * as before. To be called when the application listens to the server already. Gives a function that undoes it.
+ */
+export function attachChat(
+  httpServer: HttpServer | HttpsServer,
+  engine: ChatEngine,
+  host?: ChatHost,
+  options?: ServerOptions,
+): () => void {
+  const door = Door.of(engine, host, options);
+  const others = httpServer.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[];
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    if (door.serves(request.url)) new Exchange(request, response, door).begin();
+    else for (const other of others) other.call(httpServer, request, response);
+  };
+  httpServer.removeAllListeners('request').on('request', serve);
+  const stopUpgrades = takeUpgrades(httpServer, door);
+  return () => {
+    stopUpgrades();
+    httpServer.off('request', serve);
+    for (const other of others) httpServer.on('request', other);
+  };
+}
