@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from servers import (BareLoop, BareLoopWithSync, Cluster, FastApi, Nats, Node, NodeWithTravelchat, Place, Postgres,
-                     PythonAsgi, PythonHost, PythonServer, Seats, Travelchat)
+from servers import (BareLoop, BareLoopWithSync, Cluster, FastApi, Nats, Node, NodeWithMiddleware, NodeWithTravelchat,
+                     Place, Postgres, PythonAsgi, PythonHost, PythonServer, Seats, Travelchat)
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
@@ -133,6 +133,7 @@ NODE = Entry("Node", Node)
 LOOP_P50 = Figure("event loop late, p50", lambda r: r["loopDelay"]["p50"], "ms")
 LOOP_P99 = Figure("event loop late, p99", lambda r: r["loopDelay"]["p99"], "ms")
 EMBEDDED = Entry("travelchat in Express", NodeWithTravelchat)
+MIDDLEWARE = Entry("travelchat as a middleware", NodeWithMiddleware)
 WS = Entry("ws in Express", Node)
 
 # The advisor's and the client's socket at nodes that follow one another, so that every message crosses, and each of the
@@ -189,8 +190,8 @@ SCENARIOS = [
     Scenario(
         "express-fanout", "In Express, fan-out: 1 room × 1,000 sockets, 16 messages in flight",
         "One Express application, with its sessions and tables: its chat once by the specification, with `ws` and "
-        "better-sqlite3, and once by travelchat in the same process (bindings/node). All threads of the process share the "
-        "core.",
+        "better-sqlite3, and once by travelchat in the same process (bindings/node, `attachChat`). All threads of the "
+        "process share the core.",
         ["--sockets-per-room", "1000", "--connections", "16", "--in-flight", "16"],
         ["--sockets-per-room", "20"],
         [EMBEDDED, WS],
@@ -198,10 +199,11 @@ SCENARIOS = [
         [Target("fan-out in Express against ws", "deliveries", "travelchat in Express", "ws in Express", at_least=8)]),
     Scenario(
         "express-rooms", "In Express, rooms: 2,000 rooms × 2 sockets, durable messages",
-        "The rooms of above, in the same application.",
+        "The rooms of above, in the same application. As a middleware (`chatRoutes`), every request of the chat passes through "
+        "Express first.",
         ["--sockets-per-room", "2", "--connections", "512", "--in-flight", "512"],
         ["--connections", "8", "--in-flight", "8"],
-        [EMBEDDED, WS],
+        [EMBEDDED, MIDDLEWARE, WS],
         [MESSAGES, P50, P99, ANSWER_P99, LOOP_P50, LOOP_P99],
         [Target("durable messages in Express against ws", "messages answered", "travelchat in Express", "ws in Express",
                 at_least=4)],

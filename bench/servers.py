@@ -285,7 +285,7 @@ class Node(ChatServer):
 
 
 class NodeWithTravelchat(Node):
-    """The same application with travelchat in it."""
+    """The same application with travelchat attached to its HTTP server."""
 
     name = "node+travelchat"
     addon = None
@@ -295,6 +295,13 @@ class NodeWithTravelchat(Node):
 
     def environment(self):
         return {**super().environment(), "TRAVELCHAT_ADDON": str(self.addon)}
+
+
+class NodeWithMiddleware(NodeWithTravelchat):
+    """The same with travelchat as one of the application's middlewares."""
+
+    def command(self):
+        return [*super().command(), "--middleware"]
 
 
 class Cluster:

@@ -3,9 +3,11 @@
 // prepared statements, one fsync for each message, one JSON.stringify for each broadcast. It has the routes that the bench
 // measures and those it needs to get there.
 //
-//   node server.js [--listen 127.0.0.1:0] (--data DIR | --storage postgres://...) [--demo=CLIENTS] [--travelchat]
+//   node server.js [--listen 127.0.0.1:0] (--data DIR | --storage postgres://...) [--demo=CLIENTS]
+//     [--travelchat [--middleware]]
 //
 // With --travelchat the chat is the engine's (bindings/node), in the same application: what the embedding is measured by.
+// It is attached to the HTTP server or, with --middleware, one of the application's middlewares.
 // SIGUSR2 makes it print the event loop's delay since the last time as "loop {...}", in milliseconds.
 //
 // The database must be empty; its URL may also be in TRAVELCHAT_STORAGE. Prints "ready http://HOST:PORT" once it answers.
@@ -28,6 +30,7 @@ const { values: options } = parseArgs({
     storage: { type: 'string', default: process.env.TRAVELCHAT_STORAGE },
     demo: { type: 'string', default: '20' },
     travelchat: { type: 'boolean', default: false },
+    middleware: { type: 'boolean', default: false },
   },
 });
 if (!options.data && !options.storage) {

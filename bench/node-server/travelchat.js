@@ -2,7 +2,7 @@
 // application's.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ChatEngine, chatRoutes, expressHost, postgres, setupWebSocket, sqlite } from 'travelchat';
+import { attachChat, ChatEngine, chatRoutes, expressHost, postgres, setupWebSocket, sqlite } from 'travelchat';
 
 export function embed(app, httpServer, storage, { isAuthenticated, orgMiddleware, sendPushToOrg }, options) {
   if (options.data) mkdirSync(options.data, { recursive: true });
@@ -23,7 +23,11 @@ export function embed(app, httpServer, storage, { isAuthenticated, orgMiddleware
     getClient: (clientId, orgId) => storage.getClient(clientId, orgId),
     sendPushToOrg,
   });
-  app.use(chatRoutes(engine, host, { rateLimits: false }));
-  setupWebSocket(httpServer, engine);
+  if (options.middleware) {
+    app.use(chatRoutes(engine, host, { rateLimits: false }));
+    setupWebSocket(httpServer, engine);
+  } else {
+    attachChat(httpServer, engine, host, { rateLimits: false });
+  }
   return engine;
 }
