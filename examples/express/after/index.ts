@@ -1,12 +1,12 @@
 import { createServer } from 'node:http';
 
 import express from 'express';
-import { ChatEngine, chatRoutes, expressHost, postgres, setupWebSocket, sqlite } from 'travelchat';
+import { attachChat, ChatEngine, chatRoutes, expressHost, postgres, setupWebSocket, sqlite } from 'travelchat';
 
 import { authentication } from '../server/auth.ts';
 import { openDatabase } from '../server/database.ts';
 import { loadDemo, registerDemo } from '../server/demo.ts';
-import { accessLog, refuseAmbiguous, refuseCrossOrigin } from '../server/guards.ts';
+import { logRequests, refuseAmbiguous, refuseCrossOrigin } from '../server/guards.ts';
 import { httpLimits, listen, refuseInJson } from '../server/listen.ts';
 import { parseOptions } from '../server/options.ts';
 import { sendPushToOrg } from '../server/push.ts';
@@ -22,7 +22,7 @@ const app = express();
 const httpServer = createServer(httpLimits, app);
 
 app.set('trust proxy', options.trustedProxies);
-app.use(accessLog, refuseAmbiguous);
+app.use(refuseAmbiguous);
 const engine = new ChatEngine(
   options.storage ? postgres({ url: options.storage }) : sqlite({ path: `${options.dataDir}/chat.db` }), options.engine);
 const host = expressHost({
@@ -36,8 +36,12 @@ const host = expressHost({
   searchClients: (orgId, text) => storage.searchClients(orgId, text),
   sendPushToOrg,
 });
-app.use(chatRoutes(engine, host, options.chat));
-setupWebSocket(httpServer, engine);
+if (options.asMiddleware) {
+  app.use(chatRoutes(engine, host, options.chat));
+  setupWebSocket(httpServer, engine);
+} else {
+  attachChat(httpServer, engine, host, options.chat);
+}
 app.use(auth.sessions, refuseCrossOrigin, express.json({ limit: '64kb' }));
 if (options.demo !== undefined) {
   await loadConversations(engine, await loadDemo(database, options.demo));
@@ -46,6 +50,7 @@ if (options.demo !== undefined) {
 await registerRoutes(httpServer, app, storage, auth, options);
 
 refuseInJson(httpServer);
+logRequests(httpServer);
 listen(httpServer, options, async () => {
   await engine.close();
   await database.close();

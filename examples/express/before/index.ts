@@ -5,7 +5,7 @@ import express from 'express';
 import { authentication } from '../server/auth.ts';
 import { openDatabase } from '../server/database.ts';
 import { loadDemo, registerDemo } from '../server/demo.ts';
-import { accessLog, refuseAmbiguous, refuseCrossOrigin } from '../server/guards.ts';
+import { logRequests, refuseAmbiguous, refuseCrossOrigin } from '../server/guards.ts';
 import { httpLimits, listen, refuseInJson } from '../server/listen.ts';
 import { parseOptions } from '../server/options.ts';
 import { registerRoutes } from '../server/routes.ts';
@@ -20,7 +20,7 @@ const app = express();
 const httpServer = createServer(httpLimits, app);
 
 app.set('trust proxy', options.trustedProxies);
-app.use(accessLog, refuseAmbiguous);
+app.use(refuseAmbiguous);
 app.use(auth.sessions, refuseCrossOrigin, express.json({ limit: '64kb' }));
 await registerConversations(app, storage, auth);
 if (options.demo !== undefined) {
@@ -30,6 +30,7 @@ if (options.demo !== undefined) {
 await registerRoutes(httpServer, app, storage, auth, options);
 
 refuseInJson(httpServer);
+logRequests(httpServer);
 listen(httpServer, options, async () => {
   await database.close();
 });

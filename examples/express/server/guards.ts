@@ -1,4 +1,6 @@
 // What the application refuses before anybody looks at what is asked for, and what its log is told.
+import type { Server } from 'node:http';
+
 import type { NextFunction, Request, Response } from 'express';
 
 import { fail } from './auth.ts';
@@ -31,13 +33,14 @@ export function refuseCrossOrigin(request: Request, response: Response, next: Ne
   else fail(response, 403, 'cross_origin', 'Requests from other sites are not accepted.');
 }
 
-/** A line for each request, without query, credentials or bodies. */
-export function accessLog(request: Request, response: Response, next: NextFunction) {
-  const started = performance.now();
-  const path = request.url.split('?')[0];
-  response.on('finish', () => {
-    const ms = Math.round(performance.now() - started);
-    console.error(JSON.stringify({ method: request.method, path, status: response.statusCode, ms }));
+/** A line for each request, without query, credentials or bodies; of those that the application does not see, too. */
+export function logRequests(httpServer: Server) {
+  httpServer.on('request', ({ method, url = '' }, response) => {
+    const started = performance.now();
+    const path = url.split('?')[0];
+    response.on('finish', () => {
+      const ms = Math.round(performance.now() - started);
+      console.error(JSON.stringify({ method, path, status: response.statusCode, ms }));
+    });
   });
-  next();
 }

@@ -9,10 +9,12 @@ export interface Options {
   /** Of a PostgreSQL; undefined: SQLite, in `dataDir`. */
   storage: string | undefined;
   webDir: string | undefined;
+  /** The chat is one of the application's middlewares, rather than ahead of it. */
+  asMiddleware: boolean;
   trustedProxies: string[];
   /** What the chat is told of them, in its own words. */
   engine: { shards: number; tokenLifetime: number };
-  chat: { allowedOrigins: string[]; pingInterval: number; silenceTimeout: number; rateLimits?: false };
+  chat: { allowedOrigins: string[]; trustedProxies: string[]; pingInterval: number; silenceTimeout: number; rateLimits?: false };
 }
 
 export function parseOptions(args: string[]): Options {
@@ -33,6 +35,7 @@ export function parseOptions(args: string[]): Options {
       'allowed-origin': { type: 'string', multiple: true, default: [] },
       'trusted-proxy': { type: 'string', multiple: true, default: [] },
       web: { type: 'string' },
+      middleware: { type: 'boolean', default: false },
     },
   });
   const colon = values.listen.lastIndexOf(':');
@@ -43,10 +46,12 @@ export function parseOptions(args: string[]): Options {
     storage: values.storage,
     demo: values.demo === undefined ? undefined : Number(values.demo),
     webDir: values.web,
+    asMiddleware: values.middleware,
     trustedProxies: values['trusted-proxy'],
     engine: { shards: Number(values['io-threads']), tokenLifetime: Number(values['token-lifetime']) * 1000 },
     chat: {
       allowedOrigins: values['allowed-origin'],
+      trustedProxies: values['trusted-proxy'],
       pingInterval: Number(values['ping-interval']) * 1000,
       silenceTimeout: Number(values['silence-timeout']) * 1000,
       ...(values['rate-limits'] === 'off' && { rateLimits: false as const }),
