@@ -51,13 +51,6 @@ void Line::receive(Received::Message message) {
   wake(std::move(lock));
 }
 
-void Line::taken(std::size_t batches) {
-  std::unique_lock lock(mutex_);
-  if (over_) return;
-  received_.taken_batches += batches;
-  wake(std::move(lock));
-}
-
 void Line::ended() {
   std::unique_lock lock(mutex_);
   if (over_ || received_.ended) return;

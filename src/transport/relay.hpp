@@ -5,6 +5,7 @@
 #include <travelchat/carried_socket.hpp>
 #include <travelchat/error.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,7 +28,6 @@ struct Received {
   };
   std::vector<Message> messages;  // before `ended`
   std::size_t message_bytes = 0;
-  std::size_t taken_batches = 0;
   bool flooded = false;  // more came than may wait
   bool ended = false;
 };
@@ -39,7 +39,8 @@ class Line : public std::enable_shared_from_this<Line> {
       : gate_(std::move(gate)), carrier_(std::move(carrier)), max_waiting_bytes_(max_waiting_bytes) {}
 
   void receive(Received::Message message);
-  void taken(std::size_t batches);
+  // Wakes nobody: the socket asks when it has something to send, which is when it matters.
+  void taken(std::size_t batches) noexcept { taken_batches_.fetch_add(batches, std::memory_order_relaxed); }
   void ended();
 
  private:
@@ -58,6 +59,7 @@ class Line : public std::enable_shared_from_this<Line> {
   std::mutex mutex_;
   std::shared_ptr<RelaySocket> socket_;  // null: not yet open, or over
   Received received_;
+  std::atomic<std::size_t> taken_batches_{0};
   bool posted_ = false;
   bool over_ = false;
 };
@@ -75,6 +77,10 @@ class Relay {
   // Accepts first when that has not been done.
   void close(std::uint16_t code, std::string_view reason) noexcept;
   void attach(std::shared_ptr<RelaySocket> socket) { line_->attach(std::move(socket)); }
+  // Batches that were acknowledged since the last call.
+  std::size_t taken_batches() noexcept {
+    return line_ ? line_->taken_batches_.exchange(0, std::memory_order_relaxed) : 0;
+  }
 
  private:
   std::shared_ptr<Line> line_;  // null once closed

@@ -37,6 +37,7 @@ void RelaySocket::close(std::uint16_t code, std::string_view reason) {
 
 void RelaySocket::send(Buffer frames) {
   if (!is_open() || frames->empty()) return;
+  acknowledge();
   if (untaken_bytes_ != 0 && untaken_bytes_ + frames->size() > shard_.server().options().max_outbox_bytes) {
     close_with(describe(errc::too_slow));
     return;
@@ -48,8 +49,8 @@ void RelaySocket::send(Buffer frames) {
   relay_.send({std::move(frames), std::move(texts)});
 }
 
-void RelaySocket::acknowledge(std::size_t batches) {
-  for (; batches > 0 && !untaken_.empty(); --batches) {
+void RelaySocket::acknowledge() {
+  for (std::size_t batches = relay_.taken_batches(); batches > 0 && !untaken_.empty(); --batches) {
     untaken_bytes_ -= untaken_.front();
     shard_.counters().outbox_bytes.subtract(untaken_.front());
     shard_.counters().bytes_sent.add(untaken_.front());
@@ -58,7 +59,6 @@ void RelaySocket::acknowledge(std::size_t batches) {
 }
 
 void RelaySocket::take(Received received) {
-  acknowledge(received.taken_batches);
   for (const Received::Message& message : received.messages) {
     if (!is_open()) return;
     take(message);
@@ -85,6 +85,7 @@ void RelaySocket::take(const Received::Message& message) {
 }
 
 void RelaySocket::tick(const Now& now) {
+  acknowledge();
   if (is_open()) close_if_expired(now);
 }
 

@@ -40,7 +40,7 @@ class RelaySocket : public WebSocket {
 
  private:
   void take(const Received::Message& message);
-  void acknowledge(std::size_t batches);
+  void acknowledge();
 
   Relay relay_;
   std::deque<std::size_t> untaken_;  // the sizes of the batches that the carrier has

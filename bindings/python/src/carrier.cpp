@@ -36,16 +36,17 @@ void Carrier::ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept {
   if (const auto bell = bell_.lock()) bell->put({token_, FeedReady{}});
 }
 
-py::tuple Carrier::take() {
+py::object Carrier::take() {
   std::optional<std::string> accepted;
   std::deque<TextBatch> batches;
   std::optional<std::pair<std::uint16_t, std::string>> closed;
   {
     const std::lock_guard lock(mutex_);
+    is_awaited_ = !accepted_ && batches_.empty() && !closed_;
+    if (is_awaited_) return py::none();
     accepted = std::exchange(accepted_, std::nullopt);
     batches = std::exchange(batches_, {});
     closed = std::exchange(closed_, std::nullopt);
-    is_awaited_ = !accepted && batches.empty() && !closed;
   }
   py::list texts;
   for (const TextBatch& batch : batches) {

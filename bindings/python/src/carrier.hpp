@@ -25,9 +25,9 @@ class Carrier final : public SocketCarrier {
   void close(std::uint16_t code, std::string_view reason) noexcept override;
 
   // (accepted, texts, batches, closed): the subprotocol when the handshake is to be completed, else None; the texts to
-  // be sent and how many batches they are; the code and the reason to close with, else None. Nothing: the bell will
-  // ring.
-  py::tuple take();
+  // be sent and how many batches they are; the code and the reason to close with, else None. None in place of it all:
+  // the bell will ring.
+  py::object take();
 
  private:
   void ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept;

@@ -138,10 +138,10 @@ class Server {
     });
   }
 
-  CarriedSocket open_socket(const std::shared_ptr<Carrier>& carrier, const py::bytes& target, const Headers& headers,
+  CarriedSocket open_socket(std::shared_ptr<Carrier> carrier, const py::bytes& target, const Headers& headers,
                             std::string remote_address, bool is_secure, std::uint64_t context) {
     return running().open_socket(to_request("GET", target, headers, std::move(remote_address), is_secure, context),
-                                 carrier);
+                                 std::move(carrier));
   }
 
   // Stops the server and ends it; gives the GIL away meanwhile. Idempotent.
@@ -167,39 +167,42 @@ class Server {
   std::unique_ptr<BeastServer> server_;
 };
 
-// A peer's end of a socket that Python carries; gone with its owner.
-class Peer {
+// A socket that Python carries; gone with its owner.
+class Socket {
  public:
-  explicit Peer(CarriedSocket socket) : socket_(std::move(socket)) {}
-  Peer(Peer&&) noexcept = default;
-  Peer& operator=(Peer&&) = delete;
-  ~Peer() {
+  Socket(std::shared_ptr<Carrier> carrier, CarriedSocket socket)
+      : carrier_(std::move(carrier)), socket_(std::move(socket)) {}
+  Socket(Socket&&) noexcept = default;
+  Socket& operator=(Socket&&) = delete;
+  ~Socket() {
     if (!since_fork_.same_process()) abandon(std::move(socket_));
   }
-  CarriedSocket& socket() {
+  CarriedSocket& peer() {
     since_fork_.check("socket");
     return socket_;
+  }
+  // Acknowledges so many batches, and gives what is to be done next; see Carrier.
+  py::object take(std::size_t sent) {
+    if (sent > 0) peer().taken(sent);
+    return carrier_->take();
   }
 
  private:
   SinceFork since_fork_;
+  std::shared_ptr<Carrier> carrier_;
   CarriedSocket socket_;
 };
 
 }  // namespace
 
 void bind_server(py::module_& module) {
-  py::class_<Carrier, std::shared_ptr<Carrier>>(module, "Carrier", "What the server says to a peer.")
-      .def(py::init<const Bell&, std::uint64_t>(), py::arg("bell"), py::arg("token"))
-      .def("take", &Carrier::take);
-  py::class_<Peer>(module, "Peer", "What a peer says to the server.")
+  py::class_<Socket>(module, "Socket", "A WebSocket whose frames Python has.")
+      .def("take", &Socket::take, py::arg("sent"))
       .def(
-          "receive_text", [](Peer& peer, py::handle text) { peer.socket().receive_text(to_text(text, "text")); },
+          "receive_text", [](Socket& socket, py::handle text) { socket.peer().receive_text(to_text(text, "text")); },
           py::arg("text"))
-      .def("receive_binary", [](Peer& peer) { peer.socket().receive_binary(); })
-      .def(
-          "taken", [](Peer& peer, std::size_t batches) { peer.socket().taken(batches); }, py::arg("batches"))
-      .def("closed", [](Peer& peer) { peer.socket().closed(); });
+      .def("receive_binary", [](Socket& socket) { socket.peer().receive_binary(); })
+      .def("closed", [](Socket& socket) { socket.peer().closed(); });
   py::class_<Server>(module, "Server", "The transport over an engine.")
       .def(py::init(
                [](const Engine& engine, std::size_t max_host_calls, bool calls_application, const py::kwargs& options) {
@@ -213,9 +216,11 @@ void bind_server(py::module_& module) {
       .def("serves", &Server::serves, py::arg("target"))
       .def("handle", &Server::handle)
       .def("open_socket",
-           [](Server& self, const std::shared_ptr<Carrier>& carrier, const py::bytes& target, const Headers& headers,
+           [](Server& self, const Bell& bell, std::uint64_t token, const py::bytes& target, const Headers& headers,
               std::string remote_address, bool is_secure, std::uint64_t context) {
-             return Peer(self.open_socket(carrier, target, headers, std::move(remote_address), is_secure, context));
+             const auto carrier = std::make_shared<Carrier>(bell, token);
+             return Socket(carrier,
+                           self.open_socket(carrier, target, headers, std::move(remote_address), is_secure, context));
            })
       .def("end", &Server::end, py::arg("grace"));
 }

@@ -7,12 +7,16 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, Protocol
 
 from . import _core
 
 P = ParamSpec("P")
 Start = Callable[Concatenate[_core.Doorbell, int, P], None]
+
+
+class Listener(Protocol):
+    def _heard(self, value: Any) -> None: ...
 
 
 class Bridge:
@@ -27,7 +31,7 @@ class Bridge:
         self.bell = _core.Doorbell()
         self._tokens = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
-        self._listeners: dict[int, weakref.WeakMethod[Callable[[Any], None]]] = {}
+        self._listeners: dict[int, weakref.ref[Listener]] = {}
         loop.add_reader(self.bell.fileno(), self._answer_bell)
 
     def call(self, start: Start[P], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[Any]:
@@ -37,12 +41,10 @@ class Bridge:
         future = self._calls[token] = self.loop.create_future()
         return future
 
-    def listen(self, heard: Callable[[Any], None]) -> int:
-        """A token for what comes more than once; the method `heard` is called on the loop with each, as long as its
-        object lives.
-        """
+    def listen(self, listener: Listener) -> int:
+        """A token for what comes more than once: the listener hears each on the loop, as long as it lives."""
         token = next(self._tokens)
-        self._listeners[token] = weakref.WeakMethod(heard, lambda _: self._listeners.pop(token, None))
+        self._listeners[token] = weakref.ref(listener, lambda _: self._listeners.pop(token, None))
         return token
 
     def unlisten(self, token: int) -> None:
@@ -58,8 +60,8 @@ class Bridge:
                     future.set_result(value)
                 else:
                     future.set_exception(error)
-            elif (listener := self._listeners.get(token)) is not None and (heard := listener()) is not None:
-                heard(value)
+            elif (known := self._listeners.get(token)) is not None and (listener := known()) is not None:
+                listener._heard(value)
 
 
 _bridges: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Bridge]] = weakref.WeakKeyDictionary()

@@ -153,53 +153,56 @@ class _Socket:
         bridge = transport.answer_here()
         self._loop = bridge.loop
         self._bridge = bridge
-        self._token = bridge.listen(self._rung)
+        self._token = bridge.listen(self)
+        self._task = asyncio.current_task()
         self._awaited: asyncio.Future[None] | None = None
         self._has_gone = False
-        self._sending: asyncio.Task[Any] | None = None
+        self._is_sending = False
         self._is_cut = False
-        self._carrier = _core.Carrier(bridge.bell, self._token)
-        self._peer = transport.core.open_socket(self._carrier, target, scope["headers"], *_peer(scope), context)
+        self._core = transport.core.open_socket(bridge.bell, self._token, target, scope["headers"], *_peer(scope), context)
 
     async def run(self, receive: Receive, send: Send) -> None:
         reading: asyncio.Task[None] | None = None
+        sent = 0
         try:
             while not self._has_gone:
-                accepted, texts, batches, closed = self._carrier.take()
+                taken = self._core.take(sent)
+                sent = 0
+                if taken is None:
+                    self._awaited = self._loop.create_future()
+                    await self._awaited
+                    continue
+                accepted, texts, batches, closed = taken
                 if accepted is not None:
                     await send({"type": "websocket.accept", "subprotocol": accepted or None})
                     reading = self._loop.create_task(self._read(receive))
                 if texts:
                     await self._send(texts, send)
-                if batches:
-                    self._peer.taken(batches)
+                    sent = batches
                 if closed is not None:
                     code, reason = closed
                     await send({"type": "websocket.close", "code": code, "reason": reason})
                     return
-                if accepted is None and not texts:
-                    self._awaited = self._loop.create_future()
-                    await self._awaited
         except OSError:
             # The peer has gone while something was being sent: what ASGI servers raise then.
             return
         finally:
-            self._peer.closed()
+            self._core.closed()
             self._bridge.unlisten(self._token)
             if reading is not None:
                 reading.cancel()
 
     async def _send(self, texts: list[str], send: Send) -> None:
-        self._sending = asyncio.current_task()
+        self._is_sending = True
         try:
             for text in texts:
                 await send({"type": "websocket.send", "text": text})
         except asyncio.CancelledError:
-            if not self._is_cut or self._sending is None:
+            if not self._is_cut or self._task is None:
                 raise
-            self._sending.uncancel()
+            self._task.uncancel()
         finally:
-            self._sending = None
+            self._is_sending = False
 
     async def _read(self, receive: Receive) -> None:
         while True:
@@ -207,19 +210,19 @@ class _Socket:
             if message["type"] == "websocket.disconnect":
                 # Nothing may be sent any more, not even a close.
                 self._has_gone = True
-                self._rung(None)
+                self._heard(None)
                 return
             text = message.get("text")
             if text is None:
-                self._peer.receive_binary()
+                self._core.receive_binary()
             else:
-                self._peer.receive_text(text)
+                self._core.receive_text(text)
 
-    def _rung(self, _: object) -> None:
-        if self._sending is not None and not self._has_gone:
+    def _heard(self, _: object) -> None:
+        if self._is_sending and self._task is not None and not self._has_gone:
             # The server has given up a peer that takes nothing.
             self._is_cut = True
-            self._sending.cancel()
+            self._task.cancel()
         elif self._awaited is not None and not self._awaited.done():
             self._awaited.set_result(None)
 

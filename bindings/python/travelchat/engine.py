@@ -50,7 +50,7 @@ class Subscription:
             raise ValueError("max_pending must be at least 1")
         self._bridge: Bridge = running_bridge()
         self._reports_typing = reports_typing
-        self._token = self._bridge.listen(self._rung)
+        self._token = self._bridge.listen(self)
         self._feed = _core.Feed(self._bridge.bell, self._token, max_pending)
         self._listening: _core.Listening | None = None
         self._closed = False
@@ -103,7 +103,7 @@ class Subscription:
             self._listening = None
         self._wake()
 
-    def _rung(self, _: object) -> None:
+    def _heard(self, _: object) -> None:
         self._wake()
 
     def _wake(self) -> None:

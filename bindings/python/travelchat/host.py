@@ -55,7 +55,7 @@ class HostDesk:
         self._scopes = scopes
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def heard(self, question: tuple[str, tuple[Any, ...], _core.HostReply]) -> None:
+    def _heard(self, question: tuple[str, tuple[Any, ...], _core.HostReply]) -> None:
         """Asks the host, and replies with what it says or will say."""
         method, arguments, reply = question
         if method == "authenticate":

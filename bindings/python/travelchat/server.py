@@ -95,8 +95,8 @@ class Transport:
             http_token = 0
             if self._app is not None:
                 self._runner = _Runner(self._app, bridge.loop)
-                http_token = bridge.listen(self._runner.heard)
-            self.core.answer_at(bridge.bell, bridge.listen(self._desk.heard), http_token)
+                http_token = bridge.listen(self._runner)
+            self.core.answer_at(bridge.bell, bridge.listen(self._desk), http_token)
             self._bridge = weakref.ref(bridge)
         return bridge
 
@@ -262,7 +262,7 @@ class _Runner:
         self._loop = loop
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def heard(self, request: tuple[str, bytes, list[tuple[bytes, bytes]], bytes, str, bool, _core.HttpReply]) -> None:
+    def _heard(self, request: tuple[str, bytes, list[tuple[bytes, bytes]], bytes, str, bool, _core.HttpReply]) -> None:
         task = self._loop.create_task(self._answer(*request))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
