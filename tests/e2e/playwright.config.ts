@@ -1,6 +1,9 @@
 import { defineConfig } from '@playwright/test';
 import { browserOptions, desktop, phone } from './harness/browser.ts';
 
+// They hold the product to no times but their own patience, so two of them may run at once.
+const patient = /(access|input|push|safety|tabs|widget_embed)\.spec\.ts$/;
+
 export default defineConfig({
   testDir: 'specs',
   outputDir: '../../build/test-logs/e2e',
@@ -21,8 +24,10 @@ export default defineConfig({
     actionTimeout: 15_000,
   },
   projects: [
-    { name: 'desktop', use: desktop, testIgnore: 'touch.spec.ts' },
+    { name: 'desktop', use: desktop, testIgnore: ['**/touch.spec.ts', patient] },
+    { name: 'patient-desktop', use: desktop, testMatch: patient },
     // What a screen or a finger can change; the rest is the same on both.
-    { name: 'phone', use: phone, testMatch: /(checks|long_thread|look|access|touch)\.spec\.ts$/ },
+    { name: 'phone', use: phone, testMatch: /(checks|long_thread|look|touch)\.spec\.ts$/ },
+    { name: 'patient-phone', use: phone, testMatch: /access\.spec\.ts$/ },
   ],
 });

@@ -1,8 +1,36 @@
 // What the compiler must accept and refuse; `npm run check` reads it.
-import { ChatEngine, ChatError, memory, type ChatEvent, type ChatStorage, type Message } from '../src/index';
+import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+
+import {
+  attachChat,
+  ChatEngine,
+  ChatError,
+  chatRoutes,
+  memory,
+  setupWebSocket,
+  type ChatEvent,
+  type ChatHost,
+  type ChatStorage,
+  type Message,
+} from '../src/index';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(equal: Equal<A, B>) => equal;
+
+export function serving(engine: ChatEngine, host: ChatHost) {
+  same<ReturnType<typeof attachChat>, () => void>(true);
+  attachChat(createServer(), engine, host, { trustedProxies: ['10.0.0.0/8'], probes: false, rateLimits: false });
+  attachChat(createTlsServer(), engine);
+  setupWebSocket(createTlsServer(), engine, { host, pingInterval: 1_000 });
+  chatRoutes(engine, host, { rateLimits: { messages: { count: 1 } } });
+  // @ts-expect-error A host that cannot say who is signed in.
+  attachChat(createServer(), engine, { findTrip: () => null, findClients: () => [] });
+  // @ts-expect-error An option that there is not.
+  chatRoutes(engine, host, { trustProxy: true });
+  // @ts-expect-error The host is an option of setupWebSocket's.
+  setupWebSocket(createServer(), engine, host);
+}
 
 export async function types(engine: ChatEngine, storage: ChatStorage) {
   const conversation = await engine.openConversation('org', 'client');
