@@ -501,10 +501,12 @@ def test_a_hanging_service_delays_neither_the_chat_nor_other_browsers_nor_the_en
                 room.client_says(f"message {i}")
                 assert witness.read(service.next())["body"] == f"message {i}"
             assert time.monotonic() - started < PATIENCE / 2
-            # Each of those browsers holds one connection, whatever waits for it.
+            # Each of those browsers holds one connection, whatever waits for it. A slow machine sees it given up and made
+            # anew after ten seconds.
             for _ in range(20):
                 hanging.next_connection()
-            assert hanging.connections.empty()
+            again = hanging.connections.qsize()
+            assert again <= 20 * int((time.monotonic() - started) // 10)
             started = time.monotonic()
             assert server.stop() == 0
             assert time.monotonic() - started < 5
