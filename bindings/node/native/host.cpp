@@ -126,9 +126,6 @@ void JsHost::ask(const char* method, std::string json, const std::shared_ptr<voi
     if constexpr (!std::is_same_v<T, Nothing>) {
       questions->open.emplace(question, [reply, read](const Napi::Value& error, const Napi::Value& value) {
         result<T> outcome(make_error_code(errc::internal));
-        const auto tell = [&] {
-          return [reply, outcome = std::move(outcome)]() mutable { reply(std::move(outcome)); };
-        };
         if (error.IsString()) {
           outcome = to_errc(std::string(error.As<Napi::String>()));
         } else {
@@ -139,7 +136,7 @@ void JsHost::ask(const char* method, std::string json, const std::shared_ptr<voi
             throw;
           }
         }
-        return std::function<void()>(tell());
+        return std::function<void()>([reply, outcome = std::move(outcome)]() mutable { reply(std::move(outcome)); });
       });
     }
     function->Call({Napi::Number::New(env, static_cast<double>(question)), Napi::String::New(env, method),

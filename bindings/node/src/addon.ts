@@ -12,6 +12,7 @@ export interface NativeListener {
 export type Done = (error: string | null, json?: string) => void;
 /** @internal */
 export type Answer = (error: string | null, value?: unknown) => void;
+
 /** @internal Names and values by turns, each in a line of its own; texts have a byte in each character. */
 export type NativeRequest = [
   method: string,

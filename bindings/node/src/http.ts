@@ -4,7 +4,7 @@ import type { Server as HttpsServer } from 'node:https';
 import { Door, type Handed } from './door';
 import type { ChatEngine } from './engine';
 import type { ChatHost, Middleware, ServerOptions } from './host';
-import { takeUpgrades } from './websocket';
+import { setupWebSocket } from './websocket';
 
 // Requests of one connection are carried out one after the other. Node sends their answers in order, but hands over what
 // was pipelined all at once.
@@ -162,14 +162,14 @@ export function attachChat(
   host?: ChatHost,
   options?: ServerOptions,
 ): () => void {
-  const door = Door.of(engine, host, options);
+  const routes = chatRoutes(engine, host, options);
   const others = httpServer.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[];
-  const serve = (request: IncomingMessage, response: ServerResponse) => {
-    if (door.serves(request.url)) new Exchange(request, response, door).begin();
-    else for (const other of others) other.call(httpServer, request, response);
-  };
+  const serve = (request: IncomingMessage, response: ServerResponse) =>
+    routes(request, response, () => {
+      for (const other of others) other.call(httpServer, request, response);
+    });
   httpServer.removeAllListeners('request').on('request', serve);
-  const stopUpgrades = takeUpgrades(httpServer, door);
+  const stopUpgrades = setupWebSocket(httpServer, engine);
   return () => {
     stopUpgrades();
     httpServer.off('request', serve);

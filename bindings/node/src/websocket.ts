@@ -24,11 +24,7 @@ export function setupWebSocket(
   options: WebSocketOptions = {},
 ): () => void {
   const { host, ...rest } = options;
-  return takeUpgrades(httpServer, Door.of(engine, host, rest));
-}
-
-/** @internal */
-export function takeUpgrades(httpServer: HttpServer | HttpsServer, door: Door): () => void {
+  const door = Door.of(engine, host, rest);
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (!door.serves(request.url)) {
       if (httpServer.listenerCount('upgrade') === 1) {
