@@ -22,12 +22,12 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from servers import (BareLoop, BareLoopWithSync, Cluster, FastApi, Nats, Node, NodeWithMiddleware, NodeWithTravelchat,
-                     Place, Postgres, PythonAsgi, PythonHost, PythonServer, Seats, Travelchat)
+                     Place, Postgres, PythonAsgi, PythonHost, PythonServer, Seats, Travelchat, of_checkout)
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
@@ -423,6 +423,19 @@ class Bench:
 SCENARIO_BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 
+def beside(scenario, checkout):
+    """Each of our servers in the scenario, and right after it the same from another checkout."""
+    entries = []
+    for entry in scenario.entries:
+        if before := of_checkout(entry.server, checkout):
+            entries += [entry, replace(entry, label=f"{entry.label}, before", server=before)]
+    figures = scenario.figures
+    # What a noisy machine moves least.
+    if not scenario.measures_memory and SERVER_CPU not in figures:
+        figures = [*figures, SERVER_CPU]
+    return replace(scenario, entries=entries, targets=[], figures=figures)
+
+
 # ---- Reporting ----
 
 
@@ -470,6 +483,22 @@ def figures_table(scenario, summary):
             row.append(cell)
         rows.append(row)
     return table(["", *(entry.label for entry in scenario.entries)], rows)
+
+
+def comparison(scenario, results):
+    """Of each figure what is now against what was before: medians, and of the ratios within a repetition the median and
+    the range."""
+    rows = []
+    for entry in scenario.entries[::2]:
+        pairs = list(zip(results[entry.label], results[f"{entry.label}, before"]))
+        for figure in scenario.figures:
+            now, before = ([figure.read(pair[side]) for pair in pairs] for side in (0, 1))
+            ratios = [a / b for a, b in zip(now, before) if b]
+            if ratios:
+                rows.append([scenario.name, entry.label, figure.title, show(statistics.median(now), figure.unit),
+                             show(statistics.median(before), figure.unit), f"**{statistics.median(ratios):.3f}**",
+                             f"{min(ratios):.3f} – {max(ratios):.3f}"])
+    return rows
 
 
 def judge(scenario, summary):
@@ -600,6 +629,9 @@ def parse_options():
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "release", help="where the executables are")
     parser.add_argument("--only", metavar="SCENARIO", nargs="+", action="extend", choices=sorted(SCENARIO_BY_NAME),
                         help="only these; the page keeps its other sections: " + ", ".join(SCENARIO_BY_NAME))
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT",
+                        help="compare with the travelchat of another checkout, where scripts/bench has built it: its servers "
+                        "and ours by turns, and the ratios of their figures. Writes no page")
     parser.add_argument("--page", action="store_true", help="measure nothing, write the page anew from " +
                         str(RESULTS.relative_to(ROOT)))
     parser.add_argument("--quick", action="store_true", help="one short repetition")
@@ -621,7 +653,9 @@ def parse_options():
         options.seconds = 0.3 if options.check else 3 if options.quick else 10
     if options.warmup is None:
         options.warmup = 0.1 if options.check else 1 if options.quick else 2
-    options.keeps = options.output is None and not brief
+    if options.before:
+        options.before = options.before.resolve()
+    options.keeps = options.output is None and not brief and not options.before
     if options.keeps or (options.page and options.output is None):
         options.output = PAGE
     options.load_average = os.getloadavg()[0]
@@ -654,6 +688,13 @@ def measure(options, results):
     session = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     facts = session_facts(options, data_root, BareLoop.event_overhead, versions)
 
+    if options.before:
+        rows = []
+        for scenario in (beside(s, options.before) for s in scenarios if not s.program):
+            if scenario.entries:
+                rows += comparison(scenario, bench.run(scenario))
+        print(table(["scenario", "server", "figure", "now", "before", "now / before", "range"], rows))
+        return
     for scenario in scenarios:
         raw = bench.run(scenario)
         if options.check:
@@ -681,7 +722,8 @@ def main():
     if options.check:
         print("the bench works")
         return 0
-    print(results.verdicts(options.only))
+    if not options.before:
+        print(results.verdicts(options.only))
     if options.output:
         options.output.write_text(results.page())
         print(f"written to {options.output}")

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import urllib.parse
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 READY_SECONDS = 120
@@ -374,6 +375,26 @@ class FastApi(ChatServer):
 
     def command(self):
         return [PythonHost.python, self.script, "--data", self.data / "data", f"--demo={self.place.demo_clients}"]
+
+
+def of_checkout(server, checkout):
+    """The same server as another checkout built it, or None for one that is none of ours."""
+    server_class = server.keywords["server"] if isinstance(server, partial) else server
+    release = checkout / "build" / "release"
+    if not isinstance(server_class, type):
+        return None
+    if issubclass(server_class, Travelchat):
+        theirs = {"executable": release / "examples" / "travel-lab" / "server" / "travelchat-server"}
+    elif issubclass(server_class, NodeWithTravelchat):
+        theirs = {"script": checkout / "bench" / "node-server" / "server.js",
+                  "addon": release / "bindings" / "node" / "travelchat.node"}
+    elif issubclass(server_class, PythonHost):
+        theirs = {"python": checkout / "build" / "python" / "bench" / "bin" / "python",
+                  "example": checkout / "examples" / "fastapi"}
+    else:
+        return None
+    other = type(server_class.__name__, (server_class,), theirs)
+    return partial(server, server=other) if isinstance(server, partial) else other
 
 
 class BareLoop(Server):

@@ -35,6 +35,9 @@ function(_travelchat_external lib out_find out_module out_flags)
   elseif(lib STREQUAL LibNats::LibNats)
     set(find "LibNats 3.4")
     set(module "libnats >= 3.4")
+  elseif(lib STREQUAL Utf8proc::Utf8proc)
+    set(find "Utf8proc 2.6")
+    set(module "libutf8proc >= 2.6")
   elseif(lib STREQUAL ZLIB::ZLIB)
     set(find "ZLIB")
     set(module "zlib")
@@ -155,7 +158,7 @@ function(travelchat_install_package)
                                    COMPATIBILITY SameMinorVersion)
   install(FILES ${PROJECT_BINARY_DIR}/package/travelchat-config.cmake
                 ${PROJECT_BINARY_DIR}/package/travelchat-config-version.cmake
-                ${PROJECT_SOURCE_DIR}/cmake/FindLibNats.cmake
+                ${PROJECT_SOURCE_DIR}/cmake/FindLibNats.cmake ${PROJECT_SOURCE_DIR}/cmake/FindUtf8proc.cmake
           DESTINATION ${TRAVELCHAT_CMAKE_DIR} COMPONENT core)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/travelchat DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT core
           FILES_MATCHING PATTERN "*.hpp")
