@@ -59,7 +59,8 @@ async def main() -> None:
     parser.add_argument("--organization", required=True)
     given = parser.parse_args()
     is_shared = given.storage.startswith(("postgres://", "postgresql://"))
-    storage = postgres(given.storage) if is_shared else sqlite(given.storage)
+    # In a thread: it waits for the database.
+    storage = await asyncio.to_thread(postgres if is_shared else sqlite, given.storage)
     flights = {"carl": "on 2 April at 09:15 from Frankfurt, gate B 42"}
     async with ChatEngine(storage, backplane=nats(given.backplane) if given.backplane else None) as engine:
         await run(engine, given.organization, flights.get)

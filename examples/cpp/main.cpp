@@ -1,6 +1,7 @@
 // The smallest real embedding: a durable chat between one advisor and one client, in a program of yours.
 #include <travelchat/beast_server.hpp>
 #include <travelchat/sqlite_storage.hpp>
+#include <travelchat/text_search.hpp>
 
 #include <csignal>
 #include <iostream>
@@ -26,7 +27,7 @@ class Application final : public chat::Host {
   }
   void search_clients(std::string, std::string text, chat::Reply<std::vector<std::string>> reply) override {
     std::vector<std::string> found;
-    if (std::string("Carl").find(text) != std::string::npos) found.push_back("carl");
+    if (chat::TextSearch(text).finds_in("Carl")) found.push_back("carl");
     reply(found);
   }
   void notify(chat::PushNotification notification) override { std::cout << notification.title << std::endl; }

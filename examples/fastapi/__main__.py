@@ -12,8 +12,10 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import signal
 import socket
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,7 +23,7 @@ import uvicorn
 from fastapi import FastAPI
 
 import travelchat
-from directory import Directory
+from directory import DemonstrationRefused, Directory
 from host import TravelLabHost
 from routes import make_app
 from sessions import Sessions
@@ -123,7 +125,8 @@ async def main(given: argparse.Namespace) -> None:
     given.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as open_ones:
         if given.storage:
-            storage = travelchat.postgres(given.storage)
+            # In a thread: it waits for the database.
+            storage = await asyncio.to_thread(travelchat.postgres, given.storage)
             directory = Directory(given.data / "travel-lab.db", given.demo)
         else:
             database = given.data / "travelchat.db"
@@ -142,7 +145,7 @@ async def main(given: argparse.Namespace) -> None:
         if directory.is_new_demo:
             await load_demo(engine, directory)
         host = TravelLabHost(directory, sessions)
-        app: FastAPI = make_app(directory, sessions, host, given.web, given.demo is not None)
+        app: FastAPI = make_app(engine, directory, sessions, host, given.web, given.demo is not None)
         limits = travelchat.RateLimits.off() if given.rate_limits == "off" else travelchat.RateLimits()
         log.info("serving by %s", given.serve)
         if given.serve == "asgi":
@@ -169,8 +172,13 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     given = options()
+    # Sessions and password hashes are in files that `sqlite3` makes, which takes the mode that this leaves.
+    os.umask(0o077)
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     log.setLevel(given.log_level.upper())
-    asyncio.run(main(given))
+    try:
+        asyncio.run(main(given))
+    except DemonstrationRefused as refused:
+        sys.exit(str(refused))

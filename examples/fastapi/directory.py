@@ -69,6 +69,12 @@ class Trip:
     share_token: str
     created_at: int
 
+    def is_opened_by(self, token: str) -> bool:
+        """Whether this is the token of its link; nothing opens nothing. In a time that does not tell how much was right."""
+        return bool(self.share_enabled and token) and hmac.compare_digest(
+            token.encode("utf-8", "replace"), self.share_token.encode()
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class DemoLogin:
@@ -90,6 +96,10 @@ def verify_password(password: str, stored: str) -> bool:
     return hmac.compare_digest(hash_password(password, salt), stored)
 
 
+class DemonstrationRefused(Exception):
+    """The data is a demonstration's, and nobody asked for one."""
+
+
 class Directory:
     """What the application knows of people and trips."""
 
@@ -104,6 +114,11 @@ class Directory:
             if demo_clients is not None and is_empty:
                 write_demo(database, demo_clients)
             database.commit()
+            if demo_clients is None and database.execute("SELECT 1 FROM demo_logins").fetchone():
+                raise DemonstrationRefused(
+                    f"{file} holds the demonstration, whose passwords everybody knows: start with --demo, "
+                    "or take another folder"
+                )
 
             def rows(sql: str) -> list[tuple[Any, ...]]:
                 return database.execute(sql).fetchall()

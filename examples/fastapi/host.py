@@ -43,9 +43,19 @@ class TravelLabHost(travelchat.Host):
         if (signed_in := self.sign_in(credentials.cookie)) is None:
             return None
         advisor, expires_at = signed_in
+        token = self.session_token(credentials.cookie)
         return travelchat.Advisor(
-            advisor.org_id, advisor.id, advisor.full_name, avatar_path(advisor.id), expires_at, by_cookie=True
+            advisor.org_id,
+            advisor.id,
+            advisor.full_name,
+            avatar_path(advisor.id),
+            expires_at,
+            by_cookie=True,
+            session_id=self._sessions.id_of(token) if token else None,
         )
+
+    def check_sessions(self, session_ids: Sequence[str]) -> list[str]:
+        return self._sessions.find_live(session_ids)
 
     def find_trip(self, trip_id: str) -> travelchat.SharedTrip | None:
         if (trip := self._directory.trips.get(trip_id)) is None:
@@ -69,8 +79,8 @@ class TravelLabHost(travelchat.Host):
         return [self._card(client) for client in found if client and client.org_id == org_id]
 
     def search_clients(self, org_id: str, text: str) -> list[str]:
-        wanted = text.casefold()
-        return [c.id for c in self._directory.clients_of(org_id) if wanted in c.full_name.casefold()]
+        wanted = travelchat.fold_text(text)
+        return [c.id for c in self._directory.clients_of(org_id) if wanted in travelchat.fold_text(c.full_name)]
 
     def _card(self, client: Client) -> travelchat.ClientCard:
         trip = self._directory.active_trip(client.id)

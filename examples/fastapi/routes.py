@@ -44,7 +44,14 @@ def is_sound(raw_path: bytes) -> bool:
     return "\0" not in path and not {".", ".."} & set(path.split("/"))
 
 
-def make_app(directory: Directory, sessions: Sessions, host: TravelLabHost, pages: Path | None, is_demo: bool) -> FastAPI:
+def make_app(
+    engine: travelchat.ChatEngine,
+    directory: Directory,
+    sessions: Sessions,
+    host: TravelLabHost,
+    pages: Path | None,
+    is_demo: bool,
+) -> FastAPI:
     app = FastAPI(title="Travel Lab", openapi_url=None)
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -68,8 +75,10 @@ def make_app(directory: Directory, sessions: Sessions, host: TravelLabHost, page
 
     @app.middleware("http")
     async def only_our_own_pages_write(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        """What rests on a cookie and comes from another site's page is refused, as the chat does on its own routes."""
-        writes = request.method not in ("GET", "HEAD", "OPTIONS") and "cookie" in request.headers
+        """What comes from another site's page is refused. Also without a cookie, unlike on the chat's own routes: the answers
+        of these set one, or take it away.
+        """
+        writes = request.method not in ("GET", "HEAD", "OPTIONS")
         origin = request.headers.get("origin")
         is_ours = origin in (None, f"{request.url.scheme}://{request.headers.get('host')}")
         if writes and not (is_ours and request.headers.get("sec-fetch-site") in (None, "none", "same-origin")):
@@ -88,8 +97,6 @@ def make_app(directory: Directory, sessions: Sessions, host: TravelLabHost, page
     async def login(request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise travelchat.UnsupportedMediaType
-        if request.headers.get("sec-fetch-site") == "cross-site":
-            raise travelchat.CrossOrigin
         try:
             body = json.loads(await request.body())
         except ValueError:
@@ -106,16 +113,20 @@ def make_app(directory: Directory, sessions: Sessions, host: TravelLabHost, page
         is_right = await run_in_threadpool(verify_password, password, stored)
         if advisor is None or not is_right:
             raise travelchat.Unauthenticated("E-mail or password is wrong.")
+        # The session that this browser had before would live on without its cookie.
+        if token := host.session_token(request.headers.get("cookie", "")):
+            sessions.end(token)
         response = JSONResponse(account(advisor))
         set_cookie(response, sessions.open(advisor.id), int(LIFETIME.total_seconds()))
         return response
 
     @app.post("/api/logout")
     async def logout(request: Request) -> Response:
+        response = JSONResponse({"ok": True})
         if token := host.session_token(request.headers.get("cookie", "")):
             sessions.end(token)
-        response = JSONResponse({"ok": True})
-        set_cookie(response, "", 0)
+            engine.end_session(sessions.id_of(token))
+            set_cookie(response, "", 0)
         return response
 
     def set_cookie(response: Response, value: str, max_age: int) -> None:
@@ -155,7 +166,7 @@ def make_app(directory: Directory, sessions: Sessions, host: TravelLabHost, page
                 raise travelchat.NotFound
         elif trip is None:
             raise travelchat.NotFound
-        elif not trip.share_enabled or token != trip.share_token:
+        elif not trip.is_opened_by(token):
             raise travelchat.SharingDisabled
         advisor = directory.advisors[trip.advisor_id]
         client = directory.clients.get(trip.client_id) if trip.client_id else None

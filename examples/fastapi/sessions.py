@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -36,6 +37,15 @@ class Sessions:
     def find(self, token: str) -> tuple[str, datetime] | None:
         session = self._live.get(hashlib.sha256(token.encode()).digest())
         return session if session and session[1] > datetime.now(UTC) else None
+
+    @staticmethod
+    def id_of(token: str) -> str:
+        """What names the session to the chat."""
+        return hashlib.sha256(token.encode()).hexdigest()
+
+    def find_live(self, ids: Sequence[str]) -> list[str]:
+        now = datetime.now(UTC)
+        return [id for id in ids if (session := self._live.get(bytes.fromhex(id))) and session[1] > now]
 
     def end(self, token: str) -> None:
         digest = hashlib.sha256(token.encode()).digest()

@@ -9,6 +9,7 @@
 #include <travelchat/engine.hpp>
 #include <travelchat/error.hpp>
 #include <travelchat/host.hpp>
+#include <travelchat/log.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -28,6 +29,8 @@ namespace travelchat {
 struct TlsOptions {
   std::filesystem::path certificate_chain;  // PEM
   std::filesystem::path private_key;        // PEM
+  // For how long browsers shall come over TLS only (Strict-Transport-Security). 0: they are not told.
+  std::chrono::seconds hsts_max_age = std::chrono::hours{24 * 365};
 };
 
 // How many times something may happen within a window; 0 times means no limit.
@@ -42,54 +45,106 @@ struct RateLimits {
                           std::chrono::seconds{1}};    // per socket; beyond it a frame is dropped, 4429 when it goes on
   std::size_t sockets_per_participant = 5;             // per participant and conversation; 4429. 0: no limit
   RateLimit chat_tokens{10, std::chrono::minutes{1}};  // per remote address; 429
+  // Accepted at once from one remote address; a further one is closed. Those of `trusted_proxies` are not counted. 0:
+  // no limit.
+  std::size_t connections_per_address = 1'000;
+  RateLimit reactions{30, std::chrono::seconds{10}};  // set and removed, per participant; 429
+  // "Read" and "seen", per participant, by request and by frame together. A request beyond it gets 429; the frames
+  // become one, which takes effect when the limit allows it.
+  RateLimit marks{60, std::chrono::seconds{10}};
+  RateLimit pages{100, std::chrono::seconds{10}};    // pages of messages, lists and counts, per participant; 429
+  RateLimit openings{60, std::chrono::seconds{10}};  // conversations and sockets opened, per participant; 429, 4429
+  // Chat tokens that are not known, per remote address; 429, 4429. Beyond it the address' tokens are not looked up,
+  // except those that were in use a moment ago.
+  RateLimit unknown_tokens{30, std::chrono::minutes{1}};
   // Every limit off: for load tests.
-  static RateLimits off() { return {{0, {}}, {0, {}}, 0, {0, {}}}; }
+  static RateLimits off() { return {{0, {}}, {0, {}}, 0, {0, {}}, 0, {0, {}}, {0, {}}, {0, {}}, {0, {}}, {0, {}}}; }
 };
 
+// Of a body for the chat itself, with each escape sequence of its JSON counted as what it stands for; more is 413.
+inline constexpr std::size_t max_unescaped_body_bytes = 64 * 1024;
+
+// What the longest message comes to, however its JSON is written: 12 bytes for a code point of its content that is
+// escaped ("\ud83d\ude00"), and 40 KiB for its other members.
+// Rounded up to a multiple of 16 KiB.
+inline constexpr std::size_t default_max_body_bytes =
+    (max_content_code_points * 12 + 40 * 1024 + 16 * 1024 - 1) / (16 * 1024) * (16 * 1024);
+
+// Who is answered by GET /metrics.
+enum class MetricsAccess : std::uint8_t {
+  everyone,
+  loopback,  // whoever asks from this machine itself, through no proxy; others get 404
+  token,     // whoever brings `metrics_token` as a Bearer credential; others get 401
+  nobody,    // the path is not the chat's, and free for a route of the host's own
+};
+
+// Sizes are at least 1 and times longer than 0 and at most 100 years, where nothing else is said.
 struct BeastServerOptions {
-  std::string address = "127.0.0.1";
-  std::uint16_t port = 8080;  // 0: any free one, see `BeastServer::port`
-  bool listens = true;        // false: only `handle`, `adopt` and `open_socket` bring requests
-  std::optional<TlsOptions> tls;
+  std::string address = "127.0.0.1";  // an IPv4 or IPv6 address; "0.0.0.0" and "::" are all of this machine
+  std::uint16_t port = 8080;          // 0: any free one, see `BeastServer::port`
+  bool listens = true;                // false: only `handle`, `adopt` and `open_socket` bring requests
+  std::optional<TlsOptions> tls = {};
 
   // Origins (scheme://host[:port]) that may open sockets or write with a cookie, besides the server's own (the one that
   // the Host header names). Their pages may also read the answers of the client's routes (CORS), never with a cookie.
   // No wildcard: a cookie's requests rest on this list.
-  std::vector<std::string> allowed_origins;
+  std::vector<std::string> allowed_origins = {};
 
   // Proxies in front of this server: addresses or networks ("10.0.0.0/8"). What they say in X-Forwarded-For counts as a
-  // request's remote address, for limits and logs. Empty: the header is ignored.
-  std::vector<std::string> trusted_proxies;
+  // request's remote address, for limits and logs, and what they say in X-Forwarded-Proto as its scheme. Empty: both
+  // headers are ignored.
+  std::vector<std::string> trusted_proxies = {};
 
-  std::size_t max_header_bytes = 8 * 1024;                              // 431
-  std::size_t max_body_bytes = 64 * 1024;                               // 413
-  std::size_t max_frame_bytes = 64 * 1024;                              // one message, all fragments; 1009
-  std::size_t max_fragments = 1'000;                                    // of one message; 1008
-  std::size_t max_outbox_bytes = 1024 * 1024;                           // not yet taken by the kernel, per socket; 4408
-  std::size_t max_connections = 100'000;                                // further ones wait in the kernel's queue
-  std::chrono::milliseconds header_timeout = std::chrono::seconds{10};  // 408
-  std::chrono::milliseconds body_timeout = std::chrono::seconds{30};    // 408
-  std::chrono::milliseconds idle_timeout = std::chrono::seconds{60};    // between requests; closes
-  std::chrono::milliseconds write_timeout = std::chrono::seconds{30};   // an HTTP answer that nobody takes
-  std::chrono::milliseconds ping_interval = std::chrono::seconds{25};
+  std::size_t max_header_bytes = 8 * 1024;  // 431
+  // 413. A smaller one refuses messages whose content is not too long.
+  std::size_t max_body_bytes = default_max_body_bytes;
+  std::size_t max_frame_bytes = 64 * 1024;     // one message, all fragments; 1009
+  std::size_t max_fragments = 1'000;           // of one message; 1008
+  std::size_t max_outbox_bytes = 1024 * 1024;  // not yet taken by the kernel, per socket; 4408
+  // Further ones wait in the kernel's queue; for each, the connection that has waited longest for a request is closed.
+  std::size_t max_connections = 100'000;
+  std::chrono::milliseconds handshake_timeout = std::chrono::seconds{10};  // of TLS; closes
+  std::chrono::milliseconds header_timeout = std::chrono::seconds{10};     // 408
+  std::chrono::milliseconds body_timeout = std::chrono::seconds{30};       // 408
+  std::chrono::milliseconds idle_timeout = std::chrono::seconds{60};       // between requests; closes
+  std::chrono::milliseconds write_timeout = std::chrono::seconds{30};      // an HTTP answer that nobody takes
+  // For each answer of the host's and of the handlers of `route` and `fallback`: then 503, for a socket 1013, and what
+  // they say later counts for nothing. 0: for ever.
+  std::chrono::milliseconds host_timeout = std::chrono::seconds{30};
+  std::chrono::milliseconds ping_interval = std::chrono::seconds{25};    // also of the event `alive`
   std::chrono::milliseconds silence_timeout = std::chrono::seconds{35};  // a peer that sends nothing, pongs included
   std::chrono::milliseconds close_timeout = std::chrono::seconds{2};     // for the peer's half of a closing handshake
-  RateLimits rate_limits;
+  // How often the host is asked whether the sessions behind open sockets go on, see `Host::check_sessions`. 0: never.
+  std::chrono::milliseconds session_check_interval = std::chrono::seconds{2};
+  // How long the host's word counts that a trip is shared by the link that a chat token was issued for, for requests
+  // and open sockets. Sockets are looked at every quarter of it. 0: the trip is not asked again.
+  std::chrono::milliseconds share_check_interval = std::chrono::seconds{20};
+  RateLimits rate_limits = {};
+  MetricsAccess metrics = MetricsAccess::everyone;
+  // For MetricsAccess::token: at least 16 letters, digits or any of -._~+/=
+  std::string metrics_token = {};
+  // Told of what the host, and the handlers of `route` and `fallback`, throw or leave unanswered. Empty: whoever
+  // `EngineOptions::log` names.
+  Log log = {};
 };
 
 // A request: what a route of the host's own is given, and what `BeastServer::handle`, `adopt` and `open_socket` take.
 // Those read `method`, `target`, `headers`, `body`, `remote_address`, `is_secure` and `context`, and find out the rest
 // themselves; without exactly one Host header (RFC 9112 section 3.2) it is refused.
 struct HttpRequest {
-  std::string method;
-  std::string target;                                        // path and query as they came
-  std::string path;                                          // decoded
-  std::vector<std::string> params;                           // what the pattern's ":name" segments matched, in order
-  std::vector<std::pair<std::string, std::string>> query;    // decoded, keys unique
-  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
-  std::string body;
-  std::string remote_address;  // the client's, as far as `trusted_proxies` tells
-  bool is_secure = false;      // arrived over TLS
+  std::string method = {};
+  std::string target = {};                                      // path and query as they came
+  std::string path = {};                                        // decoded
+  std::vector<std::string> params = {};                         // what the pattern's ":name" segments matched, in order
+  std::vector<std::pair<std::string, std::string>> query = {};  // decoded, keys unique
+  std::vector<std::pair<std::string, std::string>> headers = {};  // names in lower case
+  std::string body = {};
+  std::string remote_address = {};  // the client's, as far as `trusted_proxies` tells
+  bool is_secure = false;           // arrived over TLS, as far as `trusted_proxies` tells
+  // A page of the server's own or of an allowed origin sent it, or no browser did. A route that sets or clears a cookie
+  // refuses what is not: another site's request comes without the cookie, and the browser still does what the answer
+  // says to it. For a route of the host's own; false where somebody else makes the request.
+  bool from_trusted_origin = false;
   // What came with a request that somebody else received; see `RequestCredentials::context`.
   std::shared_ptr<void> context = nullptr;
 
@@ -100,38 +155,44 @@ struct HttpRequest {
 
 struct HttpResponse {
   int status = 200;
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  std::string body = {};
   // Sent instead of `body` when set: one buffer for many answers (static files).
-  std::shared_ptr<const std::string> shared_body;
+  std::shared_ptr<const std::string> shared_body = {};
 };
 
 // `respond` is called exactly once, from any thread.
 using HttpRespond = std::function<void(HttpResponse)>;
 using HttpHandler = std::function<void(HttpRequest request, HttpRespond respond)>;
 
-// What the log is told of each request. Never the query string, credentials or bodies.
+// What the log is told of each request, once it is answered, and of each WebSocket, once it is over. Never the query
+// string, credentials or bodies.
 struct AccessRecord {
   std::string_view method;
   std::string_view path;  // percent-encoded as it came, without the query
-  int status = 0;
-  std::size_t bytes = 0;
+  int status = 0;         // 101: a WebSocket
+  std::size_t bytes = 0;  // of the body, or of what the socket was sent
   std::chrono::microseconds duration{0};
   std::string_view remote_address;
+  // What the socket was closed with, by either side; 1006: without a code. 0: it was no socket.
+  std::uint16_t close_code = 0;
 };
 using AccessLog = std::function<void(const AccessRecord&)>;
 
 class BeastServer {
  public:
-  // Installs the engine's event encoder. Throws boost::system::system_error when the TLS files cannot be used, and with
-  // `errc::invalid_argument` when a trusted proxy is neither an address nor a network.
+  // Installs the engine's event encoder. Throws OptionError for an option that is not valid, and
+  // boost::system::system_error when the TLS files cannot be used.
   BeastServer(ChatEngine& engine, Host& host, BeastServerOptions options);
   BeastServer(const BeastServer&) = delete;
   BeastServer& operator=(const BeastServer&) = delete;
   ~BeastServer();  // stop()
 
   // Adds a route beside the chat's own. `pattern` is a path whose segments may be ":name". A cookie-borne request that
-  // writes from another origin never reaches it (403).
+  // writes from another origin never reaches it (403); see also `HttpRequest::from_trusted_origin`. Throws OptionError
+  // for what no request would ever reach: a method that is not in capital letters (HEAD is answered by the route of
+  // GET), a path of the chat's own, one that an earlier route takes; and std::logic_error after `start`, as do the next
+  // two.
   void route(std::string method, std::string pattern, HttpHandler handler);
   // Paths that no route matches. `reads`: of GET and HEAD, as for static files. `all`: of every method, for an
   // application with routes of its own; a cookie-borne request that writes from another origin does not reach it
@@ -149,7 +210,7 @@ class BeastServer {
   // ---- Requests that somebody else has received. After `start`, from any thread. ----
 
   // Whether this path is the chat's, so that `handle` answers for it; a query is ignored. A router asks this before it
-  // passes a request on. At any time.
+  // passes a request on. At any time. Says so of /metrics, too, which is not with MetricsAccess::nobody.
   static bool serves(std::string_view target);
   // Answers a request exactly as one that arrived on a connection of the server's, with the host's own routes and the
   // fallback, except for what is a connection's: the response has no Date, no Content-Length and no Connection, and to

@@ -1,8 +1,9 @@
 // A WebSocket of the chat whose frames somebody else carries: a server that parses them itself (ASGI) or a connection
 // that is no socket of the system. `BeastServer::open_socket` makes one.
 //
-// From its request on it is treated as a socket of the server's own: credentials, limits, close codes, resume. Only the
-// heartbeat is its carrier's: whoever has the connection notices that the peer is gone.
+// From its request on it is treated as a socket of the server's own: credentials, limits, close codes, resume, and the
+// event `alive` at every `ping_interval`. Only pings are its carrier's: whoever has the connection notices that the
+// peer is gone.
 #pragma once
 
 #include <cstddef>

@@ -4,17 +4,21 @@
 // neither `close` nor the destructor may run on one of the engine's own threads.
 //
 // Threads of its own: `EngineOptions::shards` I/O threads (each runs one io_context; a conversation belongs to one of
-// them), one committer (every durable write), `EngineOptions::readers` for reads.
+// them), one committer (every durable write), `EngineOptions::readers` for reads, and one more for the reads that
+// others wait for: chat tokens and `async_ping`.
 //
 // Asynchronous operations take an Asio completion token; the completion signature is `void(result<T>)`. The handler
 // runs through its associated executor; a handler without one runs on a thread of the engine and must not block. Any
 // number of operations may be under way. Cancellation signals are ignored: a write that has been accepted is carried
-// out. After `close` every operation completes with `errc::closed`.
+// out. After `close` every operation completes with `errc::closed`. Which argument an operation refuses with
+// `errc::invalid_argument`, and why, says `find_problem` (travelchat/arguments.hpp).
 #pragma once
 
+#include <travelchat/asio_configuration.hpp>
 #include <travelchat/backplane.hpp>
 #include <travelchat/error.hpp>
 #include <travelchat/event.hpp>
+#include <travelchat/log.hpp>
 #include <travelchat/storage.hpp>
 #include <travelchat/subscriber.hpp>
 #include <travelchat/types.hpp>
@@ -39,10 +43,11 @@
 
 namespace travelchat {
 
+// Sizes are at least 1 and times longer than 0 and at most 100 years, where nothing else is said.
 struct EngineOptions {
-  // I/O threads. 0: one for each processor.
+  // I/O threads, at most 1,024. 0: one for each processor.
   std::size_t shards = 0;
-  // Threads that read from the storage. 0 is taken as 1.
+  // Threads that read from the storage, at most 1,024; chat tokens and readiness have another one. 0 is taken as 1.
   std::size_t readers = 2;
   // Writes that may wait for the committer; one more gets `errc::overloaded`.
   std::size_t max_queued_writes = 65'536;
@@ -50,32 +55,65 @@ struct EngineOptions {
   std::size_t max_queued_reads = 16'384;
   // Writes in one transaction. 0 is taken as 1.
   std::size_t max_batch = 512;
-  // Changes that a resuming subscriber is sent; further behind it gets a Resync.
+  // Changes that a resuming subscriber is sent; further behind it gets a Resync. 0: always, when there are any.
   std::size_t max_replay = 1'000;
-  // Live events kept for a subscriber while its history is read; beyond it the subscriber gets a Resync.
+  // Live events kept for a subscriber while its history is read; beyond it the subscriber gets a Resync. 0: none.
   std::size_t max_replay_backlog = 10'000;
   // A typing state that is not refreshed ends after this.
   std::chrono::milliseconds typing_timeout = std::chrono::seconds{6};
-  // How long a chat token lives.
+  // How long a chat token lives. 0: it has expired when it is issued.
   std::chrono::milliseconds token_lifetime = std::chrono::hours{24};
-  // Live tokens of one client and trip; a further one replaces the oldest.
-  std::size_t max_live_tokens = 10;
+  // Live tokens of one client and trip; a further one replaces the oldest. A share link is a family's: everybody who
+  // travels along, with each of their browsers, is one of these.
+  std::size_t max_live_tokens = 100;
   // Authenticated tokens that are remembered, so that a message costs no read. 0: none.
   std::size_t token_cache_entries = 65'536;
   // How long one is remembered: a revocation by another process is noticed within this. One by this engine, at once.
+  // 0: not at all.
   std::chrono::milliseconds token_cache_lifetime = std::chrono::seconds{30};
-  // How often expired tokens are deleted. 0: never.
+  // How often expired tokens, and changes beyond the two bounds below, are deleted. 0: never.
   std::chrono::seconds sweep_interval = std::chrono::minutes{10};
+  // What is kept for resuming subscribers besides the messages: the changes of a conversation's newest revisions, this
+  // many, so no less than `max_replay` is of use. 0: all of them.
+  std::uint64_t max_kept_changes = 1'000;
+  // And how long. Who resumes from before gets a Resync. 0: for ever.
+  std::chrono::hours max_change_age = std::chrono::hours{720};
+  // How often the credentials of listeners are looked at: those that have expired end, and with a backplane chat tokens
+  // that are no longer in the storage, in case a hint was lost (500 in one query). At least 1 ms.
+  std::chrono::milliseconds credential_check_interval = std::chrono::seconds{3};
   // With a backplane: how often what listeners were told is compared with the storage, in case a hint was lost. A round
-  // reads the revisions of all conversations with a listener on this node, 500 in one query. At least 1 ms.
+  // reads the revisions of all conversations with a listener on this node, 500 in one query.
   std::chrono::milliseconds poll_interval = std::chrono::seconds{5};
   // The same while the backplane is down; and without one how often a storage that failed is asked what became of the
   // writes in question.
   std::chrono::milliseconds poll_interval_down = std::chrono::seconds{1};
+  // Told of what the storage throws and of its failures, and by a server on this engine of its own (see
+  // `BeastServerOptions::log`). Empty: nobody.
+  Log log = {};
 };
 
-// What a sender hands in.
+// What a sender hands in, by the names of its members: `{.conversation_id = id, .content = "Hello"}`. Views, which
+// `async_send` copies before it returns; nothing to destroy (see Participant).
+struct DraftView {
+  Uuid conversation_id = {};
+  std::string_view content = {};
+  std::optional<std::string_view> client_message_id = {};
+  std::optional<std::string_view> attachment_url = {};
+  std::optional<std::string_view> attachment_type = {};
+  std::optional<std::string_view> attachment_name = {};
+};
+
+// The same, with strings of its own.
 struct Draft {
+  Draft() = default;
+  explicit Draft(const DraftView& view)
+      : conversation_id(view.conversation_id),
+        content(view.content),
+        client_message_id(view.client_message_id),
+        attachment_url(view.attachment_url),
+        attachment_type(view.attachment_type),
+        attachment_name(view.attachment_name) {}
+
   Uuid conversation_id;
   std::string content;
   std::optional<std::string> client_message_id;
@@ -96,10 +134,35 @@ struct Marked {
 };
 
 struct TokenGrant {
+  TokenGrant() = default;
+  TokenGrant(std::string for_org, std::string for_client, std::string for_trip, const Uuid& for_conversation,
+             std::optional<std::string> by_share_token = std::nullopt)
+      : org_id(std::move(for_org)),
+        client_id(std::move(for_client)),
+        trip_id(std::move(for_trip)),
+        conversation_id(for_conversation),
+        share_token(std::move(by_share_token)) {}
+
   std::string org_id;
   std::string client_id;
   std::string trip_id;
   Uuid conversation_id;
+  // The share link's, when the token is issued to whoever has the link: the server then refuses the token once the trip
+  // is no longer shared by this very link. Empty: the application's own, which ends by its time or by being revoked.
+  std::optional<std::string> share_token;
+};
+
+// Which tokens of an organization. At least one of the two is given; with both, those that are of that client and that
+// trip.
+struct TokenFilter {
+  TokenFilter() = default;
+  TokenFilter(std::string of_org, std::optional<std::string> of_client = std::nullopt,
+              std::optional<std::string> of_trip = std::nullopt)
+      : org_id(std::move(of_org)), client_id(std::move(of_client)), trip_id(std::move(of_trip)) {}
+
+  std::string org_id;
+  std::optional<std::string> client_id;
+  std::optional<std::string> trip_id;
 };
 
 struct IssuedToken {
@@ -110,15 +173,25 @@ struct IssuedToken {
 struct SubscribeOptions {
   // Replay what changed after this revision before anything live. Empty: live only.
   std::optional<std::uint64_t> since_rev = std::nullopt;
-  // A revision that the conversation is known to have reached. With a backplane it spares the engine a read; without
-  // one it means nothing.
-  std::optional<std::uint64_t> known_rev = std::nullopt;
+  // The conversation as the caller has just read it: spares the engine a read. Copied when the operation starts (with
+  // `use_awaitable` and the like: when it is awaited). Null: not read.
+  const Conversation* known = nullptr;
+  // Ends the subscription when it ends.
+  Credential credential = {};
+  // The epoch that `since_rev` is of, as an event or a page has told it. Another one than the storage's: a Resync.
+  // Empty: not known, so a restored backup may go unnoticed.
+  std::optional<Uuid> epoch = std::nullopt;
 };
 
 struct InboxOptions {
+  InboxOptions() = default;
+  explicit InboxOptions(std::optional<std::vector<ConversationSummary>> list) : known_list(std::move(list)) {}
+
   // The organization's list as it was known before. With a backplane it spares the engine a read, and whatever has
   // changed since is told; without one it means nothing.
   std::optional<std::vector<ConversationSummary>> known_list = std::nullopt;
+  // Ends the subscription when it ends.
+  Credential credential = {};
 };
 
 // Whether this node hears of others.
@@ -188,7 +261,8 @@ class Subscription {
 
 class ChatEngine {
  public:
-  // Starts the threads. Throws std::system_error when the system has no thread to give. With a `backplane` this engine
+  // Starts the threads. Throws OptionError for an option that is not valid, `storage` when that is null, and
+  // std::system_error when the system has no thread to give. With a `backplane` this engine
   // is one of several nodes on one storage, which must be one that they can share (PostgreSQL); null: the only one.
   explicit ChatEngine(std::unique_ptr<Storage> storage, EngineOptions options = {},
                       std::unique_ptr<Backplane> backplane = nullptr);
@@ -232,15 +306,22 @@ class ChatEngine {
   // ---- Messages ----
 
   // Stores and broadcasts a message; completes once it is durable. `errc::invalid_content`, `errc::invalid_argument`
-  // (attachment), `errc::invalid_client_message_id`, `errc::not_found`, `errc::idempotency_conflict`,
+  // (an id, an attachment), `errc::invalid_client_message_id`, `errc::not_found`, `errc::idempotency_conflict`,
   // `errc::overloaded`, `errc::storage_full`, `errc::storage_failed`. Signature: void(result<Sent>).
   template <class Token>
   auto async_send(Participant sender, Draft draft, Token&& token) {
     return start<Sent>(&ChatEngine::send, std::forward<Token>(token), std::move(sender), std::move(draft));
   }
+  template <class Token>
+  auto async_send(Participant sender, DraftView draft, Token&& token) {
+    return async_send(std::move(sender), Draft(draft), std::forward<Token>(token));
+  }
 
   // A page of messages by `seq`. `errc::not_found`; `errc::invalid_argument`: limit outside 1 to 200, `before_seq` of
-  // 0, or both `before_seq` and `since_rev`. Signature: void(result<MessagePage>).
+  // 0, or both `before_seq` and `since_rev`; `errc::epoch_changed`: `epoch` is not the storage's (any more), so a page
+  // does not fit what the caller has; `errc::too_many_changes`: a page by `since_rev` would have more than
+  // `max_changed_messages` (see MessagePage), so the caller loads the newest ones instead, as after a Resync.
+  // Signature: void(result<MessagePage>).
   template <class Token>
   auto async_list_messages(Participant reader, MessageQuery query, Token&& token) {
     return start<MessagePage>(&ChatEngine::list_messages, std::forward<Token>(token), std::move(reader), query);
@@ -282,11 +363,18 @@ class ChatEngine {
     return start<TokenClaims>(&ChatEngine::authenticate_token, std::forward<Token>(token), std::move(chat_token));
   }
 
-  // Completes with whether the token was there. Sockets that it opened stay until their transport asks again.
-  // Signature: void(result<bool>).
+  // Ends a token, and with it whoever listens by it, on every node. Completes with whether it was there. Signature:
+  // void(result<bool>).
   template <class Token>
   auto async_revoke_token(std::string chat_token, Token&& token) {
     return start<bool>(&ChatEngine::revoke_token, std::forward<Token>(token), std::move(chat_token));
+  }
+
+  // The same for all tokens of a client, of a trip, or of a client for a trip; completes with how many there were.
+  // `errc::invalid_argument`: neither was given, or an id is malformed. Signature: void(result<std::uint64_t>).
+  template <class Token>
+  auto async_revoke_tokens(TokenFilter filter, Token&& token) {
+    return start<std::uint64_t>(&ChatEngine::revoke_tokens, std::forward<Token>(token), std::move(filter));
   }
 
   // Deletes expired tokens now; completes with how many. Signature: void(result<std::uint64_t>).
@@ -295,12 +383,33 @@ class ChatEngine {
     return start<std::uint64_t>(&ChatEngine::sweep_tokens, std::forward<Token>(token));
   }
 
+  // Whether `async_authenticate_token` knows this token without a read.
+  bool remembers_token(std::string_view chat_token) const;
+
+  // ---- Upkeep ----
+
+  // Deletes the changes beyond `EngineOptions::max_kept_changes` and `max_change_age` now; completes with how many, 0
+  // for a storage without StorageUpkeep. Signature: void(result<std::uint64_t>).
+  template <class Token>
+  auto async_prune_changes(Token&& token) {
+    return start<std::uint64_t>(&ChatEngine::prune_changes, std::forward<Token>(token));
+  }
+
+  // To be called once after the storage was restored from a backup: whoever listens or resumes, on every node, gets a
+  // Resync. Completes with the new epoch; `errc::not_found`: the storage keeps none.
+  // Signature: void(result<Uuid>).
+  template <class Token>
+  auto async_begin_epoch(Token&& token) {
+    return start<Uuid>(&ChatEngine::begin_epoch, std::forward<Token>(token));
+  }
+
   // ---- Listening ----
 
   // Joins a conversation: first the typing state, then (with `since_rev`) the replay and CaughtUp or Resync, then
-  // everything live, without a gap and nothing twice. `listener` says whose typing it reports. The caller has checked
-  // that the participant may listen. The typing state may be delivered before the completion. Call it on the
-  // conversation's shard to have it done before the call returns. Signature: void(result<Subscription>).
+  // everything live, without a gap and nothing twice. `listener` says whose typing it reports. `errc::not_found`: no
+  // such conversation, or not the listener's; `errc::unauthenticated`: the credential has ended. The typing state may
+  // be delivered before the completion. Call it on the conversation's shard, with the conversation as it is `known`, to
+  // have it done before the call returns. Signature: void(result<Subscription>).
   template <class Token>
   auto async_subscribe(Participant listener, Uuid conversation_id, std::shared_ptr<Subscriber> subscriber,
                        SubscribeOptions options, Token&& token) {
@@ -308,7 +417,8 @@ class ChatEngine {
                                std::move(subscriber), options);
   }
 
-  // Listens to every change of an organization's conversation list. The same rules.
+  // Listens to every change of an organization's conversation list. The same rules, but that the caller has checked
+  // that the listener may.
   // Signature: void(result<Subscription>).
   template <class Token>
   auto async_subscribe_inbox(std::string org_id, std::shared_ptr<Subscriber> subscriber, InboxOptions options,
@@ -320,6 +430,10 @@ class ChatEngine {
   auto async_subscribe_inbox(std::string org_id, std::shared_ptr<Subscriber> subscriber, Token&& token) {
     return async_subscribe_inbox(std::move(org_id), std::move(subscriber), InboxOptions{}, std::forward<Token>(token));
   }
+
+  // Says that a session of the host's has ended (see `Advisor::session_id`): whoever listens by it is closed, here at
+  // once and on other nodes as soon as they hear of it. Returns at once; no effect when nobody does.
+  void end_session(std::string_view session_id);
 
   // Says that somebody may have changed a conversation past the engine, in the database itself. Listeners on every node
   // get what they have not been told. Returns at once; no effect on a conversation that does not exist.
@@ -342,6 +456,7 @@ class ChatEngine {
   }
   EngineStats stats() const noexcept;
   BackplaneState backplane_state() const noexcept;
+  const Log& log() const noexcept;
 
  private:
   template <class T>
@@ -349,6 +464,8 @@ class ChatEngine {
 
   template <class T, class Token, class... Params, class... Args>
   auto start(void (ChatEngine::*body)(Handler<T>, Params...), Token&& token, Args&&... args) {
+    // Else `co_await engine.async_x({...}, use_awaitable)` destroys the argument's members twice with g++ 12.
+    static_assert(((!std::is_aggregate_v<Params> || std::is_trivially_copyable_v<Params>)&&...));
     return boost::asio::async_initiate<Token, void(result<T>)>(
         [](auto handler, ChatEngine* self, void (ChatEngine::*run)(Handler<T>, Params...), auto... values) {
           (self->*run)(Handler<T>::make(std::move(handler)), std::move(values)...);
@@ -367,7 +484,10 @@ class ChatEngine {
   void issue_token(Handler<IssuedToken>, TokenGrant);
   void authenticate_token(Handler<TokenClaims>, std::string);
   void revoke_token(Handler<bool>, std::string);
+  void revoke_tokens(Handler<std::uint64_t>, TokenFilter);
   void sweep_tokens(Handler<std::uint64_t>);
+  void prune_changes(Handler<std::uint64_t>);
+  void begin_epoch(Handler<Uuid>);
   void subscribe(Handler<Subscription>, Participant, Uuid, std::shared_ptr<Subscriber>, SubscribeOptions);
   void subscribe_inbox(Handler<Subscription>, std::string, std::shared_ptr<Subscriber>, InboxOptions);
   void ping(Handler<bool>);

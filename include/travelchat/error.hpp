@@ -8,7 +8,9 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 
 namespace travelchat {
@@ -33,6 +35,7 @@ enum class errc {
   method_not_allowed,
   request_timeout,
   idempotency_conflict,
+  epoch_changed,
   payload_too_large,
   unsupported_media_type,
   rate_limited,
@@ -45,6 +48,8 @@ enum class errc {
   overloaded,
   closed,
   internal,
+  too_many_changes,  // it and what follows: behind the others, whose values stay as they are
+  upgrade_required,
 };
 
 // What an error is called and how it is answered.
@@ -56,7 +61,8 @@ struct ErrorInfo {
   std::string_view message;  // for people; never carries SQL, paths or data
 };
 
-// The row of one error.
+// The row of one error. `error_code::message` says the same in most cases, but to the embedder: of `errc::closed`, that
+// the engine is, where people are told that the server restarts.
 const ErrorInfo& describe(errc code) noexcept;
 // The row of any error code; what is not ours is `errc::internal`.
 const ErrorInfo& describe(const error_code& ec) noexcept;
@@ -65,6 +71,25 @@ std::span<const ErrorInfo> error_table() noexcept;
 
 const boost::system::error_category& category() noexcept;
 error_code make_error_code(errc code) noexcept;
+
+// An option, or an argument (travelchat/arguments.hpp), that is not valid, found before anything else was done.
+// `code()` is `errc::invalid_argument`, and `what()` a sentence about it: "typing_timeout must be longer than 0".
+class OptionError : public std::system_error {
+ public:
+  // `option`: its name in the struct, with dots for a member of a member ("rate_limits.messages.window").
+  OptionError(std::string option, std::string problem);
+  ~OptionError() override;
+
+  const char* what() const noexcept override { return sentence_.c_str(); }
+  const std::string& option() const noexcept { return option_; }
+  // The rest of the sentence.
+  const std::string& problem() const noexcept { return problem_; }
+
+ private:
+  std::string option_;
+  std::string problem_;
+  std::string sentence_;
+};
 
 }  // namespace travelchat
 

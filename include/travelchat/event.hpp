@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -48,12 +49,15 @@ struct MessagesRead {
 // The end of a replay: everything up to `rev` has been delivered.
 struct CaughtUp {
   std::uint64_t rev = 0;
+  std::optional<Uuid> epoch = std::nullopt;  // what `rev` is of, see Revisions; nullopt: the storage keeps none
   friend bool operator==(const CaughtUp&, const CaughtUp&) = default;
 };
 
-// The replay would be too long, or started from a revision that does not exist: load the conversation again.
+// The replay would be too long, or started from a revision that does not exist, or is of another epoch: load the
+// conversation again, and forget what was known of another epoch.
 struct Resync {
   std::uint64_t rev = 0;
+  std::optional<Uuid> epoch = std::nullopt;
   friend bool operator==(const Resync&, const Resync&) = default;
 };
 

@@ -15,8 +15,8 @@
 
 namespace travelchat {
 
-// How a host answers: exactly once, from any thread, at once or later. What arrives after the server has stopped is
-// ignored.
+// How a host answers: exactly once, from any thread, at once or later. What arrives after
+// `BeastServerOptions::host_timeout`, or after the server has stopped, is ignored.
 template <class T>
 using Reply = std::function<void(result<T>)>;
 
@@ -33,11 +33,18 @@ struct Advisor {
   std::string org_id;
   std::string id;
   std::string name;
-  std::optional<std::string> avatar_url;
+  // Here and below: an http or https URL, a path of the server that begins with one /, or `data:image/…`. Anything else
+  // is not passed on.
+  std::optional<std::string> avatar_url = {};
   // When the session ends; an open socket is closed then with 4401. Empty: open-ended.
-  std::optional<TimePoint> expires_at;
-  // True when a cookie was the credential: then requests that write must come from the server's own origin.
-  bool by_cookie = false;
+  std::optional<TimePoint> expires_at = {};
+  // Whether a browser attaches the credential by itself, as it does a cookie: then requests that write must come from
+  // the server's own origin. False only when it does not, as with a Bearer token.
+  bool by_cookie = true;
+  // Names the session that the credential belongs to, so that its end reaches open sockets: by
+  // `ChatEngine::end_session`, and by `Host::check_sessions`. Not the credential itself; no other session ever has the
+  // same. Empty: the socket stays until `expires_at`.
+  std::string session_id = {};
 };
 
 struct ActiveTrip {
@@ -50,21 +57,21 @@ struct ActiveTrip {
 struct ClientCard {
   std::string id;
   std::string name;
-  std::optional<std::string> avatar_url;
-  std::optional<ActiveTrip> active_trip;
+  std::optional<std::string> avatar_url = {};
+  std::optional<ActiveTrip> active_trip = {};
   friend bool operator==(const ClientCard&, const ClientCard&) = default;
 };
 
 struct SharedTrip {
   std::string id;
   std::string org_id;
-  std::optional<std::string> client_id;
-  std::string title;
+  std::optional<std::string> client_id = {};
+  std::string title = {};
   bool share_enabled = false;
-  std::string share_token;
-  std::optional<std::string> client_name;
-  std::optional<std::string> advisor_name;
-  std::optional<std::string> advisor_avatar_url;
+  std::string share_token = {};
+  std::optional<std::string> client_name = {};
+  std::optional<std::string> advisor_name = {};
+  std::optional<std::string> advisor_avatar_url = {};
 };
 
 struct PushNotification {
@@ -82,13 +89,22 @@ class Host {
 
   // nullopt: no credential for an advisor, a bad one, or an expired one.
   virtual void authenticate(RequestCredentials credentials, Reply<std::optional<Advisor>> reply) = 0;
-  // nullopt: no such trip.
+  // nullopt: no such trip. Asked when a chat token is wanted, and again, while tokens of the trip are in use, every
+  // `BeastServerOptions::share_check_interval`: tokens end with the link that they were issued for. An error ends
+  // nothing.
   virtual void find_trip(std::string trip_id, Reply<std::optional<SharedTrip>> reply) = 0;
   // Those of `client_ids` that belong to the organization, in any order.
   virtual void find_clients(std::string org_id, std::vector<std::string> client_ids,
                             Reply<std::vector<ClientCard>> reply) = 0;
-  // The ids of the organization's clients whose name contains `text`, without regard to case.
+  // The ids of the organization's clients whose name contains `text`, without regard to case (see
+  // text_search.hpp).
   virtual void search_clients(std::string org_id, std::string text, Reply<std::vector<std::string>> reply) = 0;
+  // Those of `session_ids` (see Advisor) that have not ended, in any order; the sockets of the others are closed with
+  // 4401. Asked about the sessions of open sockets, all at once, every `BeastServerOptions::session_check_interval`. An
+  // error ends nothing. Unless overridden, sessions end by `ChatEngine::end_session` alone.
+  virtual void check_sessions(std::vector<std::string> session_ids, Reply<std::vector<std::string>> reply) {
+    reply(std::move(session_ids));
+  }
   // A client wrote. Nobody waits for the outcome.
   virtual void notify(PushNotification notification) = 0;
 };

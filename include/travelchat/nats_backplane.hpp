@@ -25,6 +25,10 @@ struct NatsBackplaneOptions {
   std::string subject_prefix = "travelchat";
   // A token instead of user and password; empty: none.
   std::string token{};
+  // A secret of the deployment's, at least 32 bytes, the same on every node: what a node hears is signed with it
+  // (HMAC-SHA-256), and what is not is dropped. Empty: whoever may publish below `subject_prefix` is believed, so that
+  // right is a node's alone.
+  std::string key{};
   // Told when the link comes, goes or is refused. One call at a time, on a thread of the backplane's; no line holds a
   // password or a token.
   std::function<void(std::string_view line)> log{};

@@ -22,7 +22,7 @@ struct PostgresStorageOptions {
   // postgres://user:password@host:port/database, or `host=… dbname=…`; what is not in it comes from libpq's environment
   // (PGHOST, PGPASSFILE …). The tables are looked for along its search_path. A pooler in between must pool sessions,
   // not transactions.
-  std::string url;
+  std::string url = {};
   // Connections that commit at once; a conversation's writes always share one. 0 is taken as 1.
   std::size_t lanes = 4;
   // Reading connections, opened when first needed. 0 is taken as 1.
@@ -33,10 +33,10 @@ struct PostgresStorageOptions {
   std::chrono::milliseconds connect_timeout = std::chrono::seconds{5};
   // Told about migrations, lost connections and why a transaction failed, for an operator to read. Carries no password.
   // Called from any thread that uses the storage; must not use it. Empty: nobody is told.
-  std::function<void(std::string_view)> log;
+  std::function<void(std::string_view)> log = {};
 };
 
-class PostgresStorage : public Storage {
+class PostgresStorage : public Storage, public StorageUpkeep {
  public:
   // Connects and migrates; waits while another process migrates, and while it adopts tables that are full. Throws
   // std::system_error, whose what() says what is wrong in words for an operator:

@@ -1,7 +1,8 @@
-// Where conversations live: one write door, few reads.
+// Where conversations live: one way to write, few reads. A storage of one's own derives from TransactionalStorage
+// (transactional_storage.hpp), which makes the first out of loading rows and storing rows.
 //
-// The engine owns its storage. `commit` is called by the engine's committer thread only, never twice at once; the reads
-// are called by several reader threads at any time, also while a commit runs. All of them may block.
+// The engine owns its storage. `commit` or `try_commit` is called by the engine's committer thread only, one at a time;
+// the reads are called by several reader threads at any time, also while a commit runs. All of them may block.
 #pragma once
 
 #include <travelchat/error.hpp>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -81,8 +83,15 @@ struct SweepTokens {
   TimePoint now;
 };
 
-using Write =
-    std::variant<OpenConversation, AppendMessage, PutReaction, MarkConversation, PutToken, DeleteToken, SweepTokens>;
+// Deletes the tokens of one client, of one trip, or of one client for one trip. At least one of the two is given.
+struct RevokeTokens {
+  std::string org_id;
+  std::optional<std::string> client_id;
+  std::optional<std::string> trip_id;
+};
+
+using Write = std::variant<OpenConversation, AppendMessage, PutReaction, MarkConversation, PutToken, DeleteToken,
+                           SweepTokens, RevokeTokens>;
 
 // What a write brought. `conversation` is the row after the write (not for tokens).
 struct Written {
@@ -91,34 +100,46 @@ struct Written {
   std::optional<Message> message;   // AppendMessage: the message (with its reactions when it is a repeat)
   std::vector<Reaction> reactions;  // PutReaction: all of the message's, oldest first
   std::optional<Message> last_message;  // OpenConversation, MarkConversation by an advisor: newest, without reactions
-  std::uint64_t count = 0;              // MarkConversation: messages marked; SweepTokens, DeleteToken: tokens deleted
-  std::vector<Sha256Digest> evicted;    // PutToken: the older tokens that made room
+  std::uint64_t count = 0;  // MarkConversation: messages marked; SweepTokens, DeleteToken, RevokeTokens: tokens deleted
+  std::vector<Sha256Digest> evicted;  // PutToken: the older tokens that made room; RevokeTokens: those deleted
 };
 
 // ---- Reads ----
 
 struct ConversationQuery {
+  ConversationQuery() = default;
+  ConversationQuery(std::string of_org, std::optional<std::string> with_text = std::nullopt,
+                    std::vector<std::string> of_clients = {})
+      : org_id(std::move(of_org)), text(std::move(with_text)), client_ids(std::move(of_clients)) {}
+
   std::string org_id;
-  // Empty: all. Else: a conversation matches when a message's content contains `text` (ASCII letters without regard to
-  // case), or its client is in `client_ids`.
+  // Empty: all. Else: a conversation matches when a message's content contains `text` (as `TextSearch` of
+  // text_search.hpp finds it), or its client is in `client_ids`.
   std::optional<std::string> text;
   std::vector<std::string> client_ids;
 };
 
 struct MessageQuery {
-  Uuid conversation_id;
-  std::optional<std::uint64_t> before_seq;  // only messages with a smaller seq
-  std::optional<std::uint64_t> since_rev;   // only messages with a larger rev; excludes before_seq
-  std::size_t limit = 100;                  // 1 to 200
+  Uuid conversation_id = {};
+  std::optional<std::uint64_t> before_seq = {};  // only messages with a smaller seq
+  std::optional<std::uint64_t> since_rev = {};   // only messages with a larger rev; excludes before_seq
+  std::size_t limit = 100;                       // 1 to 200
+  // The epoch that the caller's copy is of (see Revisions): the engine compares it with the page's, a storage need not.
+  std::optional<Uuid> epoch = std::nullopt;
 };
+
+// The most messages that a page by `since_rev` has.
+inline constexpr std::size_t max_changed_messages = 1'000;
 
 // By seq. Without `since_rev`: the newest `limit` ones (before `before_seq`). With it: the `limit` ones of smallest
 // rev, sorted by seq, so that the largest rev of a page is the `since_rev` of the next. One mark gives many messages
-// the same rev; a page never ends among them, so it may be longer than `limit`. Empty when there is no such
-// conversation.
+// the same rev; a page never ends among them, so it may be longer than `limit`, but not than `max_changed_messages`:
+// then the read fails with `errc::too_many_changes`. A storage bounds what it reads as well; of one that gives more all
+// the same, the engine makes that error. Empty when there is no such conversation.
 struct MessagePage {
   std::vector<Message> messages;  // with their reactions
   bool has_more = false;
+  std::optional<Uuid> epoch = std::nullopt;  // see Revisions; read in the same snapshot
 };
 
 // One durable change of a conversation. A message or its reactions stand here as they are now, not as they were then:
@@ -135,8 +156,11 @@ struct Change {
 
 struct ChangeList {
   std::uint64_t current_rev = 0;  // of the conversation, read in the same snapshot
-  bool too_many = false;  // more than `limit` changes, or `since` is beyond `current_rev`; then `changes` is empty
-  std::vector<Change> changes;  // every rev from since + 1 to current_rev, in order
+  // More than `limit` changes, or `since` is beyond `current_rev`, or before what is kept (see PruneChanges); then
+  // `changes` is empty.
+  bool too_many = false;
+  std::vector<Change> changes;               // every rev from since + 1 to current_rev, in order
+  std::optional<Uuid> epoch = std::nullopt;  // see Revisions; read in the same snapshot
 };
 
 // Where things stand, to be compared with what a node has told its listeners.
@@ -149,7 +173,50 @@ struct Revisions {
   std::vector<std::uint64_t> conversations;  // the rev of each that was asked for, in that order; 0: no such one
   // For each organization a figure that another one follows whenever a conversation of it is made or changes.
   std::vector<std::uint64_t> organizations;
+  // Which history the revisions are of: made with the database, and made anew after a restore, so that nobody takes
+  // what a backup has forgotten, and what has happened since, for one history. nullopt: the storage keeps none, and
+  // then a restored backup is not noticed.
+  std::optional<Uuid> epoch = std::nullopt;
 };
+
+// ---- Upkeep ----
+
+// Deletes changes that no listener is told any more. It walks over the conversations by id, a bounded step in each
+// call. A page by `since_rev` stays complete all the same.
+struct PruneChanges {
+  // Where the step begins: behind this conversation. Zero: with the first.
+  Uuid after;
+  // Of each conversation the changes of its newest revisions stay, this many. 0: all of them.
+  std::uint64_t keep_revisions = 0;
+  // What is older goes, too. Empty: nothing goes for its age.
+  std::optional<TimePoint> older_than = std::nullopt;
+  // The bounds of a step: conversations looked at, and changes deleted. 0 is taken as 1.
+  std::size_t max_conversations = 500;
+  std::size_t max_changes = 1'000;
+};
+
+struct Pruned {
+  std::uint64_t count = 0;                   // changes deleted
+  std::optional<Uuid> next = std::nullopt;   // the next step's `after`; nullopt: all conversations were looked at
+  std::optional<Uuid> epoch = std::nullopt;  // see Revisions
+};
+
+// What a storage that keeps changes and an epoch derives from besides. Called by threads of the engine, one call at a
+// time, also while a commit or reads run; may block.
+class StorageUpkeep {
+ public:
+  virtual ~StorageUpkeep() = default;
+
+  // After it, `Storage::list_changes` from before what is kept answers `too_many`.
+  virtual result<Pruned> prune_changes(const PruneChanges& step) = 0;
+  // Whatever is read from now on is of this epoch; durable.
+  virtual error_code begin_epoch(const Uuid& epoch) = 0;
+};
+
+// What `Storage::try_commit` answers a write with that it has left for later.
+inline error_code postponed() noexcept {
+  return boost::system::errc::make_error_code(boost::system::errc::resource_unavailable_try_again);
+}
 
 class Storage {
  public:
@@ -165,6 +232,13 @@ class Storage {
   // A storage behind a network may also answer `errc::storage_failed` for what it has carried out, when it lost the
   // connection at that very moment; the same `client_message_id` again brings the message that is there.
   virtual error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) = 0;
+  // The same for a storage whose rows others lock, too, without waiting for them: a write that needs such a row is
+  // answered with `postponed()`, and so are those of its conversation that follow in this call. They are not stored,
+  // and the caller gives them again, soon and in their order, while it goes on with others. A storage postpones for a
+  // limited time only; then the write fails as in `commit`. Called instead of `commit`, by the same thread.
+  virtual error_code try_commit(std::span<const Write> writes, std::vector<result<Written>>& results) {
+    return commit(writes, results);
+  }
 
   // nullopt: no such conversation.
   virtual result<std::optional<Conversation>> find_conversation(const Uuid& id) = 0;
@@ -178,6 +252,9 @@ class Storage {
   virtual result<std::uint64_t> count_unread(const std::string& org_id) = 0;
   // nullopt: unknown, or `expires_at <= now`.
   virtual result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) = 0;
+  // Those of `digests` that `find_token` would find, in any order. A node asks for all tokens that its listeners rest
+  // on, 500 at a time, every few seconds; unless overridden it is one `find_token` for each.
+  virtual result<std::vector<Sha256Digest>> list_live_tokens(std::span<const Sha256Digest> digests, TimePoint now);
   // A cheap check that reads work, for readiness probes.
   virtual error_code ping() = 0;
 };

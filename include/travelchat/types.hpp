@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace travelchat {
@@ -45,7 +46,14 @@ std::optional<Role> parse_role(std::string_view text) noexcept;
 // Whoever acts on a conversation, as the host has authenticated them. An advisor reaches every conversation of
 // `org_id`; a client reaches the one whose client is `id` in `org_id`. What lies outside answers as if it did not
 // exist.
+//
+// It has constructors, as all types with members to destroy that the engine's operations take: g++ 12 miscompiles an
+// aggregate of such that is made within a co_await expression.
 struct Participant {
+  Participant() = default;
+  Participant(std::string its_org_id, Role its_role, std::string its_id, std::string its_name = {})
+      : org_id(std::move(its_org_id)), role(its_role), id(std::move(its_id)), name(std::move(its_name)) {}
+
   std::string org_id;  // the host's id: 1 to 128 printable ASCII characters, as every host id here
   Role role = Role::advisor;
   std::string id;    // the host's id of the advisor or the client
@@ -76,6 +84,9 @@ struct Reaction {
 
   friend bool operator==(const Reaction&, const Reaction&) = default;
 };
+
+// Of a message's content.
+inline constexpr std::size_t max_content_code_points = 10'000;
 
 struct Message {
   Uuid id;
@@ -133,6 +144,22 @@ struct TokenClaims {
 };
 
 using Sha256Digest = std::array<std::uint8_t, 32>;
+
+// What a listener was let in by. When it ends, the listener is closed with `errc::unauthenticated`.
+struct Credential {
+  enum class Kind : std::uint8_t { none, chat_token, session };
+
+  Kind kind = Kind::none;  // none: nothing ends it
+  Sha256Digest digest{};   // of the token, or of the host's id of the session
+  TimePoint expires_at = TimePoint::max();
+
+  // `expires_at`: of its TokenClaims.
+  static Credential of_chat_token(std::string_view chat_token, TimePoint expires_at);
+  // See `Advisor::session_id`.
+  static Credential of_session(std::string_view session_id, TimePoint expires_at = TimePoint::max());
+
+  friend bool operator==(const Credential&, const Credential&) = default;
+};
 
 }  // namespace travelchat
 

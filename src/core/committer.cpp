@@ -1,16 +1,29 @@
 #include "core/committer.hpp"
 
+#include "core/rules.hpp"
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
 namespace travelchat::detail {
 
-Committer::Committer(Storage& storage, std::size_t max_queue, std::size_t max_batch, Settle settle)
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds retry_pause{25};
+// Of one conversation in one transaction: one that waits must not crowd out the others that do.
+constexpr std::size_t max_retried = 32;
+
+}  // namespace
+
+Committer::Committer(Storage& storage, std::size_t max_queue, std::size_t max_batch, Settle settle, Logger logger)
     : storage_(storage),
       max_queue_(max_queue),
       max_batch_(std::max<std::size_t>(max_batch, 1)),
       settle_(std::move(settle)),
+      logger_(std::move(logger)),
       thread_([this] { run(); }) {}
 
 Committer::~Committer() {
@@ -22,7 +35,7 @@ error_code Committer::push(std::unique_ptr<Job>& job) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return errc::closed;
-    if (queue_.size() >= max_queue_) return errc::overloaded;
+    if (queue_.size() + postponed_count_ >= max_queue_) return errc::overloaded;
     queue_.push_back(std::move(job));
     wake = std::exchange(waiting_, false);
   }
@@ -41,50 +54,128 @@ void Committer::stop() {
 
 std::size_t Committer::queued() const {
   const std::lock_guard lock(mutex_);
-  return queue_.size();
+  return queue_.size() + postponed_count_;
 }
 
 // A storage may be foreign code: what it throws, or a result that it left out, fails the transaction.
 error_code Committer::commit(std::span<const Write> writes, std::vector<result<Written>>& results) noexcept {
   try {
-    const error_code failed = storage_.commit(writes, results);
-    if (!failed && results.size() != writes.size()) return errc::storage_failed;
-    return failed;
+    const error_code failed = storage_.try_commit(writes, results);
+    if (failed) {
+      logger_.storage_answered(failed, "commit");
+      return failed;
+    }
+    if (results.size() != writes.size()) {
+      logger_.write(LogLevel::error, "storage_failed", "commit",
+                    "it answered another number of writes than it was given");
+      return errc::storage_failed;
+    }
+    // Where transactions of several conversations run apart, some may have failed; one of them stands for all.
+    const auto lost = std::find_if(results.begin(), results.end(), [](const result<Written>& answer) {
+      return answer.has_error() && (answer.error() == errc::storage_failed || answer.error() == errc::storage_full);
+    });
+    if (lost != results.end()) logger_.storage_answered(lost->error(), "commit");
+    return {};
   } catch (...) {
+    logger_.caught("storage_threw", "commit");
     return errc::storage_failed;
   }
 }
 
+bool Committer::take(Jobs& batch) {
+  std::unique_lock lock(mutex_);
+  while (queue_.empty() && (postponed_.empty() ? !stopping_ : Clock::now() < retry_at_)) {
+    waiting_ = true;
+    if (postponed_.empty()) {
+      wake_.wait(lock);
+    } else {
+      wake_.wait_until(lock, retry_at_);
+    }
+  }
+  waiting_ = false;
+  if (queue_.empty() && postponed_.empty()) return false;
+  if (postponed_.empty() && queue_.size() <= max_batch_) {
+    batch.swap(queue_);
+    return true;
+  }
+  if (!postponed_.empty() && Clock::now() >= retry_at_) take_postponed(batch);
+  std::size_t taken = 0;
+  for (; taken < queue_.size() && batch.size() < max_batch_; ++taken) {
+    auto& job = queue_[taken];
+    const auto before = postponed_.empty() ? postponed_.end() : postponed_.find(detail::order_key(job->write));
+    if (before == postponed_.end()) {
+      batch.push_back(std::move(job));
+    } else {
+      before->second.push_back(std::move(job));
+      ++postponed_count_;
+    }
+  }
+  queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(taken));
+  return true;
+}
+
+// Leaves room for new ones. An entry stays while its jobs are on their way, so that nobody overtakes them.
+void Committer::take_postponed(Jobs& batch) {
+  const std::size_t room = std::max<std::size_t>(max_batch_ / 2, 1);  // `batch` is empty yet
+  // Round by round, so that none is forgotten when not all have room.
+  auto next = postponed_.upper_bound(last_retried_);
+  for (std::size_t turns = postponed_.size(); turns > 0 && batch.size() < room; --turns) {
+    if (next == postponed_.end()) next = postponed_.begin();
+    last_retried_ = next->first;
+    auto& jobs = next->second;
+    const auto count = static_cast<std::ptrdiff_t>(std::min({jobs.size(), max_retried, room - batch.size()}));
+    batch.insert(batch.end(), std::make_move_iterator(jobs.begin()), std::make_move_iterator(jobs.begin() + count));
+    jobs.erase(jobs.begin(), jobs.begin() + count);
+    ++next;
+  }
+  retried_ = batch.size();
+}
+
+void Committer::put_off(Jobs& jobs, std::vector<result<Written>>& results) {
+  std::map<std::string, Jobs> left;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    if (results[i].has_error() && results[i].error() == postponed()) {
+      left[detail::order_key(jobs[i]->write)].push_back(std::move(jobs[i]));
+      continue;
+    }
+    if (kept != i) {
+      jobs[kept] = std::move(jobs[i]);
+      results[kept] = std::move(results[i]);
+    }
+    ++kept;
+  }
+  jobs.resize(kept);
+  results.erase(results.begin() + static_cast<std::ptrdiff_t>(kept), results.end());
+  for (auto& [key, those] : left) {
+    auto& waiting = postponed_[key];
+    waiting.insert(waiting.begin(), std::make_move_iterator(those.begin()), std::make_move_iterator(those.end()));
+    postponed_count_ += those.size();
+  }
+  if (!left.empty()) retry_at_ = Clock::now() + retry_pause;
+}
+
 void Committer::run() {
-  std::vector<std::unique_ptr<Job>> taken;
+  Jobs batch;
   std::vector<Write> writes;
   std::vector<result<Written>> results;
-  for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      while (queue_.empty() && !stopping_) {
-        waiting_ = true;
-        wake_.wait(lock);
-      }
-      waiting_ = false;
-      if (queue_.empty()) return;
-      if (queue_.size() <= max_batch_) {
-        taken.swap(queue_);
-      } else {
-        const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(max_batch_);
-        taken.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
-        queue_.erase(queue_.begin(), end);
-      }
-    }
+  while (take(batch)) {
+    if (batch.empty()) continue;
     writes.clear();
     results.clear();
-    for (const auto& job : taken) writes.push_back(std::move(job->write));
+    for (const auto& job : batch) writes.push_back(std::move(job->write));
     const error_code failed = commit(writes, results);
     if (failed) results.clear();
     // The senders' typing ends with what they sent: the job keeps its command.
-    for (std::size_t i = 0; i < taken.size(); ++i) taken[i]->write = std::move(writes[i]);
-    settle_(std::move(taken), failed, results);
-    taken.clear();
+    for (std::size_t i = 0; i < batch.size(); ++i) batch[i]->write = std::move(writes[i]);
+    const bool has_left = std::any_of(results.begin(), results.end(), [](const result<Written>& answer) {
+      return answer.has_error() && answer.error() == postponed();
+    });
+    if (has_left) put_off(batch, results);
+    postponed_count_ -= std::exchange(retried_, 0);  // what is postponed again was counted anew
+    std::erase_if(postponed_, [](const auto& entry) { return entry.second.empty(); });
+    if (!batch.empty()) settle_(std::move(batch), failed, results);
+    batch.clear();
   }
 }
 

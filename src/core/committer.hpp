@@ -1,15 +1,23 @@
 // The one thread that writes: it takes whatever queued while the last transaction became durable, commits it as one,
-// and says what became of each write.
+// and says what became of each write. What the storage postpones is given to it again a moment later, with whatever
+// else there is then; later writes of the same conversation wait behind it.
 #pragma once
+
+#include "core/logger.hpp"
 
 #include <travelchat/storage.hpp>
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -30,8 +38,8 @@ class Committer {
   using Settle = std::function<void(std::vector<std::unique_ptr<Job>> jobs, error_code failed,
                                     std::vector<result<Written>>& results)>;
 
-  // `max_queue`: jobs that may wait; `push` refuses more.
-  Committer(Storage& storage, std::size_t max_queue, std::size_t max_batch, Settle settle);
+  // `max_queue`: jobs that may wait, the postponed ones included; `push` refuses more.
+  Committer(Storage& storage, std::size_t max_queue, std::size_t max_batch, Settle settle, Logger logger = {});
   ~Committer();  // stop()
 
   // Any thread. `errc::overloaded`: the queue is full; `errc::closed`: stopped. Then `job` is still the caller's.
@@ -41,18 +49,33 @@ class Committer {
   std::size_t queued() const;
 
  private:
+  using Jobs = std::vector<std::unique_ptr<Job>>;
+
   void run();
+  // Jobs of the next transaction: some postponed ones if it is their time, then new ones. False: stopped, and nothing
+  // is left.
+  bool take(Jobs& batch);
+  void take_postponed(Jobs& batch);
+  // Takes the postponed ones out of both.
+  void put_off(Jobs& jobs, std::vector<result<Written>>& results);
   error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) noexcept;
 
   Storage& storage_;
   const std::size_t max_queue_;
   const std::size_t max_batch_;
   const Settle settle_;
+  const Logger logger_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::vector<std::unique_ptr<Job>> queue_;
+  Jobs queue_;
   bool waiting_ = false;
   bool stopping_ = false;
+  // Of the committer's thread. By detail::order_key; none is empty.
+  std::map<std::string, std::deque<std::unique_ptr<Job>>> postponed_;
+  std::string last_retried_;
+  std::chrono::steady_clock::time_point retry_at_;
+  std::size_t retried_ = 0;                      // of the transaction under way
+  std::atomic<std::size_t> postponed_count_{0};  // these included
   std::thread thread_;
 };
 

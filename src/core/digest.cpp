@@ -1,17 +1,42 @@
 #include "core/digest.hpp"
 
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 
 #include <cstddef>
+#include <exception>
 #include <system_error>
 
 namespace travelchat {
+namespace {
+
+// Without a hash there is no digest: one of zeros would be that of every token, and of every signature.
+void require(bool is_hashed) noexcept {
+  if (!is_hashed) std::terminate();
+}
+
+}  // namespace
 
 Sha256Digest sha256(std::string_view data) noexcept {
-  Sha256Digest digest;
-  SHA256(reinterpret_cast<const unsigned char*>(data.data()), data.size(), digest.data());
+  // SHA256() looks the algorithm up in each call, behind a lock, which takes longer than to hash a token. Never freed:
+  // OpenSSL's own end may come before the last call.
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  Sha256Digest digest{};
+  require(EVP_Digest(data.data(), data.size(), digest.data(), nullptr, algorithm, nullptr) == 1);
   return digest;
+}
+
+Sha256Digest hmac_sha256(std::string_view key, std::string_view data) noexcept {
+  Sha256Digest digest{};
+  require(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+               reinterpret_cast<const unsigned char*>(data.data()), data.size(), digest.data(), nullptr) != nullptr);
+  return digest;
+}
+
+bool equal_digests(const Sha256Digest& a, const Sha256Digest& b) noexcept {
+  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 void random_bytes(std::span<std::uint8_t> out) {

@@ -5,7 +5,9 @@
 
 #include <travelchat/types.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +15,20 @@
 namespace travelchat {
 
 Sha256Digest sha256(std::string_view data) noexcept;
+
+// RFC 2104.
+Sha256Digest hmac_sha256(std::string_view key, std::string_view data) noexcept;
+// In a time that does not tell where they differ.
+bool equal_digests(const Sha256Digest& a, const Sha256Digest& b) noexcept;
+
+// For hash tables: any of its bytes are as good as others.
+struct DigestHash {
+  std::size_t operator()(const Sha256Digest& digest) const noexcept {
+    std::size_t h = 0;
+    std::memcpy(&h, digest.data(), sizeof h);
+    return h;
+  }
+};
 
 // Fills `out` from the operating system's seeded generator, fit for secrets. Throws `std::system_error` when there is
 // no entropy: nothing that calls this can go on without.

@@ -1,29 +1,20 @@
 #include <travelchat/engine.hpp>
 
+#include <travelchat/arguments.hpp>
+
+#include "core/chat_token.hpp"
 #include "core/clock.hpp"
 #include "core/digest.hpp"
 #include "core/engine_core.hpp"
+#include "core/rules.hpp"
 #include "core/validate.hpp"
-#include "storage/rules.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace travelchat {
 
 namespace {
-
-constexpr std::size_t max_attachment_bytes = 2'048;  // of each of the three strings
-
-bool is_attachment_text(const std::optional<std::string>& text) {
-  return !text || (!text->empty() && text->size() <= max_attachment_bytes && is_valid_utf8(*text) &&
-                   text->find('\0') == std::string::npos);
-}
-
-bool is_participant(const Participant& who) {
-  return is_host_id(who.org_id) && is_host_id(who.id);
-}
 
 // Completes with a value that is already known, or with `errc::closed` after `close`.
 template <class T>
@@ -97,6 +88,9 @@ std::size_t ChatEngine::shard_of_inbox(std::string_view org_id) const noexcept {
 boost::asio::io_context& ChatEngine::shard_context(std::size_t shard) noexcept {
   return core_->shard(shard).context();
 }
+void ChatEngine::end_session(std::string_view session_id) {
+  core_->end_credentials({Credential::of_session(session_id).digest});
+}
 void ChatEngine::refresh(const Uuid& conversation_id) {
   core_->refresh(conversation_id);
 }
@@ -126,7 +120,7 @@ void ChatEngine::find_conversation(Handler<Conversation> done, Uuid id) {
 }
 
 void ChatEngine::list_conversations(Handler<std::vector<ConversationSummary>> done, ConversationQuery query) {
-  if (!is_host_id(query.org_id) || (query.text && !is_valid_utf8(*query.text))) {
+  if (find_problem(query)) {
     return answer<std::vector<ConversationSummary>>(*core_, std::move(done), errc::invalid_argument);
   }
   core_->read<std::vector<ConversationSummary>>(
@@ -139,14 +133,11 @@ void ChatEngine::count_unread(Handler<std::uint64_t> done, std::string org_id) {
 }
 
 void ChatEngine::send(Handler<Sent> done, Participant sender, Draft draft) {
-  if (!is_participant(sender)) return answer<Sent>(*core_, std::move(done), errc::invalid_argument);
+  if (find_problem(sender)) return answer<Sent>(*core_, std::move(done), errc::invalid_argument);
   if (draft.client_message_id && !is_client_message_id(*draft.client_message_id)) {
     return answer<Sent>(*core_, std::move(done), errc::invalid_client_message_id);
   }
-  if (!is_attachment_text(draft.attachment_url) || !is_attachment_text(draft.attachment_type) ||
-      !is_attachment_text(draft.attachment_name)) {
-    return answer<Sent>(*core_, std::move(done), errc::invalid_argument);
-  }
+  if (find_problem(draft)) return answer<Sent>(*core_, std::move(done), errc::invalid_argument);
   result<std::string> content = normalize_content(draft.content);
   if (!content) return answer<Sent>(*core_, std::move(done), content.error());
   sender.name = clean_name(sender.name);
@@ -161,21 +152,26 @@ void ChatEngine::send(Handler<Sent> done, Participant sender, Draft draft) {
 }
 
 void ChatEngine::list_messages(Handler<MessagePage> done, Participant reader, MessageQuery query) {
-  if (query.limit < 1 || query.limit > 200 || query.before_seq == 0 || (query.before_seq && query.since_rev)) {
-    return answer<MessagePage>(*core_, std::move(done), errc::invalid_argument);
-  }
-  core_->read<MessagePage>(std::move(done),
-                           [reader = std::move(reader), query](Storage& storage) -> result<MessagePage> {
-                             const auto found = storage.find_conversation(query.conversation_id);
-                             if (!found) return found.error();
-                             if (!*found || !storage::reaches(reader, **found)) return errc::not_found;
-                             return storage.list_messages(query);
-                           });
+  if (find_problem(query)) return answer<MessagePage>(*core_, std::move(done), errc::invalid_argument);
+  core_->read<MessagePage>(
+      std::move(done),
+      [core = core_.get(), reader = std::move(reader), query](Storage& storage) -> result<MessagePage> {
+        const auto found = storage.find_conversation(query.conversation_id);
+        if (!found) return found.error();
+        if (!*found || !detail::reaches(reader, **found)) return errc::not_found;
+        result<MessagePage> page = storage.list_messages(query);
+        if (!page) return page;
+        // A storage of somebody else's may know no bound.
+        if (query.since_rev && page->messages.size() > max_changed_messages) return errc::too_many_changes;
+        if (!query.epoch || page->epoch == query.epoch) return page;
+        core->note_epoch(page->epoch);
+        return errc::epoch_changed;
+      });
 }
 
 void ChatEngine::react(Handler<std::vector<Reaction>> done, Participant reactor, Uuid conversation_id, Uuid message_id,
                        std::optional<Emoji> emoji) {
-  if (!is_participant(reactor)) return answer<std::vector<Reaction>>(*core_, std::move(done), errc::invalid_argument);
+  if (find_problem(reactor)) return answer<std::vector<Reaction>>(*core_, std::move(done), errc::invalid_argument);
   reactor.name = clean_name(reactor.name);
   const TimePoint at = utc_now();
   core_->write<std::vector<Reaction>>(
@@ -184,7 +180,7 @@ void ChatEngine::react(Handler<std::vector<Reaction>> done, Participant reactor,
 }
 
 void ChatEngine::mark(Handler<Marked> done, Participant viewer, Uuid conversation_id) {
-  if (!is_participant(viewer)) return answer<Marked>(*core_, std::move(done), errc::invalid_argument);
+  if (find_problem(viewer)) return answer<Marked>(*core_, std::move(done), errc::invalid_argument);
   const TimePoint at = utc_now();
   core_->write<Marked>(std::move(done), MarkConversation{conversation_id, std::move(viewer), at},
                        [at](const Written& written) {
@@ -193,12 +189,8 @@ void ChatEngine::mark(Handler<Marked> done, Participant viewer, Uuid conversatio
 }
 
 void ChatEngine::issue_token(Handler<IssuedToken> done, TokenGrant grant) {
-  if (!is_host_id(grant.org_id) || !is_host_id(grant.client_id) || !is_host_id(grant.trip_id)) {
-    return answer<IssuedToken>(*core_, std::move(done), errc::invalid_argument);
-  }
-  std::array<std::uint8_t, 32> secret{};
-  random_bytes(secret);
-  std::string token = to_hex(secret);
+  if (find_problem(grant)) return answer<IssuedToken>(*core_, std::move(done), errc::invalid_argument);
+  std::string token = ChatToken::make(grant.share_token).text();
   const TimePoint at = utc_now();
   const TimePoint expires_at = at + core_->options().token_lifetime;
   PutToken command{sha256(token),
@@ -221,7 +213,7 @@ void ChatEngine::authenticate_token(Handler<TokenClaims> done, std::string chat_
     return answer<TokenClaims>(*core_, std::move(done), std::move(*known));
   }
   const std::uint64_t generation = core_->tokens().generation();
-  core_->read<TokenClaims>(
+  core_->look_up<TokenClaims>(
       std::move(done), [core = core_.get(), digest, at, steady, generation](Storage& storage) -> result<TokenClaims> {
         result<std::optional<TokenClaims>> found = storage.find_token(digest, at);
         if (!found) return found.error();
@@ -237,27 +229,66 @@ void ChatEngine::revoke_token(Handler<bool> done, std::string chat_token) {
                      [](const Written& written) { return written.count > 0; });
 }
 
+void ChatEngine::revoke_tokens(Handler<std::uint64_t> done, TokenFilter filter) {
+  if (find_problem(filter)) {
+    return answer<std::uint64_t>(*core_, std::move(done), detail::error<std::uint64_t>(errc::invalid_argument));
+  }
+  core_->write<std::uint64_t>(
+      std::move(done), RevokeTokens{std::move(filter.org_id), std::move(filter.client_id), std::move(filter.trip_id)},
+      [](const Written& written) { return written.count; });
+}
+
 void ChatEngine::sweep_tokens(Handler<std::uint64_t> done) {
   core_->write<std::uint64_t>(std::move(done), SweepTokens{utc_now()},
                               [](const Written& written) { return written.count; });
 }
 
+bool ChatEngine::remembers_token(std::string_view chat_token) const {
+  if (!is_token(chat_token)) return false;
+  return core_->tokens().find(sha256(chat_token), std::chrono::steady_clock::now()).has_value();
+}
+
+void ChatEngine::prune_changes(Handler<std::uint64_t> done) {
+  core_->prune(std::move(done));
+}
+
+void ChatEngine::begin_epoch(Handler<Uuid> done) {
+  core_->begin_epoch(std::move(done));
+}
+
 void ChatEngine::subscribe(Handler<Subscription> done, Participant listener, Uuid conversation_id,
                            std::shared_ptr<Subscriber> subscriber, SubscribeOptions options) {
-  core_->subscribe(std::move(done),
-                   {conversation_id, {}, listener.role, std::move(listener.id), std::move(subscriber), options, {}});
+  core_->subscribe(std::move(done), {conversation_id,
+                                     {},
+                                     std::move(listener),
+                                     std::move(subscriber),
+                                     options.since_rev,
+                                     options.epoch,
+                                     options.credential,
+                                     options.known != nullptr ? std::optional(*options.known) : std::nullopt,
+                                     {}});
 }
 
 void ChatEngine::subscribe_inbox(Handler<Subscription> done, std::string org_id, std::shared_ptr<Subscriber> subscriber,
                                  InboxOptions options) {
   const Uuid room = detail::inbox_room(org_id);
-  core_->subscribe(
-      std::move(done),
-      {room, std::move(org_id), Role::advisor, {}, std::move(subscriber), {}, std::move(options.known_list)});
+  core_->subscribe(std::move(done), {room,
+                                     std::move(org_id),
+                                     {},
+                                     std::move(subscriber),
+                                     {},
+                                     {},
+                                     options.credential,
+                                     {},
+                                     std::move(options.known_list)});
+}
+
+const Log& ChatEngine::log() const noexcept {
+  return core_->logger().sink();
 }
 
 void ChatEngine::ping(Handler<bool> done) {
-  core_->read<bool>(std::move(done), [](Storage& storage) -> result<bool> {
+  core_->look_up<bool>(std::move(done), [](Storage& storage) -> result<bool> {
     if (const error_code failed = storage.ping()) return detail::error<bool>(failed);
     return true;
   });

@@ -2,6 +2,8 @@
 
 #include "core/clock.hpp"
 #include "core/digest.hpp"
+#include "core/options.hpp"
+#include "core/rules.hpp"
 
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/execution/context.hpp>
@@ -18,6 +20,30 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t max_queued_hints = 65'536;
+// Between two steps of pruning, so that it takes a small share of the storage's time.
+constexpr std::chrono::milliseconds prune_pause{20};
+
+const EngineOptions& checked(const EngineOptions& o, const Storage* storage) {
+  using namespace options;
+  if (storage == nullptr) refuse("storage", "must not be null");
+  require_at_most("shards", o.shards, max_workers);
+  require_at_most("readers", o.readers, max_workers);
+  require_some("max_queued_writes", o.max_queued_writes);
+  require_some("max_queued_reads", o.max_queued_reads);
+  require_time("typing_timeout", o.typing_timeout);
+  require_time("token_lifetime", o.token_lifetime, true);
+  require_some("max_live_tokens", o.max_live_tokens);
+  require_time("token_cache_lifetime", o.token_cache_lifetime, true);
+  require_time("sweep_interval", o.sweep_interval, true);
+  // More hours than these, as seconds, have no room.
+  require_time(
+      "max_change_age",
+      std::chrono::seconds(std::clamp(o.max_change_age, std::chrono::hours{-1}, std::chrono::hours{1'000'000})), true);
+  require_time("credential_check_interval", o.credential_check_interval);
+  require_time("poll_interval", o.poll_interval);
+  require_time("poll_interval_down", o.poll_interval_down);
+  return o;
+}
 
 std::size_t default_shards(std::size_t wanted) {
   return wanted != 0 ? wanted : std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
@@ -75,13 +101,16 @@ struct Parcel {
   };
   std::vector<Answer> answers;
   std::vector<Uuid> doubtful;
+  std::shared_ptr<const std::vector<Sha256Digest>> ended;  // credentials; null: none
 
   Publication& publication(const Uuid& room) {
     const auto [at, is_new] = by_room.try_emplace(room, publications.size());
     if (is_new) publications.push_back(Publication{room, {}, 0});
     return publications[at->second];
   }
-  bool empty() const noexcept { return publications.empty() && answers.empty() && doubtful.empty(); }
+  bool empty() const noexcept {
+    return publications.empty() && answers.empty() && doubtful.empty() && ended == nullptr;
+  }
 };
 
 }  // namespace
@@ -93,15 +122,31 @@ Uuid inbox_room(std::string_view org_id) noexcept {
   return room;
 }
 
+namespace {
+
+// What concerns all nodes and no conversation is told here.
+const Uuid& topic_of_all() {
+  static const Uuid topic = inbox_room("travelchat: all nodes");  // no organization is called so: its ids have no space
+  return topic;
+}
+
+constexpr std::size_t digests_in_hint = 500;
+
+}  // namespace
+
 EngineCore::EngineCore(std::unique_ptr<Storage> storage, EngineOptions options, std::unique_ptr<Backplane> backplane)
     : storage_(std::move(storage)),
+      upkeep_(dynamic_cast<StorageUpkeep*>(storage_.get())),
       backplane_(std::move(backplane)),
-      options_(options),
+      options_(checked(options, storage_.get())),
+      logger_(options_.log),
       tokens_(options.token_cache_entries, options.token_cache_lifetime),
-      readers_(std::max<std::size_t>(options.readers, 1)) {
+      readers_(std::max<std::size_t>(options.readers, 1), options.max_queued_reads),
+      lookups_(1, options.max_queued_reads) {
   const std::size_t count = default_shards(options_.shards);
-  const Shard::Options shard_options{options_.max_replay_backlog, options_.typing_timeout, options_.poll_interval,
-                                     options_.poll_interval_down, make_uuid(utc_now())};
+  const Shard::Options shard_options{options_.max_replay_backlog,        options_.typing_timeout,
+                                     options_.credential_check_interval, options_.poll_interval,
+                                     options_.poll_interval_down,        make_uuid(utc_now())};
   for (std::size_t i = 0; i < count; ++i) {
     shards_.push_back(std::make_unique<Shard>(&encoder_, shard_options, backplane_.get()));
   }
@@ -132,6 +177,21 @@ class EngineCore::ReadsOfShard final : public ShardReads {
   void read_revisions(RevisionQuery query, Done<Revisions> done) override {
     core_.read_for_shard<Revisions>(
         shard_, [query = std::move(query)](Storage& storage) { return storage.list_revisions(query); },
+        std::move(done));
+  }
+  void read_live_tokens(std::vector<Sha256Digest> digests, Done<std::vector<Sha256Digest>> done) override {
+    core_.read_for_shard<std::vector<Sha256Digest>>(
+        shard_,
+        [digests = std::move(digests), tokens = &core_.tokens_](Storage& storage) {
+          result<std::vector<Sha256Digest>> live = storage.list_live_tokens(digests, utc_now());
+          if (live && live->size() < digests.size()) {
+            // Requests are told the same as listeners.
+            for (const Sha256Digest& digest : digests) {
+              if (std::find(live->begin(), live->end(), digest) == live->end()) tokens->erase(digest);
+            }
+          }
+          return live;
+        },
         std::move(done));
   }
   void read_row(const Uuid& conversation, Done<ConversationSummary> done) override {
@@ -165,11 +225,19 @@ class EngineCore::ReadsOfShard final : public ShardReads {
 
 void EngineCore::start() {
   for (std::size_t i = 0; i < shards_.size(); ++i) shards_[i]->start(std::make_unique<ReadsOfShard>(*this, i));
-  if (backplane_) backplane_->start(*this);
+  if (backplane_) {
+    backplane_->start(*this);
+    backplane_->join(topic_of_all());
+  }
   committer_ = std::make_unique<Committer>(
       *storage_, options_.max_queued_writes, options_.max_batch,
-      [this](auto jobs, error_code failed, auto& results) { settle(std::move(jobs), failed, results); });
+      [this](auto jobs, error_code failed, auto& results) { settle(std::move(jobs), failed, results); }, logger_);
+  // What is restored beneath the listeners is noticed by comparing.
+  if (upkeep_ != nullptr) {
+    read<Revisions>({[](const result<Revisions>&) {}, {}}, [](Storage& storage) { return storage.list_revisions({}); });
+  }
   if (options_.sweep_interval.count() > 0) {
+    prune_timer_.emplace(shards_.front()->context());
     sweep_timer_.emplace(shards_.front()->context());
     asio::post(shards_.front()->context(), [this] { schedule_sweep(); });
   }
@@ -177,13 +245,18 @@ void EngineCore::start() {
 
 void EngineCore::close() {
   const std::lock_guard lock(closing_);
-  if (closed_.exchange(true)) return;
+  if (visits_.ended()) return;
+  // From here on nobody posts to what ends below but its own threads.
+  visits_.end();
   // Whoever was accepted is answered: the shards, which carry the answers, end last.
   committer_->stop();
-  readers_.join();
+  readers_.pool.join();
+  lookups_.pool.join();
+  for (auto& shard : shards_) shard->end_listening();
   for (auto& shard : shards_) shard->stop();
   if (backplane_) backplane_->stop();
   sweep_timer_.reset();
+  prune_timer_.reset();
 }
 
 void EngineCore::dismantle() {
@@ -196,16 +269,15 @@ void EngineCore::dismantle() {
   storage_.reset();
 }
 
-asio::any_io_executor EngineCore::executor_or_own(const asio::any_io_executor& wanted) const {
+asio::any_io_executor EngineCore::executor_or_own(const asio::any_io_executor& wanted,
+                                                  const Visits::Visit& visit) const {
   if (wanted) return wanted;
-  if (closed_) return asio::system_executor();
+  if (!visit) {
+    Shard* const here = Shard::running_here();
+    if (here != nullptr && !here->is_stopping()) return here->context().get_executor();
+    return asio::system_executor();
+  }
   return shards_.front()->context().get_executor();
-}
-
-bool EngineCore::reserve_read() noexcept {
-  if (queued_reads_.fetch_add(1) < options_.max_queued_reads) return true;
-  --queued_reads_;
-  return false;
 }
 
 void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code failed,
@@ -213,6 +285,8 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
   failed ? ++failed_commits_ : ++commits_;
   writes_ += jobs.size();
   std::vector<Parcel> parcels(shards_.size());
+  std::vector<Sha256Digest> ended;
+  std::vector<Parcel::Answer> elsewhere;  // of executors that are no shard's
   const bool others_listen = backplane_ != nullptr;
   const bool has_inbox = others_listen || std::any_of(shards_.begin(), shards_.end(),
                                                       [](const auto& shard) { return shard->inbox_listeners() > 0; });
@@ -221,8 +295,9 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
     result<Written> written = failed ? result<Written>(failed) : std::move(results[i]);
     if (written) {
       if (written->changed && std::holds_alternative<AppendMessage>(job->write)) ++messages_;
-      if (const auto* gone = std::get_if<DeleteToken>(&job->write)) tokens_.erase(gone->digest);
-      for (const Sha256Digest& digest : written->evicted) tokens_.erase(digest);
+      // Also one that was not there: another node may have deleted it.
+      if (const auto* gone = std::get_if<DeleteToken>(&job->write)) ended.push_back(gone->digest);
+      ended.insert(ended.end(), written->evicted.begin(), written->evicted.end());
 
       const Uuid& room = written->conversation.id;
       const std::size_t home = shard_of(room);
@@ -255,11 +330,17 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
     if (answering != shards_.end()) {
       Parcel& parcel = parcels[static_cast<std::size_t>(answering - shards_.begin())];
       parcel.answers.push_back({std::move(job), executor, std::move(written)});
-      continue;
+    } else {
+      elsewhere.push_back({std::move(job), executor, std::move(written)});
     }
-    asio::post(executor, [answered = std::move(job), value = std::move(written)]() mutable {
-      answered->complete(std::move(value));
-    });
+  }
+  // Before any answer: whoever has one may rely on it that nobody is let in by a token that it ended, here or
+  // elsewhere.
+  if (!ended.empty()) {
+    for (const Sha256Digest& digest : ended) tokens_.erase(digest);
+    tell_others_ended(ended);
+    const auto shared = std::make_shared<const std::vector<Sha256Digest>>(std::move(ended));
+    for (Parcel& parcel : parcels) parcel.ended = shared;
   }
   for (std::size_t i = 0; i < parcels.size(); ++i) {
     Shard* const shard = shards_[i].get();
@@ -270,6 +351,7 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
     }
     if (parcels[i].empty()) continue;
     asio::post(shard->context(), [shard, parcel = std::move(parcels[i])]() mutable {
+      if (parcel.ended) shard->end_credentials(*parcel.ended);
       for (const Uuid& conversation : parcel.doubtful) shard->doubt(conversation);
       for (Publication& publication : parcel.publications) shard->publish(std::move(publication));
       for (auto& [job, executor, written] : parcel.answers) {
@@ -277,6 +359,11 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
           answered->complete(std::move(value));
         });
       }
+    });
+  }
+  for (auto& [job, executor, written] : elsewhere) {
+    asio::post(executor, [answered = std::move(job), value = std::move(written)]() mutable {
+      answered->complete(std::move(value));
     });
   }
 }
@@ -287,75 +374,93 @@ void EngineCore::read_for_shard(std::size_t index, Read read, Done done) {
     asio::post(shard(index).context(),
                [done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
   };
-  if (closed()) return answer(error<T>(errc::closed));
-  if (!reserve_read()) return answer(error<T>(errc::overloaded));
-  asio::post(readers_, [this, read = std::move(read), answer = std::move(answer)]() mutable {
-    result<T> value = guarded<T>([&] { return read(*storage_); });
-    release_read();
+  const Visits::Visit visit(visits_);
+  if (!visit) return answer(error<T>(errc::closed));
+  if (!readers_.reserve()) return answer(error<T>(errc::overloaded));
+  asio::post(readers_.pool, [this, read = std::move(read), answer = std::move(answer)]() mutable {
+    result<T> value = guarded<T>("read", [&] { return read(*storage_); });
+    note_epoch_of(value);
+    readers_.release();
     answer(std::move(value));
   });
 }
 
 void EngineCore::subscribe(Completion<Subscription> completion, Listening listening) {
-  if (closed()) return finish<Subscription>(std::move(completion), errc::closed);
+  const Visits::Visit visit(visits_);
+  if (!visit) return finish<Subscription>(std::move(completion), errc::closed);
   const std::size_t index = shard_of(listening.room);
   asio::dispatch(shard(index).context(), [this, self = shared_from_this(), completion = std::move(completion),
                                           listening = std::move(listening), index]() mutable {
-    if (shard(index).is_stopping()) return finish<Subscription>(std::move(completion), errc::closed);
-    const bool is_known = listening.options.known_rev || listening.known_list;
-    if (!backplane_ || is_known || shard(index).has_room(listening.room)) {
-      const std::uint64_t known_rev = listening.options.known_rev.value_or(0);
-      auto known_list = std::move(listening.known_list).value_or(std::vector<ConversationSummary>());
-      return join(std::move(completion), std::move(listening), index, known_rev, std::move(known_list));
-    }
-    // Read before the room is made: what is committed from here on is told.
+    // Held until the reads below are on their way: whoever closes then waits until they are answered.
+    const Visits::Visit still(visits_);
+    if (!still || shard(index).is_stopping()) return finish<Subscription>(std::move(completion), errc::closed);
     const Uuid id = listening.room;
     const std::string org_id = listening.inbox_of;
-    auto then_join = [this, self = std::move(self), completion = std::move(completion),
-                      listening = std::move(listening), index](error_code failed, std::uint64_t known_rev,
-                                                               std::vector<ConversationSummary> known_list) mutable {
-      if (failed) return finish<Subscription>(std::move(completion), error<Subscription>(failed));
-      join(std::move(completion), std::move(listening), index, known_rev, std::move(known_list));
-    };
-    if (org_id.empty()) {
-      read_for_shard<std::optional<Conversation>>(
-          index, [id](Storage& storage) { return storage.find_conversation(id); },
-          [then = std::move(then_join)](result<std::optional<Conversation>> found) mutable {
-            if (!found) return then(found.error(), 0, {});
-            then({}, *found ? (*found)->rev : 0, {});
-          });
-    } else {
+    // Whatever is read is read before the room is made: what is committed from here on is told.
+    if (!org_id.empty()) {
+      if (!backplane_ || listening.known_list || shard(index).has_room(id)) {
+        return join(std::move(completion), std::move(listening), index);
+      }
       read_for_shard<std::vector<ConversationSummary>>(
           index,
           [org_id](Storage& storage) {
             return storage.list_conversations({org_id, std::nullopt, {}});
           },
-          [then = std::move(then_join)](result<std::vector<ConversationSummary>> list) mutable {
-            if (!list) return then(list.error(), 0, {});
-            then({}, 0, std::move(*list));
+          [this, self = std::move(self), completion = std::move(completion), listening = std::move(listening),
+           index](result<std::vector<ConversationSummary>> list) mutable {
+            if (!list) return finish<Subscription>(std::move(completion), error<Subscription>(list.error()));
+            listening.known_list = std::move(*list);
+            join(std::move(completion), std::move(listening), index);
           });
+      return;
     }
+    if (std::optional<Conversation> known = listening.known ? listening.known : shard(index).owner_of(id)) {
+      return join_conversation(std::move(completion), std::move(listening), index, *known);
+    }
+    read_for_shard<std::optional<Conversation>>(
+        index, [id](Storage& storage) { return storage.find_conversation(id); },
+        [this, self = std::move(self), completion = std::move(completion), listening = std::move(listening),
+         index](result<std::optional<Conversation>> found) mutable {
+          if (!found) return finish<Subscription>(std::move(completion), error<Subscription>(found.error()));
+          if (!*found) return finish<Subscription>(std::move(completion), errc::not_found);
+          join_conversation(std::move(completion), std::move(listening), index, **found);
+        });
   });
 }
 
-void EngineCore::join(Completion<Subscription> completion, Listening listening, std::size_t index,
-                      std::uint64_t known_rev, std::vector<ConversationSummary> known_list) {
+void EngineCore::join_conversation(Completion<Subscription> completion, Listening listening, std::size_t index,
+                                   const Conversation& conversation) {
+  if (conversation.id != listening.room || !detail::reaches(listening.listener, conversation)) {
+    return finish<Subscription>(std::move(completion), errc::not_found);
+  }
+  listening.known = conversation;
+  join(std::move(completion), std::move(listening), index);
+}
+
+void EngineCore::join(Completion<Subscription> completion, Listening listening, std::size_t index) {
   const Uuid room = listening.room;
-  const std::optional<std::uint64_t> since = listening.options.since_rev;
-  const std::uint64_t key =
-      shard(index).join({room, std::move(listening.inbox_of), listening.role, std::move(listening.id),
-                         std::move(listening.subscriber), since.has_value(), known_rev, std::move(known_list)});
+  const std::optional<std::uint64_t> since = listening.since_rev;
+  Conversation known = std::move(listening.known).value_or(Conversation());
+  const std::optional<std::uint64_t> key = shard(index).join(
+      {room, std::move(listening.inbox_of), std::move(known.org_id), std::move(known.client_id),
+       listening.listener.role, std::move(listening.listener.id), std::move(listening.subscriber), listening.credential,
+       since.has_value(), known.rev, std::move(listening.known_list).value_or(std::vector<ConversationSummary>())});
+  if (!key) return finish<Subscription>(std::move(completion), errc::unauthenticated);
   if (since) {
     read_for_shard<ChangeList>(
         index,
         [room, since = *since, limit = options_.max_replay](Storage& storage) {
           return storage.list_changes(room, since, limit);
         },
-        [this, index, room, key](result<ChangeList> changes) {
+        [this, index, room, key = *key, epoch = listening.epoch](result<ChangeList> changes) {
+          if (changes && epoch && changes->epoch != epoch) {
+            changes->too_many = true;
+            changes->changes.clear();
+          }
           shard(index).finish_replay(room, key, std::move(changes));
         });
   }
-  finish_accepted<Subscription>(std::move(completion), Subscription(shared_from_this(), index, room, key),
+  finish_accepted<Subscription>(std::move(completion), Subscription(shared_from_this(), index, room, *key),
                                 shard(index));
 }
 
@@ -388,6 +493,11 @@ void EngineCore::publish_row(ConversationSummary row) {
 
 // A shard that falls behind the other nodes drops what they say and asks the storage instead: its queue stays bounded.
 void EngineCore::received(const Uuid& topic, std::string_view payload) noexcept {
+  if (topic == topic_of_all()) {
+    const Hint hint = decode_hint(payload);
+    if (const auto* ended = std::get_if<CredentialsEnded>(&hint)) return end_credentials_here(ended->digests);
+    return joined(topic);  // whatever it was: look
+  }
   if (queued_hints_.fetch_add(1) >= max_queued_hints) {
     --queued_hints_;
     if (!hints_dropped_.exchange(true)) missed();
@@ -401,6 +511,12 @@ void EngineCore::received(const Uuid& topic, std::string_view payload) noexcept 
 }
 
 void EngineCore::joined(const Uuid& topic) noexcept {
+  if (topic == topic_of_all()) {
+    for (const auto& shard : shards_) {
+      asio::post(shard->context(), [home = shard.get()] { home->check_credentials(); });
+    }
+    return;
+  }
   Shard* const home = shards_[shard_of(topic)].get();
   asio::post(home->context(), [home, topic] { home->joined(topic); });
 }
@@ -414,20 +530,47 @@ void EngineCore::missed() noexcept {
   }
 }
 
+void EngineCore::end_credentials(const std::vector<Sha256Digest>& digests) {
+  const Visits::Visit visit(visits_);
+  if (!visit) return;
+  tell_others_ended(digests);
+  end_credentials_here(digests);
+}
+
+void EngineCore::end_credentials_here(const std::vector<Sha256Digest>& digests) {
+  const auto shared = std::make_shared<const std::vector<Sha256Digest>>(digests);
+  for (const Sha256Digest& digest : digests) tokens_.erase(digest);
+  for (const auto& shard : shards_) {
+    asio::post(shard->context(), [home = shard.get(), shared] { home->end_credentials(*shared); });
+  }
+}
+
+void EngineCore::tell_others_ended(const std::vector<Sha256Digest>& digests) {
+  if (!backplane_) return;
+  for (auto next = digests.begin(); next != digests.end();) {
+    const auto last = next + std::min<std::ptrdiff_t>(digests.end() - next, digests_in_hint);
+    publish_hint(*backplane_, topic_of_all(), CredentialsEnded{{next, last}});
+    next = last;
+  }
+}
+
 void EngineCore::refresh(const Uuid& conversation) {
-  if (closed()) return;
+  const Visits::Visit visit(visits_);
+  if (!visit) return;
   const std::size_t index = shard_of(conversation);
   asio::post(shard(index).context(), [this, index, conversation] { shard(index).doubt(conversation); });
 }
 
 void EngineCore::leave(std::size_t index, const Uuid& room, std::uint64_t key) noexcept {
-  if (closed()) return;
+  const Visits::Visit visit(visits_);
+  if (!visit) return;
   // Always later: a listener may go while its room walks over its members.
   asio::post(shard(index).context(), [this, index, room, key] { shard(index).leave(room, key); });
 }
 
 void EngineCore::set_typing(std::size_t index, const Uuid& room, std::uint64_t key, bool is_typing) {
-  if (closed()) return;
+  const Visits::Visit visit(visits_);
+  if (!visit) return;
   asio::dispatch(shard(index).context(),
                  [this, index, room, key, is_typing] { shard(index).set_typing(room, key, is_typing); });
 }
@@ -438,7 +581,90 @@ void EngineCore::schedule_sweep() {
     if (error || closed()) return;
     write<std::uint64_t>({[](result<std::uint64_t>) {}, {}}, SweepTokens{utc_now()},
                          [](const Written& written) { return written.count; });
+    prune_in_background(Uuid());
     schedule_sweep();
+  });
+}
+
+// ---- Upkeep ----
+
+void EngineCore::note_epoch(const std::optional<Uuid>& epoch) {
+  if (!epoch) return;
+  {
+    const std::lock_guard lock(epoch_mutex_);
+    if (epoch_ == epoch) return;
+    const bool is_first = !epoch_;
+    epoch_ = epoch;
+    if (is_first) return;
+  }
+  for (const auto& shard : shards_) {
+    asio::post(shard->context(), [home = shard.get()] { home->begin_epoch(); });
+  }
+}
+
+result<Pruned> EngineCore::prune_step(const Uuid& after) {
+  PruneChanges step;
+  step.after = after;
+  step.keep_revisions = options_.max_kept_changes;
+  if (options_.max_change_age.count() > 0) step.older_than = utc_now() - options_.max_change_age;
+  return guarded<Pruned>("prune_changes", [&] {
+    const std::lock_guard turn(upkeep_turn_);
+    return upkeep_->prune_changes(step);
+  });
+}
+
+void EngineCore::prune(Completion<std::uint64_t> completion) {
+  const Visits::Visit visit(visits_);
+  if (!visit) return finish<std::uint64_t>(std::move(completion), error<std::uint64_t>(errc::closed));
+  if (upkeep_ == nullptr) return finish<std::uint64_t>(std::move(completion), result<std::uint64_t>(0));
+  prune_after(std::move(completion), Uuid(), 0);
+}
+
+void EngineCore::prune_after(Completion<std::uint64_t> completion, Uuid after, std::uint64_t count) {
+  asio::post(readers_.pool, [this, completion = std::move(completion), after, count]() mutable {
+    const auto answer = [&](result<std::uint64_t> value) {
+      finish_accepted<std::uint64_t>(std::move(completion), std::move(value), *shards_.front());
+    };
+    if (closed()) return answer(error<std::uint64_t>(errc::closed));
+    const result<Pruned> step = prune_step(after);
+    note_epoch_of(step);
+    if (!step) return answer(error<std::uint64_t>(step.error()));
+    if (!step->next) return answer(result<std::uint64_t>(count + step->count));
+    prune_after(std::move(completion), *step->next, count + step->count);
+  });
+}
+
+// What a step finds out comes back to the timer's thread. The next sweep makes up for a step that failed.
+void EngineCore::prune_in_background(const Uuid& after) {
+  const bool has_bounds = options_.max_kept_changes > 0 || options_.max_change_age.count() > 0;
+  if (upkeep_ == nullptr || !has_bounds) return;
+  const Visits::Visit visit(visits_);
+  if (!visit || !readers_.reserve()) return;
+  asio::post(readers_.pool, [this, after] {
+    result<Pruned> step = closed() ? error<Pruned>(errc::closed) : prune_step(after);
+    note_epoch_of(step);
+    readers_.release();
+    if (!step || !step->next) return;
+    asio::post(shards_.front()->context(), [this, next = *step->next] {
+      if (closed()) return;
+      prune_timer_->expires_after(prune_pause);
+      prune_timer_->async_wait([this, next](const error_code& cancelled) {
+        if (!cancelled && !closed()) prune_in_background(next);
+      });
+    });
+  });
+}
+
+void EngineCore::begin_epoch(Completion<Uuid> completion) {
+  read<Uuid>(std::move(completion), [this](Storage& storage) -> result<Uuid> {
+    if (upkeep_ == nullptr) return errc::not_found;
+    const Uuid epoch = make_uuid(utc_now());
+    {
+      const std::lock_guard turn(upkeep_turn_);
+      if (const error_code failed = upkeep_->begin_epoch(epoch)) return failed;
+    }
+    if (const auto revisions = storage.list_revisions({})) note_epoch(revisions->epoch);
+    return epoch;
   });
 }
 

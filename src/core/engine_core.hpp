@@ -2,8 +2,10 @@
 #pragma once
 
 #include "core/committer.hpp"
+#include "core/logger.hpp"
 #include "core/shard.hpp"
 #include "core/token_cache.hpp"
+#include "core/visits.hpp"
 
 #include <travelchat/engine.hpp>
 
@@ -54,10 +56,13 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   // nothing: subscriptions may keep it.
   void dismantle();
 
-  bool closed() const noexcept { return closed_.load(); }
+  bool closed() const noexcept { return visits_.ended(); }
   const EngineOptions& options() const noexcept { return options_; }
+  const Logger& logger() const noexcept { return logger_; }
   Storage& storage() noexcept { return *storage_; }
   TokenCache& tokens() noexcept { return tokens_; }
+  // Null: the storage has none.
+  StorageUpkeep* upkeep() noexcept { return upkeep_; }
   EventEncoder& encoder() noexcept { return encoder_; }
   std::size_t shard_count() const noexcept { return shards_.size(); }
   std::size_t shard_of(const Uuid& room) const noexcept { return std::hash<Uuid>{}(room) % shards_.size(); }
@@ -68,7 +73,8 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   // Completes later, through the handler's executor.
   template <class T>
   void finish(Completion<T> completion, result<T> value) {
-    const boost::asio::any_io_executor executor = executor_or_own(completion.executor);
+    const Visits::Visit visit(visits_);
+    const boost::asio::any_io_executor executor = executor_or_own(completion.executor, visit);
     finish_on(executor, std::move(completion), std::move(value));
   }
   // The same for what was accepted, from a thread that `close` waits for before `home` ends.
@@ -79,16 +85,30 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
     finish_on(executor, std::move(completion), std::move(value));
   }
 
+  // Threads that read, and how much may wait for them.
+  struct ReaderLane {
+    ReaderLane(std::size_t threads, std::size_t most) : pool(threads), max_queued(most) {}
+    boost::asio::thread_pool pool;
+    const std::size_t max_queued;
+    std::atomic<std::size_t> queued{0};
+
+    bool reserve() noexcept {
+      if (queued.fetch_add(1) < max_queued) return true;
+      --queued;
+      return false;
+    }
+    void release() noexcept { --queued; }
+  };
+
   // Runs `read(storage)` on a reader thread and completes with what it returns.
   template <class T, class Read>
   void read(Completion<T> completion, Read read) {
-    if (closed()) return finish<T>(std::move(completion), error<T>(errc::closed));
-    if (!reserve_read()) return finish<T>(std::move(completion), error<T>(errc::overloaded));
-    boost::asio::post(readers_, [this, completion = std::move(completion), read = std::move(read)]() mutable {
-      result<T> value = guarded<T>([&] { return read(*storage_); });
-      release_read();
-      finish_accepted<T>(std::move(completion), std::move(value), *shards_.front());
-    });
+    read_on<T>(readers_, std::move(completion), std::move(read));
+  }
+  // The same for a look-up that takes no time and that others wait for: long reads are not in its way.
+  template <class T, class Read>
+  void look_up(Completion<T> completion, Read read) {
+    read_on<T>(lookups_, std::move(completion), std::move(read));
   }
 
   // Queues a write; `answer(Written&)` makes the T of the completion.
@@ -98,46 +118,83 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   struct Listening {
     Uuid room;
     std::string inbox_of;  // the organization; empty: a conversation's room
-    Role role = Role::advisor;
-    std::string id;
+    Participant listener;  // of a conversation
     std::shared_ptr<Subscriber> subscriber;
-    SubscribeOptions options;
+    std::optional<std::uint64_t> since_rev;
+    std::optional<Uuid> epoch;  // of `since_rev`
+    Credential credential;
+    std::optional<Conversation> known;
     std::optional<std::vector<ConversationSummary>> known_list;  // of an inbox
   };
   void subscribe(Completion<Subscription> completion, Listening listening);
+  // Ends them here and tells the other nodes. Any thread.
+  void end_credentials(const std::vector<Sha256Digest>& digests);
   void refresh(const Uuid& conversation);
+  // Deletes changes beyond what is kept, step by step, so that other reads and writes find their turn in between.
+  void prune(Completion<std::uint64_t> completion);
+  void begin_epoch(Completion<Uuid> completion);
+  // Takes what every read of a conversation brings along: when the storage turns out to be of another epoch, whoever
+  // listens is told.
+  void note_epoch(const std::optional<Uuid>& epoch);
   void leave(std::size_t shard, const Uuid& room, std::uint64_t key) noexcept;
   void set_typing(std::size_t shard, const Uuid& room, std::uint64_t key, bool is_typing);
 
  private:
+  template <class T, class Read>
+  void read_on(ReaderLane& lane, Completion<T> completion, Read read) {
+    const Visits::Visit visit(visits_);
+    if (!visit) return finish<T>(std::move(completion), error<T>(errc::closed));
+    if (!lane.reserve()) return finish<T>(std::move(completion), error<T>(errc::overloaded));
+    boost::asio::post(lane.pool, [this, &lane, completion = std::move(completion), read = std::move(read)]() mutable {
+      result<T> value = guarded<T>("read", [&] { return read(*storage_); });
+      note_epoch_of(value);
+      lane.release();
+      finish_accepted<T>(std::move(completion), std::move(value), *shards_.front());
+    });
+  }
   template <class T>
   static void finish_on(const boost::asio::any_io_executor& executor, Completion<T> completion, result<T> value) {
     boost::asio::post(executor, [handler = std::move(completion.handler), value = std::move(value)]() mutable {
       std::move(handler)(std::move(value));
     });
   }
-  // The handler's own executor, else one of the engine's; once that closes, Asio's, which has threads for the rest of
-  // the process.
-  boost::asio::any_io_executor executor_or_own(const boost::asio::any_io_executor& wanted) const;
+  // The handler's own executor, else one of the engine's; once that closes, the one of the thread that asks if it is an
+  // engine's, else Asio's, which has threads for the rest of the process.
+  boost::asio::any_io_executor executor_or_own(const boost::asio::any_io_executor& wanted,
+                                               const Visits::Visit& visit) const;
 
   // A storage may be foreign code: what it throws becomes an error.
   template <class T, class Call>
-  static result<T> guarded(Call call) noexcept {
+  result<T> guarded(std::string_view subject, Call call) const noexcept {
     try {
-      return call();
+      result<T> value = call();
+      if (!value) logger_.storage_answered(value.error(), subject);
+      return value;
     } catch (...) {
+      logger_.caught("storage_threw", subject);
       return error<T>(errc::storage_failed);
     }
   }
 
-  bool reserve_read() noexcept;
-  void release_read() noexcept { --queued_reads_; }
+  template <class T>
+  void note_epoch_of(const result<T>& value) {
+    if constexpr (requires { value->epoch; }) {
+      if (value) note_epoch(value->epoch);
+    }
+  }
+  result<Pruned> prune_step(const Uuid& after);
+  void prune_after(Completion<std::uint64_t> completion, Uuid after, std::uint64_t count);
+  void prune_in_background(const Uuid& after);
+
   // Runs `read(storage)` on a reader thread, then `done(result<T>)` on the shard.
   template <class T, class Read, class Done>
   void read_for_shard(std::size_t shard, Read read, Done done);
   class ReadsOfShard;
-  void join(Completion<Subscription> completion, Listening listening, std::size_t shard, std::uint64_t known_rev,
-            std::vector<ConversationSummary> known_list);
+  void join_conversation(Completion<Subscription> completion, Listening listening, std::size_t shard,
+                         const Conversation& conversation);
+  void join(Completion<Subscription> completion, Listening listening, std::size_t shard);
+  void end_credentials_here(const std::vector<Sha256Digest>& digests);
+  void tell_others_ended(const std::vector<Sha256Digest>& digests);
   void settle(std::vector<std::unique_ptr<Job>> jobs, error_code failed, std::vector<result<Written>>& results);
   void publish_to_others(Publication& publication);
   void publish_row(ConversationSummary row);
@@ -149,17 +206,24 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   void missed() noexcept override;
 
   std::unique_ptr<Storage> storage_;
+  StorageUpkeep* const upkeep_;
+  std::mutex upkeep_turn_;                // one call at a time
   std::unique_ptr<Backplane> backplane_;  // null: no other nodes
   const EngineOptions options_;
+  const Logger logger_;
   EventEncoder encoder_;
   TokenCache tokens_;
   std::vector<std::unique_ptr<Shard>> shards_;
-  boost::asio::thread_pool readers_;
+  ReaderLane readers_;
+  ReaderLane lookups_;
   std::unique_ptr<Committer> committer_;
   std::optional<boost::asio::steady_timer> sweep_timer_;
+  std::optional<boost::asio::steady_timer> prune_timer_;
+  std::mutex epoch_mutex_;
+  std::optional<Uuid> epoch_;  // the storage's, when last read
   std::mutex closing_;
-  std::atomic<bool> closed_{false};
-  std::atomic<std::size_t> queued_reads_{0};
+  // Whoever comes from outside and posts to a shard or a reader, so that `close` can wait until they have.
+  mutable Visits visits_;
   std::atomic<std::size_t> queued_hints_{0};
   std::atomic<bool> hints_dropped_{false};
   std::atomic<std::uint64_t> messages_{0};

@@ -9,7 +9,7 @@ namespace {
 
 // In the order of the enumerators. Kinds that no socket can meet close as a bad request does (4400), so that a client
 // which sees one all the same stops instead of coming back with the same request.
-constexpr std::array<ErrorInfo, 27> table = {{
+constexpr std::array<ErrorInfo, 30> table = {{
     {errc::invalid_argument, "invalid_argument", 400, 4400, "A parameter is malformed."},
     {errc::missing_field, "missing_field", 400, 4400, "A required field is missing."},
     {errc::malformed_json, "malformed_json", 400, 1008, "This is not acceptable JSON."},
@@ -28,6 +28,8 @@ constexpr std::array<ErrorInfo, 27> table = {{
     {errc::request_timeout, "request_timeout", 408, 1008, "The request took too long to arrive."},
     {errc::idempotency_conflict, "idempotency_conflict", 409, 4400,
      "This clientMessageId was already used for another message."},
+    {errc::epoch_changed, "epoch_changed", 409, 4400,
+     "The conversations were restored from a backup. Please load this one again."},
     {errc::payload_too_large, "payload_too_large", 413, 1009, "That is too large."},
     {errc::unsupported_media_type, "unsupported_media_type", 415, 1003, "Only JSON is accepted here."},
     {errc::rate_limited, "rate_limited", 429, 4429, "Too many requests. Please wait a moment."},
@@ -41,13 +43,16 @@ constexpr std::array<ErrorInfo, 27> table = {{
     {errc::overloaded, "overloaded", 503, 1013, "The server is busy. Please try again."},
     {errc::closed, "closed", 503, 1012, "The server is restarting."},
     {errc::internal, "internal", 500, 1011, "Something went wrong."},
+    {errc::too_many_changes, "too_many_changes", 409, 4400,
+     "More has changed since then than a page can hold. Please load this one again."},
+    {errc::upgrade_required, "upgrade_required", 426, 4400, "This address takes WebSocket connections, version 13."},
 }};
 
 constexpr std::size_t row_of(errc code) noexcept {
   return static_cast<std::size_t>(code) - 1;
 }
 
-static_assert(row_of(errc::internal) + 1 == table.size());
+static_assert(row_of(errc::upgrade_required) + 1 == table.size());
 static_assert([] {
   for (std::size_t i = 0; i < table.size(); ++i) {
     if (row_of(table[i].code) != i) return false;
@@ -64,11 +69,16 @@ class Category final : public boost::system::error_category {
 
   const char* name() const noexcept override { return "travelchat"; }
 
-  std::string message(int value) const override { return std::string(describe(static_cast<errc>(value)).message); }
+  std::string message(int value) const override { return std::string(sentence(value)); }
 
-  // Every message of the table is a literal, so it ends with a NUL and needs no buffer.
-  const char* message(int value, char*, std::size_t) const noexcept override {
-    return describe(static_cast<errc>(value)).message.data();
+  // Every sentence is a literal, so it ends with a NUL and needs no buffer.
+  const char* message(int value, char*, std::size_t) const noexcept override { return sentence(value).data(); }
+
+ private:
+  // For the embedder, who knows of an engine and has closed it.
+  static std::string_view sentence(int value) noexcept {
+    const ErrorInfo& info = describe(static_cast<errc>(value));
+    return info.code == errc::closed ? "The engine or the server is closed, or was not started." : info.message;
   }
 };
 #pragma GCC diagnostic pop
@@ -96,5 +106,13 @@ const boost::system::error_category& category() noexcept {
 error_code make_error_code(errc code) noexcept {
   return error_code(static_cast<int>(code), category());
 }
+
+OptionError::OptionError(std::string option, std::string problem)
+    : std::system_error(make_error_code(errc::invalid_argument)),
+      option_(std::move(option)),
+      problem_(std::move(problem)),
+      sentence_(option_ + ' ' + problem_) {}
+
+OptionError::~OptionError() = default;
 
 }  // namespace travelchat

@@ -85,7 +85,7 @@ std::vector<Event> EventOrder::fill(ChangeList changes) {
     waiting_.erase(waiting_.upper_bound(current), waiting_.upper_bound(asked_reached_));
     reached_ = waiting_.empty() ? current : std::max(current, waiting_.rbegin()->first);
   }
-  if (current < asked_told_ || (changes.too_many && current > told_)) return resync(current);
+  if (current < asked_told_ || (changes.too_many && current > told_)) return resync(current, changes.epoch);
   std::vector<Event> events = events_of(std::move(changes));
   std::erase_if(events, [this](const Event& event) { return revision(event) <= told_; });
   if (!events.empty()) told_ = revision(events.back());
@@ -95,11 +95,17 @@ std::vector<Event> EventOrder::fill(ChangeList changes) {
   return events;
 }
 
-std::vector<Event> EventOrder::resync(std::uint64_t rev) {
+std::vector<Event> EventOrder::begin_epoch(std::uint64_t rev, const std::optional<Uuid>& epoch) {
+  waiting_.clear();
+  reached_ = 0;
+  return resync(rev, epoch);
+}
+
+std::vector<Event> EventOrder::resync(std::uint64_t rev, const std::optional<Uuid>& epoch) {
   started_ = true;
   told_ = rev;
   reached_ = std::max(reached_, rev);
-  std::vector<Event> events{Event(Resync{rev})};
+  std::vector<Event> events{Event(Resync{rev, epoch})};
   drain(events);
   return events;
 }

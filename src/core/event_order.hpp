@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 namespace travelchat::detail {
@@ -42,7 +43,9 @@ class EventOrder {
   // Too many changes become one Resync, alone or first in what is returned.
   std::vector<Event> fill(ChangeList changes);
   // Starts over at `rev` with a Resync: nobody knows what was missed.
-  std::vector<Event> resync(std::uint64_t rev);
+  std::vector<Event> resync(std::uint64_t rev, const std::optional<Uuid>& epoch = std::nullopt);
+  // The same in another epoch: what was told, heard of or kept is of none. To be followed by a fill.
+  std::vector<Event> begin_epoch(std::uint64_t rev, const std::optional<Uuid>& epoch);
 
  private:
   // Appends what waited for its turn.

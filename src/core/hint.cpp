@@ -58,6 +58,9 @@ auto members(Is<NodeTyping> auto& v) {
 auto members(Is<InboxRow> auto& v) {
   return std::tie(v.summary);
 }
+auto members(Is<CredentialsEnded> auto& v) {
+  return std::tie(v.digests);
+}
 auto members(Is<Look> auto&) {
   return std::tie();
 }
@@ -101,6 +104,7 @@ class Encoder {
   }
   void put(const std::string& text) { put(std::string_view(text)); }
   void put(const Uuid& id) { out_.append(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()); }
+  void put(const Sha256Digest& digest) { out_.append(reinterpret_cast<const char*>(digest.data()), digest.size()); }
   template <class E>
   requires std::is_enum_v<E>
   void put(E value) { byte(static_cast<std::uint8_t>(value)); }
@@ -164,6 +168,10 @@ class Decoder {
   void put(Uuid& id) {
     const std::string_view raw = bytes(id.bytes.size());
     if (!raw.empty()) std::memcpy(id.bytes.data(), raw.data(), raw.size());
+  }
+  void put(Sha256Digest& digest) {
+    const std::string_view raw = bytes(digest.size());
+    if (!raw.empty()) std::memcpy(digest.data(), raw.data(), raw.size());
   }
   void put(Role& role) { role = static_cast<Role>(limited(1)); }
   void put(Emoji& emoji) { emoji = static_cast<Emoji>(limited(static_cast<std::uint8_t>(Emoji::thumbs_down))); }
@@ -268,6 +276,9 @@ Hint decode_hint(std::string_view bytes) {
       break;
     case index_of<InboxRow, Hint>:
       hint = read_hint<InboxRow>(decoder);
+      break;
+    case index_of<CredentialsEnded, Hint>:
+      hint = read_hint<CredentialsEnded>(decoder);
       break;
     default:
       return Look{};

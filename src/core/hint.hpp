@@ -49,7 +49,14 @@ struct InboxRow {
   friend bool operator==(const InboxRow&, const InboxRow&) = default;
 };
 
-using Hint = std::variant<Look, Progress, NodeTyping, WhoTypes, InboxRow>;
+// Credentials that have ended, on the topic that all nodes share.
+struct CredentialsEnded {
+  std::vector<Sha256Digest> digests;
+  friend bool operator==(const CredentialsEnded&, const CredentialsEnded&) = default;
+};
+
+// New ones come last: a node that does not know one takes it as a Look.
+using Hint = std::variant<Look, Progress, NodeTyping, WhoTypes, InboxRow, CredentialsEnded>;
 
 // What would be longer than `max_bytes` is shortened: a Progress loses its events, an InboxRow becomes a Look.
 std::string encode_hint(const Hint& hint, std::size_t max_bytes);

@@ -42,6 +42,14 @@ void Room::leave(std::uint64_t key) {
   announce_typing(before, 0);
 }
 
+void Room::dismiss(std::uint64_t key, errc reason) {
+  Member* member = find(key);
+  if (member == nullptr) return;
+  const std::shared_ptr<Subscriber> subscriber = member->subscriber;
+  leave(key);
+  subscriber->close(reason);
+}
+
 void Room::finish_replay(std::uint64_t key, ChangeList changes) {
   Member* member = find(key);
   if (member == nullptr || !member->replay) return;
@@ -50,17 +58,18 @@ void Room::finish_replay(std::uint64_t key, ChangeList changes) {
   if (replay->overflown) {
     const std::uint64_t rev = std::max(replay->last_rev, changes.current_rev);
     member->delivered_rev = rev;
-    deliver(*member, {Event(Resync{rev})});
+    deliver(*member, {Event(Resync{rev, changes.epoch})});
     return;
   }
   const std::uint64_t current = changes.current_rev;
   member->delivered_rev = current;
   std::vector<Event> events;
   if (changes.too_many) {
-    events.emplace_back(Resync{current});
+    events.emplace_back(Resync{current, changes.epoch});
   } else {
+    const std::optional<Uuid> epoch = changes.epoch;
     events = events_of(std::move(changes));
-    events.emplace_back(CaughtUp{current});
+    events.emplace_back(CaughtUp{current, epoch});
   }
   for (const SharedBatch& batch : replay->backlog) {
     for (const Event& event : batch->events()) {
@@ -71,11 +80,8 @@ void Room::finish_replay(std::uint64_t key, ChangeList changes) {
 }
 
 void Room::fail_replay(std::uint64_t key, errc reason) {
-  Member* member = find(key);
-  if (member == nullptr || !member->replay) return;
-  const std::shared_ptr<Subscriber> subscriber = member->subscriber;
-  leave(key);
-  subscriber->close(reason);
+  const Member* member = find(key);
+  if (member != nullptr && member->replay) dismiss(key, reason);
 }
 
 void Room::stop_typing(Member& member) noexcept {
@@ -184,8 +190,25 @@ std::size_t Room::fill(ChangeList changes) {
   return hand_out(order_.fill(std::move(changes)));
 }
 
-std::size_t Room::resync(std::uint64_t rev) {
-  return hand_out(order_.resync(rev));
+std::size_t Room::resync(std::uint64_t rev, const std::optional<Uuid>& epoch) {
+  return hand_out(order_.resync(rev, epoch));
+}
+
+std::size_t Room::begin_epoch(std::uint64_t rev, const std::optional<Uuid>& epoch) {
+  // Revisions of before say nothing about those of now.
+  for (Member& member : members_) member.delivered_rev = 0;
+  return hand_out(order_.begin_epoch(rev, epoch));
+}
+
+std::size_t Room::begin_epoch(std::vector<ConversationSummary> list) {
+  if (inbox_order_) {
+    *inbox_order_ = InboxOrder();
+    inbox_order_->compare(list);
+  }
+  std::vector<Event> events;
+  events.reserve(list.size());
+  for (ConversationSummary& row : list) events.emplace_back(ConversationUpdated{std::move(row)});
+  return hand_out(std::move(events));
 }
 
 std::size_t Room::compare(std::vector<ConversationSummary> list) {

@@ -42,6 +42,8 @@ class Room {
   void greet(std::uint64_t key);
   // Ends a listener and its typing.
   void leave(std::uint64_t key);
+  // The same, and tells it why.
+  void dismiss(std::uint64_t key, errc reason);
 
   // Hands over what the listener missed after `since`, then what waited. `changes` with `too_many` becomes a Resync.
   void finish_replay(std::uint64_t key, ChangeList changes);
@@ -64,11 +66,15 @@ class Room {
   // What the storage has beyond `order().begin_fill()`. The same.
   std::size_t fill(ChangeList changes);
   // Nobody knows what was missed before `rev`. The same.
-  std::size_t resync(std::uint64_t rev);
+  std::size_t resync(std::uint64_t rev, const std::optional<Uuid>& epoch = std::nullopt);
+  // The storage is of another epoch, in which the conversation has reached `rev`. The same.
+  std::size_t begin_epoch(std::uint64_t rev, const std::optional<Uuid>& epoch);
   EventOrder& order() noexcept { return order_; }
 
   // For an inbox: the whole list, after rows may have been missed. Returns how many events were handed over.
   std::size_t compare(std::vector<ConversationSummary> list);
+  // The whole list of another epoch: all of it is told. The same.
+  std::size_t begin_epoch(std::vector<ConversationSummary> list);
 
   void close(errc reason);
   bool is_inbox() const noexcept { return is_inbox_; }

@@ -1,5 +1,7 @@
 #include "core/shard.hpp"
 
+#include "core/clock.hpp"
+
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
@@ -19,7 +21,13 @@ constexpr auto patience = 10ms;
 constexpr std::size_t max_reads_under_way = 16;  // of what was missed, so that requests find readers, too
 constexpr std::size_t poll_slice = 500;          // conversations in one read
 constexpr unsigned rounds_per_list = 6;          // a list is compared in every sixth round: it is read as a whole
-constexpr std::size_t max_doubtful = 10'000;     // more are not remembered; the next event of each tells
+constexpr std::size_t check_slice = 500;         // tokens in one read
+constexpr std::size_t max_ended = 10'000;        // credentials that are remembered as ended
+// Whoever was let in before its credential ended has joined by then: a handshake takes no longer.
+constexpr auto ended_memory = 60s;
+constexpr std::size_t max_doubtful = 10'000;  // more are not remembered; the next event of each tells
+
+thread_local Shard* running_shard = nullptr;
 
 }  // namespace
 
@@ -29,11 +37,16 @@ Shard::Shard(const EventEncoder* encoder, Options options, Backplane* backplane)
       options_(options),
       backplane_(backplane),
       typing_timer_(context_),
+      credential_timer_(context_),
       await_timer_(context_),
       poll_timer_(context_) {}
 
 Shard::~Shard() {
   stop();
+}
+
+Shard* Shard::running_here() noexcept {
+  return running_shard;
 }
 
 void Shard::start(std::unique_ptr<ShardReads> reads) {
@@ -42,21 +55,26 @@ void Shard::start(std::unique_ptr<ShardReads> reads) {
   std::promise<void> ready;
   thread_ = std::thread([this, go = ready.get_future()]() mutable {
     go.wait();
+    running_shard = this;
     context_.run();
   });
   ready.set_value();
   if (backplane_ != nullptr) asio::post(context_, [this] { arm_poll_timer(false); });
 }
 
-void Shard::stop() {
+void Shard::end_listening() {
   if (!thread_.joinable()) return;
-  asio::post(context_, [this] {
+  std::promise<void> done;
+  asio::post(context_, [this, &done] {
     is_stopping_ = true;
     typing_timer_.cancel();
+    credential_timer_.cancel();
     await_timer_.cancel();
     poll_timer_.cancel();
     auto rooms = std::exchange(rooms_, {});
     typing_rooms_.clear();
+    credentials_.clear();
+    credential_of_.clear();
     room_count_ = 0;
     listeners_ = 0;
     inbox_listeners_ = 0;
@@ -64,9 +82,15 @@ void Shard::stop() {
       place.room.close(errc::closed);
       tell_typing(id, place);
     }
-    // Completions that are already queued run first.
-    asio::post(context_, [this] { context_.stop(); });
+    done.set_value();
   });
+  done.get_future().wait();
+}
+
+void Shard::stop() {
+  if (!thread_.joinable()) return;
+  end_listening();
+  asio::post(context_, [this] { context_.stop(); });
   thread_.join();
   work_.reset();
 }
@@ -78,7 +102,19 @@ Shard::Place* Shard::find(const Uuid& room) {
 
 // ---- Listeners ----
 
-std::uint64_t Shard::join(Joining joining) {
+std::optional<Conversation> Shard::owner_of(const Uuid& room) const {
+  const auto at = rooms_.find(room);
+  if (at == rooms_.end()) return std::nullopt;
+  Conversation conversation;
+  conversation.id = room;
+  conversation.org_id = at->second.org_id;
+  conversation.client_id = at->second.client_id;
+  return conversation;
+}
+
+std::optional<std::uint64_t> Shard::join(Joining joining) {
+  const bool rests_on_one = joining.credential.kind != Credential::Kind::none;
+  if (rests_on_one && ended_.contains(joining.credential.digest)) return std::nullopt;
   const std::uint64_t key = next_key_++;
   const bool is_inbox = !joining.inbox_of.empty();
   const auto [at, is_new] =
@@ -90,8 +126,13 @@ std::uint64_t Shard::join(Joining joining) {
   // Sequentially consistent: a commit that finds no listener here was durable before this listener's history is read.
   ++listeners_;
   if (is_inbox) ++inbox_listeners_;
-  if (is_new && backplane_ != nullptr) {
+  if (rests_on_one) hold(joining.credential, joining.room, key);
+  if (is_new) {
     place.inbox_of = std::move(joining.inbox_of);
+    place.org_id = std::move(joining.org_id);
+    place.client_id = std::move(joining.client_id);
+  }
+  if (is_new && backplane_ != nullptr) {
     if (is_inbox) {
       place.room.compare(std::move(joining.known_list));
     } else {
@@ -108,6 +149,7 @@ void Shard::leave(const Uuid& id, std::uint64_t key) {
   if (place == nullptr) return;
   const std::size_t before = place->room.size();
   place->room.leave(key);
+  let_go(key);
   settle_departures(id, *place, before);
 }
 
@@ -127,7 +169,8 @@ void Shard::finish_replay(const Uuid& id, std::uint64_t key, result<ChangeList> 
   Place* place = find(id);
   if (place == nullptr) return;
   if (changes) {
-    const std::uint64_t reached = changes->current_rev;
+    // Of another epoch it says nothing about what the room is told.
+    const std::uint64_t reached = place->is_outdated ? 0 : changes->current_rev;
     place->room.finish_replay(key, std::move(*changes));
     place->room.order().expect(reached);
     await_missing(id, *place);
@@ -135,6 +178,7 @@ void Shard::finish_replay(const Uuid& id, std::uint64_t key, result<ChangeList> 
   }
   const std::size_t before = place->room.size();
   place->room.fail_replay(key, describe(changes.error()).code);
+  let_go(key);
   settle_departures(id, *place, before);
 }
 
@@ -197,6 +241,110 @@ void Shard::tell_typing(const Uuid& id, Place& place) {
   publish_hint(*backplane_, id, NodeTyping{options_.node, typing, options_.typing_timeout});
 }
 
+// ---- Credentials ----
+
+void Shard::hold(const Credential& credential, const Uuid& room, std::uint64_t key) {
+  Holders& holders = credentials_[credential.digest];
+  holders.credential = credential;
+  holders.members.emplace_back(room, key);
+  credential_of_.emplace(key, credential.digest);
+  if (!credential_timer_armed_) arm_credential_timer(options_.credential_check_interval);
+}
+
+void Shard::let_go(std::uint64_t key) {
+  const auto rested_on = credential_of_.find(key);
+  if (rested_on == credential_of_.end()) return;
+  if (const auto held = credentials_.find(rested_on->second); held != credentials_.end()) {
+    std::erase_if(held->second.members, [key](const auto& member) { return member.second == key; });
+    if (held->second.members.empty()) credentials_.erase(held);
+  }
+  credential_of_.erase(rested_on);
+}
+
+void Shard::end_credentials(const std::vector<Sha256Digest>& digests) {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  for (const Sha256Digest& digest : digests) {
+    if (ended_.insert(digest).second) ended_at_.emplace_back(now, digest);
+    const auto held = credentials_.find(digest);
+    if (held == credentials_.end()) continue;
+    const std::vector<std::pair<Uuid, std::uint64_t>> members = held->second.members;
+    for (const auto& [id, key] : members) {
+      let_go(key);
+      Place* place = find(id);
+      if (place == nullptr) continue;
+      const std::size_t before = place->room.size();
+      place->room.dismiss(key, errc::unauthenticated);
+      settle_departures(id, *place, before);
+    }
+  }
+  while (!ended_at_.empty() && (ended_at_.size() > max_ended || now - ended_at_.front().first > ended_memory)) {
+    ended_.erase(ended_at_.front().second);
+    ended_at_.pop_front();
+  }
+}
+
+void Shard::check_credentials() {
+  if (is_checking_)
+    check_again_ = true;
+  else if (!credentials_.empty())
+    arm_credential_timer(0ms);
+}
+
+void Shard::arm_credential_timer(std::chrono::milliseconds pause) {
+  credential_timer_armed_ = true;
+  credential_timer_.expires_after(pause);
+  credential_timer_.async_wait([this](const error_code& error) {
+    if (!error) look_at_credentials();
+  });
+}
+
+void Shard::look_at_credentials() {
+  credential_timer_armed_ = false;
+  if (is_checking_) return;
+  const TimePoint now = utc_now();
+  std::vector<Sha256Digest> expired;
+  tokens_to_check_.clear();
+  for (const auto& [digest, holders] : credentials_) {
+    const Credential& credential = holders.credential;
+    if (credential.expires_at <= now) {
+      expired.push_back(digest);
+    } else if (backplane_ != nullptr && credential.kind == Credential::Kind::chat_token) {
+      // Where nobody else writes, a token ends by this engine, which says so.
+      tokens_to_check_.push_back(digest);
+    }
+  }
+  end_credentials(expired);
+  is_checking_ = true;
+  check_tokens_left();
+}
+
+void Shard::check_tokens_left() {
+  if (tokens_to_check_.empty()) {
+    is_checking_ = false;
+    const bool again = std::exchange(check_again_, false);
+    if (!credentials_.empty()) arm_credential_timer(again ? 0ms : options_.credential_check_interval);
+    return;
+  }
+  const std::size_t count = std::min(check_slice, tokens_to_check_.size());
+  const auto first = tokens_to_check_.end() - static_cast<std::ptrdiff_t>(count);
+  std::vector<Sha256Digest> slice(first, tokens_to_check_.end());
+  tokens_to_check_.erase(first, tokens_to_check_.end());
+  reads_->read_live_tokens(slice, [this, slice](const result<std::vector<Sha256Digest>>& live) {
+    if (live) {
+      const std::unordered_set<Sha256Digest, DigestHash> found(live->begin(), live->end());
+      std::vector<Sha256Digest> gone;
+      for (const Sha256Digest& digest : slice) {
+        if (!found.contains(digest)) gone.push_back(digest);
+      }
+      end_credentials(gone);
+    } else {
+      // A storage that does not answer ends nothing; the next round asks again.
+      tokens_to_check_.clear();
+    }
+    check_tokens_left();
+  });
+}
+
 // ---- The backplane ----
 
 void Shard::take_hint(const Uuid& id, Hint hint) {
@@ -226,6 +374,7 @@ void Shard::joined(const Uuid& id) {
 }
 
 void Shard::missed() {
+  check_credentials();
   poll_round_ = 0;
   arm_poll_timer(true);
 }
@@ -279,16 +428,23 @@ void Shard::read_missed(const Uuid& id, Place& place) {
   if (place.room.is_inbox()) {
     reads_->read_inbox(place.inbox_of, [this, id, number](result<std::vector<ConversationSummary>> list) {
       finish_reading(id, number, [&](Place& read) {
+        // One that is read again may be from before.
+        if (list && read.is_outdated && read.read_again) return std::size_t{0};
+        if (list && std::exchange(read.is_outdated, false)) return read.room.begin_epoch(std::move(*list));
         if (list) return read.room.compare(std::move(*list));
         read.list_mark = 0;  // for the next round
+        if (read.is_outdated) arm_poll_timer(false);
         return std::size_t{0};
       });
     });
   } else {
     reads_->read_changes(id, place.room.order().begin_fill(), [this, id, number](result<ChangeList> changes) {
       // A conversation that is gone has nobody to tell; after any other failure the next round tries again.
-      finish_reading(id, number,
-                     [&](Place& read) { return changes ? read.room.fill(std::move(*changes)) : std::size_t{0}; });
+      finish_reading(id, number, [&](Place& read) {
+        if (!changes || read.is_outdated) return std::size_t{0};
+        if (read.epoch && changes->epoch != read.epoch) return std::size_t{0};
+        return read.room.fill(std::move(*changes));
+      });
     });
   }
 }
@@ -315,6 +471,12 @@ void Shard::doubt(const Uuid& id) {
   if (doubtful_.size() >= max_doubtful) return;
   doubtful_.insert(id);
   if (Place* place = find(id); place != nullptr && !place->room.order().has_started()) place->is_doubtful = true;
+  arm_poll_timer(true);
+}
+
+void Shard::begin_epoch() {
+  if (rooms_.empty()) return;
+  for (auto& [id, place] : rooms_) place.is_outdated = true;
   arm_poll_timer(true);
 }
 
@@ -348,12 +510,10 @@ void Shard::await_poll(std::chrono::milliseconds pause) {
 void Shard::begin_poll() {
   is_polling_ = true;
   to_poll_.assign(doubtful_.begin(), doubtful_.end());
-  if (backplane_ != nullptr) {
-    const bool with_lists = poll_round_ % rounds_per_list == 0;
-    for (const auto& [id, place] : rooms_) {
-      const bool wanted = place.room.is_inbox() ? with_lists : !doubtful_.contains(id);
-      if (wanted) to_poll_.push_back(id);
-    }
+  const bool with_lists = poll_round_ % rounds_per_list == 0;
+  for (const auto& [id, place] : rooms_) {
+    const bool is_due = backplane_ != nullptr && (with_lists || !place.room.is_inbox());
+    if ((is_due || place.is_outdated) && !doubtful_.contains(id)) to_poll_.push_back(id);
   }
   ++poll_round_;
   poll_next();
@@ -404,36 +564,49 @@ void Shard::take_revisions(const std::vector<Uuid>& conversations, const std::ve
     const Uuid& id = conversations[i];
     const std::uint64_t rev = revisions.conversations[i];
     if (Place* place = find(id)) {
-      if (std::exchange(place->is_doubtful, false)) {
-        count_delivered(place->room.resync(std::max(rev, place->room.order().told())));
+      const bool is_doubtful = std::exchange(place->is_doubtful, false);
+      if (std::exchange(place->is_outdated, false)) {
+        place->epoch = revisions.epoch;
+        count_delivered(place->room.begin_epoch(rev, revisions.epoch));
+        // What was committed meanwhile was taken for something old.
+        catch_up(id, *place);
+      } else if (is_doubtful) {
+        count_delivered(place->room.resync(std::max(rev, place->room.order().told()), revisions.epoch));
       }
       place->room.order().expect(rev);
       await_missing(id, *place);
     }
-    if (doubtful_.erase(id) > 0 && rev > 0) tell_of_doubtful(id);
+    if (doubtful_.erase(id) > 0 && rev > 0) to_tell_.push_back(id);
   }
+  tell_of_doubtful();
   for (std::size_t i = 0; i < inboxes.size() && i < revisions.organizations.size(); ++i) {
     Place* place = find(inboxes[i]);
-    if (place == nullptr || std::exchange(place->list_mark, revisions.organizations[i]) == revisions.organizations[i]) {
-      continue;
-    }
+    if (place == nullptr) continue;
+    const bool has_changed = std::exchange(place->list_mark, revisions.organizations[i]) != revisions.organizations[i];
+    if (!has_changed && !place->is_outdated) continue;
     catch_up(inboxes[i], *place);
   }
 }
 
-void Shard::tell_of_doubtful(const Uuid& id) {
-  reads_->read_row(id, [this, id](result<ConversationSummary> row) {
-    if (!row) {
-      // A conversation that was deleted meanwhile is no longer in doubt.
-      if (row.error() == make_error_code(errc::not_found)) return;
-      doubtful_.insert(id);
-      arm_poll_timer(false);
-      return;
-    }
-    if (backplane_ != nullptr) publish_hint(*backplane_, id, Progress{row->conversation.rev, {}});
-    publish({id, {}, row->conversation.rev});
-    reads_->publish_row(std::move(*row));
-  });
+void Shard::tell_of_doubtful() {
+  while (rows_under_way_ < max_reads_under_way && !to_tell_.empty()) {
+    const Uuid id = to_tell_.front();
+    to_tell_.pop_front();
+    ++rows_under_way_;
+    reads_->read_row(id, [this, id](result<ConversationSummary> row) {
+      --rows_under_way_;
+      if (row) {
+        if (backplane_ != nullptr) publish_hint(*backplane_, id, Progress{row->conversation.rev, {}});
+        publish({id, {}, row->conversation.rev});
+        reads_->publish_row(std::move(*row));
+      } else if (row.error() != make_error_code(errc::not_found)) {
+        // A conversation that was deleted meanwhile is no longer in doubt; this one is.
+        if (doubtful_.size() < max_doubtful) doubtful_.insert(id);
+        arm_poll_timer(false);
+      }
+      tell_of_doubtful();
+    });
+  }
 }
 
 }  // namespace travelchat::detail

@@ -4,6 +4,7 @@
 // the fan-out.
 #pragma once
 
+#include "core/digest.hpp"
 #include "core/hint.hpp"
 #include "core/room.hpp"
 
@@ -44,6 +45,8 @@ class ShardReads {
   virtual void read_changes(const Uuid& conversation, std::uint64_t since, Done<ChangeList> done) = 0;
   virtual void read_inbox(const std::string& org_id, Done<std::vector<ConversationSummary>> done) = 0;
   virtual void read_revisions(RevisionQuery query, Done<Revisions> done) = 0;
+  // Those of the chat tokens that are live.
+  virtual void read_live_tokens(std::vector<Sha256Digest> digests, Done<std::vector<Sha256Digest>> done) = 0;
   // A conversation's row as a list shows it; `errc::not_found`.
   virtual void read_row(const Uuid& conversation, Done<ConversationSummary> done) = 0;
   // Tells this row to the inboxes of its organization, here and on other nodes.
@@ -55,6 +58,7 @@ class Shard {
   struct Options {
     std::size_t max_replay_backlog = 0;
     std::chrono::milliseconds typing_timeout{0};
+    std::chrono::milliseconds credential_check_interval{0};
     // With a backplane: see EngineOptions.
     std::chrono::milliseconds poll_interval{0};
     std::chrono::milliseconds poll_interval_down{0};
@@ -64,9 +68,13 @@ class Shard {
   struct Joining {
     Uuid room;
     std::string inbox_of;  // the organization; empty: a conversation's room
+    // Whose conversation it is.
+    std::string org_id;
+    std::string client_id;
     Role role = Role::advisor;
     std::string participant_id;
     std::shared_ptr<Subscriber> subscriber;
+    Credential credential;
     bool replaying = false;
     // Where other nodes write, and the room is new: what the conversation had reached before, or the inbox's list.
     std::uint64_t known_rev = 0;
@@ -79,18 +87,25 @@ class Shard {
 
   // `reads` outlives `stop`.
   void start(std::unique_ptr<ShardReads> reads);
-  // Closes every listener, runs what was posted before, and joins.
+  // Closes every listener, after what was posted before, and waits until that is done. Then `stop`, once all shards
+  // have come so far: what one of them still answers on another's thread must find it there.
+  void end_listening();
+  // Runs what was posted before, and joins.
   void stop();
 
   boost::asio::io_context& context() noexcept { return context_; }
   // Its thread: every listener is closed, and what is posted from here on may not run.
   bool is_stopping() const noexcept { return is_stopping_; }
+  // The shard whose thread calls this, of any engine; null: none.
+  static Shard* running_here() noexcept;
   bool on_own_thread() const noexcept { return std::this_thread::get_id() == thread_.get_id(); }
 
   // Whether a room tells its listeners already, so that joining it needs neither of the known.
   bool has_room(const Uuid& room) const { return rooms_.contains(room); }
-  // Returns the new member's key.
-  std::uint64_t join(Joining joining);
+  // The conversation of a room that is there, as far as its owner; nullopt: no such room.
+  std::optional<Conversation> owner_of(const Uuid& room) const;
+  // Returns the new member's key; nullopt: its credential has ended.
+  std::optional<std::uint64_t> join(Joining joining);
   void leave(const Uuid& room, std::uint64_t key);
   void set_typing(const Uuid& room, std::uint64_t key, bool is_typing);
   void finish_replay(const Uuid& room, std::uint64_t key, result<ChangeList> changes);
@@ -98,6 +113,15 @@ class Shard {
   // Whether a conversation has changed is not known: a write may have failed or not, or somebody wrote past the engine.
   // Tells whoever listens, here and on other nodes, as soon as the storage can be asked.
   void doubt(const Uuid& conversation);
+  // The storage is of another epoch than what the listeners were told: they get a Resync, and an inbox its whole list,
+  // as soon as the storage can be asked.
+  void begin_epoch();
+
+  // Closes whoever listens by one of these credentials, now and a while later: somebody who was let in by it may still
+  // be on the way here.
+  void end_credentials(const std::vector<Sha256Digest>& digests);
+  // Looks at once at the credentials that listeners rest on: word of an end may have been lost.
+  void check_credentials();
 
   // What came over the backplane.
   void take_hint(const Uuid& room, Hint hint);
@@ -122,6 +146,8 @@ class Shard {
     const std::uint64_t number;
     Room room;
     std::string inbox_of;
+    std::string org_id;  // of a conversation, as its client
+    std::string client_id;
     std::uint64_t list_mark = 0;  // of an inbox: Revisions::organizations when its list was last compared
     TypingChanged told_typing;    // to the other nodes
     SteadyTime told_typing_at{};
@@ -130,6 +156,9 @@ class Shard {
     bool is_queued = false;    // in lagging_
     bool is_awaited = false;   // in awaited_
     bool is_doubtful = false;  // nobody knows what it has missed: whatever is there beyond it becomes a Resync
+    bool is_outdated = false;  // what it was told is of another epoch
+    // Since it was: what is read of another one was on its way before.
+    std::optional<Uuid> epoch;
   };
 
   Place* find(const Uuid& room);
@@ -141,6 +170,19 @@ class Shard {
   void expire_typing();
   // Tells the other nodes who types here, when that has changed or was told long ago.
   void tell_typing(const Uuid& id, Place& place);
+
+  // ---- Credentials ----
+
+  struct Holders {
+    Credential credential;
+    std::vector<std::pair<Uuid, std::uint64_t>> members;  // rooms and keys
+  };
+
+  void hold(const Credential& credential, const Uuid& room, std::uint64_t key);
+  void let_go(std::uint64_t key);
+  void arm_credential_timer(std::chrono::milliseconds pause);
+  void look_at_credentials();
+  void check_tokens_left();
 
   // ---- What was missed ----
 
@@ -162,7 +204,8 @@ class Shard {
   void poll_next();
   void take_revisions(const std::vector<Uuid>& conversations, const std::vector<Uuid>& inboxes,
                       const Revisions& revisions);
-  void tell_of_doubtful(const Uuid& conversation);
+  // Reads the rows of what was in doubt and tells them, a bounded number at once.
+  void tell_of_doubtful();
 
   boost::asio::io_context context_{1};
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
@@ -179,6 +222,17 @@ class Shard {
   std::optional<SteadyTime> typing_timer_at_;
   std::unordered_set<Uuid> typing_rooms_;
 
+  std::unordered_map<Sha256Digest, Holders, DigestHash> credentials_;  // that listeners here rest on
+  std::unordered_map<std::uint64_t, Sha256Digest> credential_of_;      // by a member's key
+  // Those that have ended lately, oldest first in the queue. Bounded: the oldest make room.
+  std::unordered_set<Sha256Digest, DigestHash> ended_;
+  std::deque<std::pair<SteadyTime, Sha256Digest>> ended_at_;
+  boost::asio::steady_timer credential_timer_;
+  bool credential_timer_armed_ = false;
+  std::vector<Sha256Digest> tokens_to_check_;
+  bool is_checking_ = false;
+  bool check_again_ = false;
+
   boost::asio::steady_timer await_timer_;
   std::vector<Uuid> awaited_;
   std::deque<Uuid> lagging_;
@@ -192,6 +246,8 @@ class Shard {
   unsigned poll_round_ = 0;
   std::vector<Uuid> to_poll_;
   std::unordered_set<Uuid> doubtful_;
+  std::deque<Uuid> to_tell_;  // was in doubt, and has changed or may have
+  std::size_t rows_under_way_ = 0;
 
   std::atomic<std::uint64_t> deliveries_{0};
   std::atomic<std::uint64_t> room_count_{0};

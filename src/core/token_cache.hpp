@@ -1,19 +1,22 @@
 // Chat tokens that were authenticated lately, by digest. Any thread.
 #pragma once
 
+#include "core/digest.hpp"
+
 #include <travelchat/types.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <list>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
 
 namespace travelchat::detail {
 
-// Bounded: at `max_entries` an arbitrary entry makes room, which costs its owner one read from the storage.
+// Bounded: at `max_entries` the one that was not asked for the longest makes room, which costs its owner one read from
+// the storage.
 class TokenCache {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -25,11 +28,13 @@ class TokenCache {
     const std::lock_guard lock(mutex_);
     const auto at = entries_.find(digest);
     if (at == entries_.end()) return std::nullopt;
-    if (at->second.forget_at <= now) {
+    if (at->second->forget_at <= now) {
+      by_use_.erase(at->second);
       entries_.erase(at);
       return std::nullopt;
     }
-    return at->second.claims;
+    by_use_.splice(by_use_.begin(), by_use_, at->second);
+    return at->second->claims;
   }
 
   // Ask before reading the storage, hand it to `put` with what was read: a token that was revoked in between is then
@@ -42,33 +47,37 @@ class TokenCache {
   void put(const Sha256Digest& digest, const TokenClaims& claims, Time now, std::uint64_t generation) {
     const std::lock_guard lock(mutex_);
     if (max_entries_ == 0 || generation != generation_) return;
-    if (entries_.size() >= max_entries_ && !entries_.contains(digest)) entries_.erase(entries_.begin());
-    entries_.insert_or_assign(digest, Entry{claims, now + lifetime_});
+    forget(digest);
+    if (entries_.size() >= max_entries_) forget(Sha256Digest(by_use_.back().digest));
+    by_use_.push_front(Entry{digest, claims, now + lifetime_});
+    entries_.emplace(digest, by_use_.begin());
   }
 
   void erase(const Sha256Digest& digest) {
     const std::lock_guard lock(mutex_);
     ++generation_;
-    entries_.erase(digest);
+    forget(digest);
   }
 
  private:
   struct Entry {
+    Sha256Digest digest;
     TokenClaims claims;
     Time forget_at;
   };
-  struct Hash {
-    std::size_t operator()(const Sha256Digest& digest) const noexcept {
-      std::size_t h = 0;
-      std::memcpy(&h, digest.data(), sizeof h);
-      return h;
-    }
-  };
+
+  void forget(const Sha256Digest& digest) {
+    const auto at = entries_.find(digest);
+    if (at == entries_.end()) return;
+    by_use_.erase(at->second);
+    entries_.erase(at);
+  }
 
   const std::size_t max_entries_;
   const std::chrono::milliseconds lifetime_;
   mutable std::mutex mutex_;
-  std::unordered_map<Sha256Digest, Entry, Hash> entries_;
+  std::list<Entry> by_use_;  // the latest first
+  std::unordered_map<Sha256Digest, std::list<Entry>::iterator, DigestHash> entries_;
   std::uint64_t generation_ = 0;
 };
 

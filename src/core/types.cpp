@@ -123,4 +123,13 @@ std::optional<Emoji> parse_emoji(std::string_view text) noexcept {
   return std::nullopt;
 }
 
+Credential Credential::of_chat_token(std::string_view chat_token, TimePoint expires_at) {
+  return {Kind::chat_token, sha256(chat_token), expires_at};
+}
+
+Credential Credential::of_session(std::string_view session_id, TimePoint expires_at) {
+  // Never the digest of a token, whatever a host's ids look like.
+  return {Kind::session, sha256("session " + std::string(session_id)), expires_at};
+}
+
 }  // namespace travelchat

@@ -1,5 +1,6 @@
 #include "core/validate.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -77,6 +78,26 @@ constexpr bool is_bidi_override(char32_t c) noexcept {
 
 constexpr std::size_t max_name_code_points = 200;
 
+// Not empty, and nothing in it that browsers drop or read as something else.
+bool is_address_text(std::string_view url) noexcept {
+  if (url.empty()) return false;
+  while (!url.empty()) {
+    const Step step = decode_first(url);
+    const bool means_itself = step.valid && !is_control(step.code_point) && !is_white_space(step.code_point);
+    if (!means_itself || step.code_point == '\\') return false;
+    url.remove_prefix(step.length);
+  }
+  return true;
+}
+
+// `scheme` in lower case.
+bool starts_with_scheme(std::string_view url, std::string_view scheme) noexcept {
+  return url.size() > scheme.size() &&
+         std::ranges::equal(url.substr(0, scheme.size()), scheme, [](char is, char wanted) {
+           return (is >= 'A' && is <= 'Z' ? static_cast<char>(is - 'A' + 'a') : is) == wanted;
+         });
+}
+
 }  // namespace
 
 result<std::string> normalize_content(std::string_view content) {
@@ -133,6 +154,22 @@ bool is_token(std::string_view token) noexcept {
     if (!hex) return false;
   }
   return true;
+}
+
+bool is_web_address(std::string_view url) noexcept {
+  if (!is_address_text(url)) return false;
+  if (url.front() == '/') return !url.starts_with("//");
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (!starts_with_scheme(url, scheme)) continue;
+    const std::string_view rest = url.substr(scheme.size());
+    const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
+    return !authority.empty() && !authority.starts_with(':') && authority.find('@') == authority.npos;
+  }
+  return false;
+}
+
+bool is_picture_address(std::string_view url) noexcept {
+  return is_web_address(url) || (is_address_text(url) && starts_with_scheme(url, "data:image/"));
 }
 
 std::string clean_name(std::string_view name) {

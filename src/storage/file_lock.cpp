@@ -9,15 +9,19 @@
 
 namespace travelchat::storage {
 
+static error_code last_error() noexcept {
+  return {errno, boost::system::generic_category()};
+}
+
 result<FileLock> FileLock::acquire(const std::filesystem::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor < 0) return errno == ENOSPC || errno == EDQUOT ? errc::storage_full : errc::storage_failed;
+  if (descriptor < 0) return last_error();
   FileLock lock(descriptor);
   int locked = 0;
   do {
     locked = ::flock(descriptor, LOCK_EX | LOCK_NB);
   } while (locked != 0 && errno == EINTR);
-  if (locked != 0) return errno == EWOULDBLOCK ? errc::storage_locked : errc::storage_failed;
+  if (locked != 0) return last_error();
   return lock;
 }
 

@@ -13,7 +13,7 @@ namespace travelchat::storage {
 class FileLock {
  public:
   // Creates the file when absent; it is never deleted, because another process could then lock the deleted one.
-  // Errors: `errc::storage_locked` (somebody has it), `errc::storage_full`, `errc::storage_failed`.
+  // The system's error: EWOULDBLOCK, somebody has it.
   static result<FileLock> acquire(const std::filesystem::path& path);
 
   FileLock(FileLock&& other) noexcept;

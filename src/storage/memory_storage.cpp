@@ -1,10 +1,14 @@
 #include <travelchat/memory_storage.hpp>
+#include <travelchat/text_search.hpp>
+#include <travelchat/transactional_storage.hpp>
 
-#include "storage/rules.hpp"
+#include "core/rules.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <string_view>
 #include <tuple>
@@ -15,10 +19,6 @@
 namespace travelchat {
 
 namespace {
-
-using storage::is_repeat_of;
-using storage::make_message;
-using storage::reaches;
 
 struct StoredMessage {
   Message message;  // with its reactions, in order
@@ -33,20 +33,17 @@ struct StoredChange {
   TimePoint at;
 };
 
-struct StoredToken {
-  Sha256Digest digest{};
-  std::string trip_id;
-  TimePoint expires_at;
-};
-
 struct StoredConversation {
-  Conversation row;
+  ConversationRow kept;
   std::vector<StoredMessage> messages;  // messages[n] has seq n + 1
   std::vector<StoredChange> changes;    // by rev
-  std::vector<StoredToken> tokens;      // oldest first
+  std::uint64_t pruned_rev = 0;         // the newest of the changes that were deleted
+  std::vector<TokenRow> tokens;         // oldest first
   // (client message id, sender) to seq.
   std::map<std::tuple<std::string, Role, std::string>, std::uint64_t> repeats;
 
+  Conversation& row() noexcept { return kept.value; }
+  const Conversation& row() const noexcept { return kept.value; }
   Message& message(std::uint64_t seq) { return messages[seq - 1].message; }
 
   std::optional<Message> last_message() const {
@@ -57,49 +54,33 @@ struct StoredConversation {
   }
 };
 
-bool contains_ignoring_ascii_case(std::string_view text, std::string_view part) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  const auto equal = [lower](char a, char b) { return lower(a) == lower(b); };
-  return std::search(text.begin(), text.end(), part.begin(), part.end(), equal) != text.end() || part.empty();
-}
-
 TimePoint last_activity(const Conversation& row) {
   return row.last_message_at.value_or(row.created_at);
 }
 
-// A commit holds the lock from its first write to its last, so nobody reads half of it. No write fails after it has
-// changed something; running out of memory is not survived.
-class MemoryStorage final : public Storage {
+// A transaction holds the lock from its facts to its last effect, so nobody reads half of it. Running out of memory is
+// not survived.
+class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
  public:
-  error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) override {
-    results.clear();
-    results.reserve(writes.size());
-    const std::unique_lock lock(mutex_);
-    for (const Write& write : writes) {
-      results.push_back(std::visit([this](const auto& w) { return run(w); }, write));
-    }
-    return {};
-  }
-
   result<std::optional<Conversation>> find_conversation(const Uuid& id) override {
     const std::shared_lock lock(mutex_);
     const StoredConversation* conversation = find(id);
     if (conversation == nullptr) return std::optional<Conversation>();
-    return std::optional(conversation->row);
+    return std::optional(conversation->row());
   }
 
   result<std::vector<ConversationSummary>> list_conversations(const ConversationQuery& query) override {
     const std::unordered_set<std::string_view> clients(query.client_ids.begin(), query.client_ids.end());
+    const TextSearch search(query.text.value_or(""));
     const auto matches = [&](const StoredConversation& conversation) {
-      if (!query.text || clients.contains(conversation.row.client_id)) return true;
-      return std::any_of(conversation.messages.begin(), conversation.messages.end(), [&](const StoredMessage& m) {
-        return contains_ignoring_ascii_case(m.message.content, *query.text);
-      });
+      if (!query.text || clients.contains(conversation.row().client_id)) return true;
+      return std::any_of(conversation.messages.begin(), conversation.messages.end(),
+                         [&](const StoredMessage& m) { return search.finds_in(m.message.content); });
     };
     std::vector<ConversationSummary> list;
     const std::shared_lock lock(mutex_);
     for_each_of(query.org_id, [&](const StoredConversation& conversation) {
-      if (matches(conversation)) list.push_back({conversation.row, conversation.last_message()});
+      if (matches(conversation)) list.push_back({conversation.row(), conversation.last_message()});
     });
     std::sort(list.begin(), list.end(), [](const ConversationSummary& a, const ConversationSummary& b) {
       return std::pair(last_activity(a.conversation), a.conversation.id) >
@@ -111,8 +92,13 @@ class MemoryStorage final : public Storage {
   result<MessagePage> list_messages(const MessageQuery& query) override {
     const std::shared_lock lock(mutex_);
     const StoredConversation* conversation = find(query.conversation_id);
-    if (conversation == nullptr) return MessagePage{};
-    return query.since_rev ? changed_since(*conversation, *query.since_rev, query.limit) : newest(*conversation, query);
+    result<MessagePage> page = MessagePage();
+    if (conversation != nullptr) {
+      page =
+          query.since_rev ? changed_since(*conversation, *query.since_rev, query.limit) : newest(*conversation, query);
+    }
+    if (page) page->epoch = epoch_;
+    return page;
   }
 
   result<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit) override {
@@ -120,8 +106,9 @@ class MemoryStorage final : public Storage {
     const StoredConversation* conversation = find(conversation_id);
     if (conversation == nullptr) return errc::not_found;
     ChangeList list;
-    list.current_rev = conversation->row.rev;
-    if (since_rev > list.current_rev || list.current_rev - since_rev > limit) {
+    list.current_rev = conversation->row().rev;
+    list.epoch = epoch_;
+    if (since_rev > list.current_rev || list.current_rev - since_rev > limit || since_rev < conversation->pruned_rev) {
       list.too_many = true;
       return list;
     }
@@ -152,13 +139,14 @@ class MemoryStorage final : public Storage {
   result<Revisions> list_revisions(const RevisionQuery& query) override {
     const std::shared_lock lock(mutex_);
     Revisions revisions;
+    revisions.epoch = epoch_;
     for (const Uuid& id : query.conversation_ids) {
       const auto found = conversations_.find(id);
-      revisions.conversations.push_back(found == conversations_.end() ? 0 : found->second.row.rev);
+      revisions.conversations.push_back(found == conversations_.end() ? 0 : found->second.row().rev);
     }
     for (const std::string& org_id : query.org_ids) {
       std::uint64_t& sum = revisions.organizations.emplace_back(0);
-      for_each_of(org_id, [&](const StoredConversation& conversation) { sum += conversation.row.rev + 1; });
+      for_each_of(org_id, [&](const StoredConversation& conversation) { sum += conversation.row().rev + 1; });
     }
     return revisions;
   }
@@ -166,7 +154,7 @@ class MemoryStorage final : public Storage {
   result<std::uint64_t> count_unread(const std::string& org_id) override {
     const std::shared_lock lock(mutex_);
     std::uint64_t count = 0;
-    for_each_of(org_id, [&](const StoredConversation& conversation) { count += conversation.row.unread_count; });
+    for_each_of(org_id, [&](const StoredConversation& conversation) { count += conversation.row().unread_count; });
     return count;
   }
 
@@ -176,13 +164,50 @@ class MemoryStorage final : public Storage {
     if (owner == token_owners_.end()) return std::optional<TokenClaims>();
     const StoredConversation& conversation = *owner->second;
     const auto token = std::find_if(conversation.tokens.begin(), conversation.tokens.end(),
-                                    [&](const StoredToken& t) { return t.digest == digest; });
-    if (token->expires_at <= now) return std::optional<TokenClaims>();
-    return std::optional(TokenClaims{conversation.row.org_id, conversation.row.client_id, token->trip_id,
-                                     conversation.row.id, token->expires_at});
+                                    [&](const TokenRow& row) { return row.digest == digest; });
+    if (token->claims.expires_at <= now) return std::optional<TokenClaims>();
+    return std::optional(token->claims);
   }
 
   error_code ping() override { return {}; }
+
+  result<Pruned> prune_changes(const PruneChanges& step) override {
+    const std::unique_lock lock(mutex_);
+    Pruned pruned;
+    pruned.epoch = epoch_;
+    const std::size_t max_changes = std::max<std::size_t>(step.max_changes, 1);
+    std::size_t left = std::max<std::size_t>(step.max_conversations, 1);
+    Uuid done = step.after;
+    for (auto at = ids_.upper_bound(step.after); at != ids_.end(); ++at) {
+      if (left-- == 0 || pruned.count >= max_changes) {
+        pruned.next = done;
+        break;
+      }
+      StoredConversation& conversation = *find(*at);
+      auto& changes = conversation.changes;
+      const std::size_t budget = max_changes - static_cast<std::size_t>(pruned.count);
+      std::size_t gone = 0;
+      while (gone < changes.size() && gone < budget &&
+             detail::is_prunable(step, conversation.row().rev, changes[gone].rev, changes[gone].at)) {
+        conversation.pruned_rev = changes[gone++].rev;
+      }
+      changes.erase(changes.begin(), changes.begin() + static_cast<std::ptrdiff_t>(gone));
+      pruned.count += gone;
+      // There may be more of this one.
+      if (gone == budget) {
+        pruned.next = done;
+        break;
+      }
+      done = *at;
+    }
+    return pruned;
+  }
+
+  error_code begin_epoch(const Uuid& epoch) override {
+    const std::unique_lock lock(mutex_);
+    epoch_ = epoch;
+    return {};
+  }
 
  private:
   const StoredConversation* find(const Uuid& id) const {
@@ -190,11 +215,6 @@ class MemoryStorage final : public Storage {
     return found == conversations_.end() ? nullptr : &found->second;
   }
   StoredConversation* find(const Uuid& id) { return const_cast<StoredConversation*>(std::as_const(*this).find(id)); }
-  StoredConversation* find_for(const Uuid& id, const Participant& who) {
-    StoredConversation* conversation = find(id);
-    return conversation != nullptr && reaches(who, conversation->row) ? conversation : nullptr;
-  }
-
   template <class Visit>
   void for_each_of(const std::string& org_id, Visit visit) const {
     for (auto entry = by_client_.lower_bound({org_id, std::string()});
@@ -215,201 +235,191 @@ class MemoryStorage final : public Storage {
     return page;
   }
 
-  static MessagePage changed_since(const StoredConversation& conversation, std::uint64_t since_rev, std::size_t limit) {
-    MessagePage page;
+  static result<MessagePage> changed_since(const StoredConversation& conversation, std::uint64_t since_rev,
+                                           std::size_t limit) {
+    std::vector<const Message*> changed;
     for (const StoredMessage& stored : conversation.messages) {
-      if (stored.message.rev > since_rev) page.messages.push_back(stored.message);
+      if (stored.message.rev > since_rev) changed.push_back(&stored.message);
     }
-    if (page.messages.size() <= limit) return page;
-    std::sort(page.messages.begin(), page.messages.end(),
-              [](const Message& a, const Message& b) { return std::pair(a.rev, a.seq) < std::pair(b.rev, b.seq); });
+    // One more than a page may have says whether it ends there.
+    const std::size_t size = std::min(changed.size(), max_changed_messages + 1);
+    std::partial_sort(
+        changed.begin(), changed.begin() + static_cast<std::ptrdiff_t>(size), changed.end(),
+        [](const Message* a, const Message* b) { return std::pair(a->rev, a->seq) < std::pair(b->rev, b->seq); });
+    std::size_t end = std::min(limit, size);
     // Messages that were marked together have one rev, and a page that ended among them would lose the others.
-    const std::uint64_t last_rev = limit > 0 ? page.messages[limit - 1].rev : since_rev;
-    const auto end = std::find_if(page.messages.begin(), page.messages.end(),
-                                  [&](const Message& message) { return message.rev > last_rev; });
-    page.has_more = end != page.messages.end();
-    page.messages.erase(end, page.messages.end());
-    std::sort(page.messages.begin(), page.messages.end(),
-              [](const Message& a, const Message& b) { return a.seq < b.seq; });
+    while (end > 0 && end < size && changed[end]->rev == changed[end - 1]->rev) ++end;
+    if (end > max_changed_messages) return errc::too_many_changes;
+    MessagePage page;
+    page.has_more = end < size;
+    changed.resize(end);
+    std::sort(changed.begin(), changed.end(), [](const Message* a, const Message* b) { return a->seq < b->seq; });
+    page.messages.reserve(end);
+    for (const Message* message : changed) page.messages.push_back(*message);
     return page;
   }
 
-  result<Written> run(const OpenConversation& write) {
-    Written written;
-    const std::pair key(write.org_id, write.client_id);
-    if (const auto found = by_client_.find(key); found != by_client_.end()) {
-      written.conversation = found->second->row;
-      written.last_message = found->second->last_message();
-      return written;
-    }
-    const auto [entry, inserted] = conversations_.try_emplace(write.conversation_id);
-    if (!inserted) return errc::internal;  // the id is taken
-    Conversation& row = entry->second.row;
-    row.id = write.conversation_id;
-    row.org_id = write.org_id;
-    row.client_id = write.client_id;
-    row.created_at = write.now;
-    by_client_.emplace(key, &entry->second);
-    written.changed = true;
-    written.conversation = row;
-    return written;
+  error_code transact(const Questions& questions, const Decide& decide) override {
+    const std::unique_lock lock(mutex_);
+    Effects effects = decide(load(questions));
+    if (has_taken_key(effects)) return errc::internal;
+    store(std::move(effects));
+    return {};
   }
 
-  result<Written> run(const AppendMessage& write) {
-    StoredConversation* conversation = find_for(write.conversation_id, write.sender);
-    if (conversation == nullptr) return errc::not_found;
-    Written written;
-    if (write.client_message_id) {
-      const auto first = conversation->repeats.find({*write.client_message_id, write.sender.role, write.sender.id});
-      if (first != conversation->repeats.end()) {
-        const Message& message = conversation->message(first->second);
-        if (!is_repeat_of(write, message)) return errc::idempotency_conflict;
-        written.conversation = conversation->row;
-        written.message = message;
-        return written;
-      }
-    }
-    Conversation& row = conversation->row;
-    const std::uint64_t seq = row.last_seq + 1;
-    if (!message_places_.try_emplace(write.message_id, conversation, seq).second) return errc::internal;  // id taken
-    if (write.client_message_id) {
-      conversation->repeats.emplace(std::tuple(*write.client_message_id, write.sender.role, write.sender.id), seq);
-    }
-    row.last_seq = seq;
-    ++row.rev;
-    row.last_message_at = write.now;
-    if (write.sender.role == Role::client) ++row.unread_count;
-    conversation->messages.push_back({make_message(write, row, seq, row.rev), row.rev});
-    written.changed = true;
-    written.conversation = row;
-    written.message = conversation->messages.back().message;
-    return written;
-  }
-
-  result<Written> run(const PutReaction& write) {
-    StoredConversation* conversation = find_for(write.conversation_id, write.reactor);
-    if (conversation == nullptr) return errc::not_found;
-    const auto place = message_places_.find(write.message_id);
-    if (place == message_places_.end() || place->second.first != conversation) return errc::not_found;
-    Message& message = conversation->message(place->second.second);
-
-    auto& reactions = message.reactions;
-    const auto present = std::find_if(reactions.begin(), reactions.end(), [&](const Reaction& reaction) {
-      return reaction.reactor_type == write.reactor.role && reaction.reactor_id == write.reactor.id;
-    });
-    const auto emoji = present != reactions.end() ? std::optional(present->emoji) : std::nullopt;
-    Written written;
-    written.changed = emoji != write.emoji;
-    if (written.changed) {
-      Reaction reaction;
-      if (present != reactions.end()) {
-        reaction = std::move(*present);
-        reactions.erase(present);
-      } else {
-        reaction.id = write.reaction_id;
-        reaction.message_id = message.id;
-        reaction.conversation_id = message.conversation_id;
-        reaction.org_id = message.org_id;
-        reaction.reactor_type = write.reactor.role;
-        reaction.reactor_id = write.reactor.id;
-      }
-      if (write.emoji) {
-        reaction.emoji = *write.emoji;
-        reaction.reactor_name = write.reactor.name;
-        reaction.created_at = write.now;
-        reactions.push_back(std::move(reaction));
-      }
-      message.rev = ++conversation->row.rev;
-      conversation->changes.push_back({Change::Kind::reaction, message.rev, message.seq, write.now});
-    }
-    written.reactions = reactions;
-    written.conversation = conversation->row;
-    return written;
-  }
-
-  result<Written> run(const MarkConversation& write) {
-    StoredConversation* conversation = find_for(write.conversation_id, write.viewer);
-    if (conversation == nullptr) return errc::not_found;
-    Conversation& row = conversation->row;
-    const bool by_client = write.viewer.role == Role::client;
-    const std::uint64_t rev = row.rev + 1;
-    Written written;
-    for (StoredMessage& stored : conversation->messages) {
-      Message& message = stored.message;
-      if (message.sender_type == write.viewer.role || (by_client ? message.seen_at.has_value() : message.is_read)) {
-        continue;
-      }
-      if (by_client) {
-        message.seen_at = write.now;
-      } else {
-        message.is_read = true;
-      }
-      message.rev = rev;
-      ++written.count;
-    }
-    written.changed = written.count > 0;
-    if (written.changed) {
-      row.rev = rev;
-      if (!by_client) row.unread_count = 0;
-      const auto kind = by_client ? Change::Kind::seen : Change::Kind::read;
-      conversation->changes.push_back({kind, rev, 0, write.now});
-    }
-    written.conversation = row;
-    if (!by_client) written.last_message = conversation->last_message();
-    return written;
-  }
-
-  result<Written> run(const PutToken& write) {
-    StoredConversation* conversation = find(write.claims.conversation_id);
-    if (conversation == nullptr || conversation->row.org_id != write.claims.org_id ||
-        conversation->row.client_id != write.claims.client_id) {
-      return errc::not_found;
-    }
-    if (!token_owners_.try_emplace(write.digest, conversation).second) return errc::internal;  // the digest is taken
-    auto& tokens = conversation->tokens;
-    tokens.push_back({write.digest, write.claims.trip_id, write.claims.expires_at});
-    const auto is_live_rival = [&](const StoredToken& token) {
-      return token.trip_id == write.claims.trip_id && token.expires_at > write.now;
+  Facts load(const Questions& questions) const {
+    Facts facts;
+    const auto add = [&](const StoredConversation& conversation, std::uint64_t seq) {
+      if (seq > 0) facts.messages.push_back(conversation.messages[seq - 1].message);
     };
-    auto live = static_cast<std::size_t>(std::count_if(tokens.begin(), tokens.end(), is_live_rival));
-    Written written;
-    written.changed = true;
-    remove_tokens(*conversation, [&](const StoredToken& token) {
-      if (live <= write.max_live || !is_live_rival(token)) return false;
-      --live;
-      written.evicted.push_back(token.digest);
-      return true;
+    for (const Uuid& id : questions.conversations) {
+      if (const StoredConversation* conversation = find(id)) facts.conversations.push_back(conversation->kept);
+    }
+    for (const OpenConversation* open : questions.openings) {
+      const auto found = by_client_.find({open->org_id, open->client_id});
+      if (found == by_client_.end()) continue;
+      facts.conversations.push_back(found->second->kept);
+      add(*found->second, found->second->row().last_seq);
+    }
+    for (const AppendMessage* write : questions.repeatable) {
+      const StoredConversation* conversation = find(write->conversation_id);
+      if (conversation == nullptr) continue;
+      const auto first = conversation->repeats.find({*write->client_message_id, write->sender.role, write->sender.id});
+      if (first != conversation->repeats.end()) add(*conversation, first->second);
+    }
+    for (const Uuid& id : questions.messages) {
+      const auto place = message_places_.find(id);
+      if (place != message_places_.end()) add(*place->second.first, place->second.second);
+    }
+    for (const Uuid& id : questions.newest_of) {
+      if (const StoredConversation* conversation = find(id)) add(*conversation, conversation->row().last_seq);
+    }
+    for (const PutToken* put : questions.tokens) {
+      const StoredConversation* conversation = find(put->claims.conversation_id);
+      if (conversation == nullptr) continue;
+      for (const TokenRow& token : conversation->tokens) {
+        if (token.claims.trip_id == put->claims.trip_id) facts.tokens.push_back(token);
+      }
+    }
+    return facts;
+  }
+
+  bool has_taken_key(const Effects& effects) const {
+    std::set<Uuid> messages;
+    std::set<Sha256Digest> digests;
+    return std::any_of(effects.opened.begin(), effects.opened.end(),
+                       [&](const ConversationRow& row) { return conversations_.contains(row.value.id); }) ||
+           std::any_of(effects.messages.begin(), effects.messages.end(),
+                       [&](const Effects::NewMessage& created) {
+                         const Uuid& id = created.message.id;
+                         return message_places_.contains(id) || !messages.insert(id).second;
+                       }) ||
+           std::any_of(effects.tokens.begin(), effects.tokens.end(), [&](const TokenRow& token) {
+             return token_owners_.contains(token.digest) || !digests.insert(token.digest).second;
+           });
+  }
+
+  void store(Effects effects) {
+    for (ConversationRow& row : effects.opened) {
+      StoredConversation& conversation = conversations_[row.value.id];
+      by_client_.emplace(std::pair(row.value.org_id, row.value.client_id), &conversation);
+      ids_.insert(row.value.id);
+      conversation.kept = std::move(row);
+    }
+    for (ConversationRow& row : effects.conversations) find(row.value.id)->kept = std::move(row);
+    for (const Effects::Mark& mark : effects.marks) {
+      StoredConversation& conversation = *find(mark.conversation_id);
+      for (std::uint64_t seq = mark.after_seq + 1; seq <= mark.up_to_seq; ++seq) {
+        Message& message = conversation.message(seq);
+        const bool by_client = mark.viewer == Role::client;
+        if (message.sender_type == mark.viewer || (by_client ? message.seen_at.has_value() : message.is_read)) continue;
+        if (by_client) {
+          message.seen_at = mark.at;
+        } else {
+          message.is_read = true;
+        }
+        message.rev = mark.rev;
+      }
+    }
+    for (auto& [message, created_rev] : effects.messages) {
+      StoredConversation& conversation = *find(message.conversation_id);
+      message_places_.emplace(message.id, std::pair(&conversation, message.seq));
+      if (message.client_message_id) {
+        conversation.repeats.emplace(std::tuple(*message.client_message_id, message.sender_type, message.sender_id),
+                                     message.seq);
+      }
+      message.reactions.clear();
+      conversation.messages.push_back({std::move(message), created_rev});
+    }
+    for (const Effects::Touched& touched : effects.touched) {
+      Message& message = find(touched.conversation_id)->message(touched.seq);
+      message.rev = std::max(message.rev, touched.rev);
+    }
+    for (const Effects::RemovedReaction& removed : effects.removed_reactions) {
+      remove_reaction(find(removed.conversation_id)->message(removed.seq), removed.reactor_type, removed.reactor_id);
+    }
+    std::sort(effects.reactions.begin(), effects.reactions.end(),
+              [](const auto& a, const auto& b) { return a.rev < b.rev; });
+    for (auto& [reaction, seq, rev] : effects.reactions) {
+      Message& message = find(reaction.conversation_id)->message(seq);
+      remove_reaction(message, reaction.reactor_type, reaction.reactor_id);
+      message.reactions.push_back(std::move(reaction));
+    }
+    for (const Effects::ChangeRow& change : effects.changes) {
+      find(change.conversation_id)->changes.push_back({change.kind, change.rev, change.first_seq, change.at});
+    }
+    for (const Sha256Digest& digest : effects.removed_tokens) remove_token(digest);
+    for (TokenRow& token : effects.tokens) {
+      StoredConversation& conversation = *find(token.claims.conversation_id);
+      token_owners_.emplace(token.digest, &conversation);
+      conversation.tokens.push_back(std::move(token));
+    }
+  }
+
+  static void remove_reaction(Message& message, Role reactor_type, const std::string& reactor_id) {
+    std::erase_if(message.reactions, [&](const Reaction& reaction) {
+      return reaction.reactor_type == reactor_type && reaction.reactor_id == reactor_id;
     });
-    return written;
   }
 
-  result<Written> run(const DeleteToken& write) {
-    Written written;
-    if (const auto owner = token_owners_.find(write.digest); owner != token_owners_.end()) {
-      StoredConversation& conversation = *owner->second;
-      written.count =
-          remove_tokens(conversation, [&](const StoredToken& token) { return token.digest == write.digest; });
-    }
-    written.changed = written.count > 0;
-    return written;
+  std::uint64_t remove_token(const Sha256Digest& digest) {
+    const auto owner = token_owners_.find(digest);
+    if (owner == token_owners_.end()) return 0;
+    return remove_tokens_of(*owner->second, [&](const TokenRow& token) { return token.digest == digest; });
   }
 
-  result<Written> run(const SweepTokens& write) {
-    Written written;
-    for (auto& [id, conversation] : conversations_) {
-      written.count +=
-          remove_tokens(conversation, [&](const StoredToken& token) { return token.expires_at <= write.now; });
+  result<RemovedTokens> remove_tokens(const TokenRemoval& removal) override {
+    const std::unique_lock lock(mutex_);
+    RemovedTokens removed;
+    if (const auto* one = std::get_if<DeleteToken>(&removal)) {
+      removed.count = remove_token(one->digest);
+    } else if (const auto* expired = std::get_if<SweepTokens>(&removal)) {
+      for (auto& [id, conversation] : conversations_) {
+        removed.count += remove_tokens_of(
+            conversation, [&](const TokenRow& token) { return token.claims.expires_at <= expired->now; });
+      }
+    } else {
+      const auto& some = std::get<RevokeTokens>(removal);
+      for (auto entry = by_client_.lower_bound({some.org_id, some.client_id.value_or(std::string())});
+           entry != by_client_.end() && entry->first.first == some.org_id &&
+           (!some.client_id || entry->first.second == *some.client_id);
+           ++entry) {
+        removed.count += remove_tokens_of(*entry->second, [&](const TokenRow& token) {
+          if (some.trip_id && token.claims.trip_id != *some.trip_id) return false;
+          removed.digests.push_back(token.digest);
+          return true;
+        });
+      }
     }
-    written.changed = written.count > 0;
-    return written;
+    return removed;
   }
 
   // `remove` is asked about each token once, oldest first. Returns how many went.
   template <class Remove>
-  std::uint64_t remove_tokens(StoredConversation& conversation, Remove remove) {
-    std::vector<StoredToken> kept;
+  std::uint64_t remove_tokens_of(StoredConversation& conversation, Remove remove) {
+    std::vector<TokenRow> kept;
     std::uint64_t removed = 0;
-    for (StoredToken& token : conversation.tokens) {
+    for (TokenRow& token : conversation.tokens) {
       if (remove(std::as_const(token))) {
         token_owners_.erase(token.digest);
         ++removed;
@@ -422,9 +432,11 @@ class MemoryStorage final : public Storage {
   }
 
   mutable std::shared_mutex mutex_;
+  Uuid epoch_ = make_uuid(std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()));
   // Nodes stay where they are: the other maps point into this one.
   std::unordered_map<Uuid, StoredConversation> conversations_;
   std::map<std::pair<std::string, std::string>, StoredConversation*> by_client_;  // (org_id, client_id)
+  std::set<Uuid> ids_;
   std::unordered_map<Uuid, std::pair<StoredConversation*, std::uint64_t>> message_places_;
   std::map<Sha256Digest, StoredConversation*> token_owners_;
 };

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int oldest_server = 13'00'00;  // FETCH FIRST ... WITH TIES
 constexpr std::chrono::milliseconds reconnect_pause{50};
+constexpr std::string_view query_canceled = "57014";  // by a time limit, or by somebody
 
 // libpq ends its messages with a line break, and separates their lines by more.
 std::string one_line(const char* message) {
@@ -28,8 +29,12 @@ Failure failure_of(const PGresult* result) {
   Failure failure;
   failure.sqlstate = sqlstate != nullptr ? sqlstate : "";
   failure.message = one_line(message != nullptr ? message : PQresultErrorMessage(result));
-  // 57P01 to 57P05: the server ends the session; 25006: it has become a standby.
-  failure.lost = failure.sqlstate.empty() || failure.is_class("08") || failure.sqlstate.starts_with("57P") ||
+  // The server ends the session (57P01 to 57P05; with time limits of its operator's also 25P03 and 25P04); 25006: it
+  // has become a standby.
+  const char* severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  const bool is_end =
+      severity != nullptr && (std::string_view(severity) == "FATAL" || std::string_view(severity) == "PANIC");
+  failure.lost = failure.sqlstate.empty() || is_end || failure.is_class("08") || failure.sqlstate.starts_with("57P") ||
                  failure.sqlstate == "25006";
   return failure;
 }
@@ -122,13 +127,17 @@ Connection::Connection(const Target& target, Use use, Clock::time_point deadline
   for (bool was_there = false;;) {
     try {
       connect(target, deadline);
+      // Ahead of everything: a limit that the role or the database sets may be too short for the rest.
+      if (use != Use::host) send_setting("statement_timeout", "0");
       check_server(deadline);
       configure(target, use, deadline);
       return;
     } catch (const Failure& failure) {
-      if (failure.refused || !failure.lost || Clock::now() + reconnect_pause >= deadline) throw;
+      const bool was_canceled = failure.sqlstate == query_canceled;
+      if (failure.refused || !(failure.lost || was_canceled) || Clock::now() + reconnect_pause >= deadline) throw;
       // A server that is there and does not let us in, because of the password for example, will not change its mind.
-      const bool is_there = PQpingParams(target.keywords().data(), target.values().data(), 0) == PQPING_OK;
+      const bool is_there =
+          !was_canceled && PQpingParams(target.keywords().data(), target.values().data(), 0) == PQPING_OK;
       if (is_there && was_there) throw;
       was_there = is_there;
     }
@@ -169,11 +178,13 @@ void Connection::check_server(Clock::time_point deadline) {
   if (version < oldest_server) {
     throw refusal("PostgreSQL 13 or newer is needed; this server is " + std::to_string(version / 10'000));
   }
+  // With the search_path of the URL still: nothing but PostgreSQL's own must be found.
   send_once(
-      "SELECT pg_is_in_recovery(), current_setting('fsync'), current_setting('synchronous_commit'),"
-      " current_setting('server_encoding')");
+      "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('fsync'::pg_catalog.text),"
+      " pg_catalog.current_setting('synchronous_commit'::pg_catalog.text),"
+      " pg_catalog.current_setting('server_encoding'::pg_catalog.text)");
   const auto results = exchange(deadline);
-  const Row row = results.front()[0];
+  const Row row = results.back()[0];
   if (row.boolean(0)) throw refusal("this server is a standby, which cannot be written to");
   if (row.text(1) != "on") {
     throw refusal("the server runs with fsync=off: what it commits may be lost; set fsync=on");
@@ -194,20 +205,21 @@ void Connection::configure(const Target& target, Use use, Clock::time_point dead
   if (use != Use::host) {
     settings.insert(settings.end(), {{"timezone", "UTC"},
                                      {"travelchat.engine", "on"},
-                                     {"statement_timeout", "0"},
+                                     {"default_transaction_read_only", "off"},
                                      {"default_transaction_isolation", "read committed"}});
     if (!target.schema.empty()) {
       char* quoted = PQescapeIdentifier(handle_.get(), target.schema.data(), target.schema.size());
       if (quoted == nullptr) lose();
-      // Temporary tables last: whoever makes one must not get in between.
-      settings.emplace_back("search_path", std::string(quoted) + ", pg_temp");
+      schema_prefix_ = std::string(quoted) + ".";
       PQfreemem(quoted);
+      // Temporary tables last: whoever makes one must not get in between.
+      settings.emplace_back("search_path", "pg_catalog, pg_temp");
     }
   }
-  if (use == Use::engine) {
+  if (use == Use::engine || use == Use::lane) {
     // Every statement has the index it needs. A plan is made once, maybe while the tables are as good as empty, and
     // must still be right when they are not.
-    settings.insert(settings.end(), {{"lock_timeout", lock_timeout},
+    settings.insert(settings.end(), {{"lock_timeout", use == Use::lane ? lock_timeout_of_lanes : lock_timeout},
                                      {"plan_cache_mode", "force_generic_plan"},
                                      {"enable_seqscan", "off"},
                                      {"enable_bitmapscan", "off"},
@@ -215,9 +227,13 @@ void Connection::configure(const Target& target, Use use, Clock::time_point dead
                                      {"enable_mergejoin", "off"},
                                      {"jit", "off"}});
   }
-  for (const auto& [name, value] : settings) send_once("SELECT set_config($1, $2, false)", Parameters(name, value));
+  for (const auto& [name, value] : settings) send_setting(name, value);
   exchange(deadline);
   if (use == Use::host && (PQexitPipelineMode(handle_.get()) != 1 || PQsetnonblocking(handle_.get(), 0) != 0)) lose();
+}
+
+void Connection::send_setting(const std::string& name, const std::string& value) {
+  send_once("SELECT pg_catalog.set_config($1::pg_catalog.text, $2::pg_catalog.text, false)", Parameters(name, value));
 }
 
 // ---- Connection: exchanges ----
@@ -255,7 +271,7 @@ struct Bound {
 
 void Connection::send(const Query& query, const Parameters& parameters) {
   if (prepared_.insert(query.name).second) {
-    check(PQsendPrepare(handle_.get(), query.name, query.sql, 0, nullptr));
+    check(PQsendPrepare(handle_.get(), query.name, qualified(query.sql).c_str(), 0, nullptr));
     sent_.push_back(query.name);
   }
   const Bound bound(parameters);
@@ -266,8 +282,8 @@ void Connection::send(const Query& query, const Parameters& parameters) {
 
 void Connection::send_once(const std::string& sql, const Parameters& parameters) {
   const Bound bound(parameters);
-  check(PQsendQueryParams(handle_.get(), sql.c_str(), bound.count(), nullptr, bound.values.data(), bound.lengths.data(),
-                          bound.formats.data(), 1));
+  check(PQsendQueryParams(handle_.get(), qualified(sql).c_str(), bound.count(), nullptr, bound.values.data(),
+                          bound.lengths.data(), bound.formats.data(), 1));
   sent_.push_back(nullptr);
 }
 
@@ -345,10 +361,19 @@ Result Connection::execute(const std::string& sql, const Parameters& parameters)
   return std::move(exchange(Clock::time_point::max()).front());
 }
 
+std::string Connection::qualified(std::string_view sql) const {
+  std::string text;
+  for (std::size_t at; (at = sql.find("@.")) != std::string_view::npos; sql.remove_prefix(at + 2)) {
+    text += sql.substr(0, at);
+    text += schema_prefix_;
+  }
+  return text += sql;
+}
+
 void Connection::execute_script(const std::string& sql) {
   check(PQexitPipelineMode(handle_.get()));
   check(PQsetnonblocking(handle_.get(), 0) == 0 ? 1 : 0);
-  const Result result(PQexec(handle_.get(), sql.c_str()));
+  const Result result(PQexec(handle_.get(), qualified(sql).c_str()));
   enter_pipeline();
   if (const auto failed = result.failure()) {
     if (failed->lost) broken_ = true;

@@ -30,8 +30,10 @@ using Clock = std::chrono::steady_clock;
 // A server that has not answered by then counts as lost. Nothing that is sent in an exchange takes nearly as long.
 constexpr std::chrono::seconds answer_timeout{15};
 // How long a statement of the storage waits for a lock, before it gives way and tries again. Less than the server's
-// default deadlock_timeout (1 s), after which the server would end one of the two, maybe the host's transaction.
+// default deadlock_timeout (1 s), after which the server would end one of the two, maybe the host's transaction. What
+// commits has others waiting with it.
 constexpr const char* lock_timeout = "400ms";
+constexpr const char* lock_timeout_of_lanes = "100ms";
 
 struct Failure {
   // Five characters (PostgreSQL's appendix A); empty when the server said nothing.
@@ -107,6 +109,10 @@ class Result {
 };
 
 // A statement that a session prepares when it first runs it.
+//
+// In all SQL that a session of the storage is given, "@." stands for the schema of the tables ("@.messages"). It is on
+// no search_path: others may be allowed to make things in it, and an operator or a function of theirs would come before
+// PostgreSQL's own where the types of its arguments fit better, and run with the rights of this session.
 struct Query {
   const char* name;
   const char* sql;
@@ -135,6 +141,7 @@ class Target {
 
 enum class Use {
   engine,   // the storage's own statements: triggers leave them alone, and every one goes by an index
+  lane,     // the same for those that commit
   migrate,  // the storage's own statements, planned as the server likes
   host,     // a host's: the URL's settings, and triggers follow
 };
@@ -151,6 +158,10 @@ class Connection {
   int socket() const noexcept { return PQsocket(handle_.get()); }
   bool is_alive() const noexcept { return !broken_ && PQstatus(handle_.get()) == CONNECTION_OK; }
   bool in_transaction() const noexcept { return PQtransactionStatus(handle_.get()) != PQTRANS_IDLE; }
+  // Not one that has failed, of which the server has let go already.
+  bool has_open_transaction() const noexcept {
+    return is_alive() && PQtransactionStatus(handle_.get()) == PQTRANS_INTRANS;
+  }
   // ---- An exchange: statements go out together and the answers come back together. ----
 
   void send(const Query& query, const Parameters& parameters = Parameters());
@@ -168,6 +179,8 @@ class Connection {
   std::vector<Result> exchange(Clock::time_point deadline = Clock::now() + answer_timeout);
   // One statement that is not worth preparing, alone; waits as long as it takes.
   Result execute(const std::string& sql, const Parameters& parameters = Parameters());
+  // The SQL with the schema in the place of "@.".
+  std::string qualified(std::string_view sql) const;
   // Several statements without parameters, separated by semicolons.
   void execute_script(const std::string& sql);
 
@@ -183,6 +196,7 @@ class Connection {
   void connect(const Target& target, Clock::time_point deadline);
   void check_server(Clock::time_point deadline);
   void configure(const Target& target, Use use, Clock::time_point deadline);
+  void send_setting(const std::string& name, const std::string& value);
   void enter_pipeline();
   void check(int succeeded);
   [[noreturn]] void lose();
@@ -198,6 +212,7 @@ class Connection {
   bool unsent_ = false;
   bool broken_ = false;
   std::string synchronous_commit_;
+  std::string schema_prefix_;  // quoted, with its dot; empty until the schema is known
 };
 
 // Waits until the socket is ready for `events` (poll's); false: not before `deadline`.

@@ -1,11 +1,20 @@
 #include "storage/postgres_lane.hpp"
 
+#include "core/rules.hpp"
+#include "storage/postgres_rows.hpp"
+
 #include <algorithm>
+#include <array>
+#include <map>
 #include <thread>
 #include <utility>
 #include <variant>
 
 namespace travelchat::postgres {
+
+using detail::Decision;
+using detail::is_token_removal;
+using detail::questions_of;
 
 namespace {
 
@@ -17,38 +26,48 @@ constexpr Query commit{"commit", "COMMIT"};
 // transaction holds. It must be this one that gives up, well before the server ends one of the two (deadlock_timeout,
 // 1 s by default).
 constexpr Query give_way{"give_way", "SELECT set_config('lock_timeout', '50ms', true)"};
+// For a transaction that is to find out what is locked.
+constexpr Query hardly_wait{"hardly_wait", "SELECT set_config('lock_timeout', '20ms', true)"};
 constexpr Query lock_conversation{"lock_conversation",
-                                  "SELECT FROM conversations WHERE id = $1::text FOR NO KEY UPDATE"};
-constexpr Query has_conversation{"has_conversation", "SELECT EXISTS (SELECT FROM conversations WHERE id = $1::text)"};
-constexpr Query has_message{"has_message", "SELECT EXISTS (SELECT FROM messages WHERE id = $1::text)"};
+                                  "SELECT FROM @.conversations WHERE id = $1::text FOR NO KEY UPDATE"};
+constexpr Query has_conversation{"has_conversation", "SELECT EXISTS (SELECT FROM @.conversations WHERE id = $1::text)"};
+constexpr Query has_message{"has_message", "SELECT EXISTS (SELECT FROM @.messages WHERE id = $1::text)"};
 constexpr Query has_change{"has_change",
-                           "SELECT EXISTS (SELECT FROM travelchat_changes WHERE conversation_id = $1::text"
+                           "SELECT EXISTS (SELECT FROM @.travelchat_changes WHERE conversation_id = $1::text"
                            " AND rev = $2::bigint AND kind = $3::bigint AND first_seq = $4::bigint"
                            " AND at = $5::timestamp)"};
-constexpr Query has_token{"has_token", "SELECT EXISTS (SELECT FROM client_chat_tokens WHERE token = $1::text)"};
+constexpr Query has_token{"has_token", "SELECT EXISTS (SELECT FROM @.client_chat_tokens WHERE token = $1::text)"};
 
 constexpr Query find_by_client{
     "find_by_client",
     "SELECT k.place, c.id FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k(org_id, client_id, place)"
-    " JOIN conversations c ON c.org_id = k.org_id AND c.client_id = k.client_id"};
+    " JOIN @.conversations c ON c.org_id = k.org_id AND c.client_id = k.client_id"};
 
 constexpr Query make_conversations{
     "make_conversations",
-    "INSERT INTO conversations (id, org_id, client_id, created_at, last_message_at, last_seq, rev, unread_count,"
+    "INSERT INTO @.conversations (id, org_id, client_id, created_at, last_message_at, last_seq, rev, unread_count,"
     " unseen_count, read_seq, seen_seq)"
     " SELECT id, org_id, client_id, at, at, 0, 0, 0, 0, 0, 0"
     " FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamp[]) AS k(id, org_id, client_id, at)"
     " ORDER BY org_id, client_id"
     " ON CONFLICT (org_id, client_id) DO NOTHING RETURNING id"};
 
+#define TRAVELCHAT_WANTED_CONVERSATIONS                                           \
+  "("                                                                             \
+  "  SELECT unnest($1::text[])"                                                   \
+  "  UNION"                                                                       \
+  "  SELECT o.id FROM unnest($2::text[], $3::text[]) k(org_id, client_id)"        \
+  "  JOIN @.conversations o ON o.org_id = k.org_id AND o.client_id = k.client_id" \
+  ") w(id) JOIN @.conversations c ON c.id = w.id"
 constexpr Query lock_conversations{"lock_conversations",
-                                   "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS
-                                   " FROM ("
-                                   "  SELECT unnest($1::text[])"
-                                   "  UNION"
-                                   "  SELECT o.id FROM unnest($2::text[], $3::text[]) k(org_id, client_id)"
-                                   "  JOIN conversations o ON o.org_id = k.org_id AND o.client_id = k.client_id"
-                                   " ) w(id) JOIN conversations c ON c.id = w.id ORDER BY c.id FOR NO KEY UPDATE OF c"};
+                                   "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS " FROM " TRAVELCHAT_WANTED_CONVERSATIONS
+                                   " ORDER BY c.id FOR NO KEY UPDATE OF c"};
+constexpr Query lock_free_conversations{"lock_free_conversations", "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS
+                                                                   " FROM " TRAVELCHAT_WANTED_CONVERSATIONS
+                                                                   " ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED"};
+// Those among them that are there: the locked ones, too.
+constexpr Query find_wanted_conversations{"find_wanted_conversations",
+                                          "SELECT c.id, c.org_id, c.client_id FROM " TRAVELCHAT_WANTED_CONVERSATIONS};
 
 // Of which messages the decisions need the rows: those that repeats may repeat ($1 to $4), those that are named ($5),
 // and the newest ones of conversations ($6) and of openings ($7, $8).
@@ -56,45 +75,48 @@ constexpr Query lock_conversations{"lock_conversations",
   "("                                                                                                               \
   "  SELECT p.id FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) k(conversation_id, client_message_id," \
   "    sender_type, sender_id)"                                                                                     \
-  "  JOIN messages p ON p.conversation_id = k.conversation_id AND p.client_message_id = k.client_message_id"        \
+  "  JOIN @.messages p ON p.conversation_id = k.conversation_id AND p.client_message_id = k.client_message_id"      \
   "    AND p.sender_type = k.sender_type AND p.sender_id = k.sender_id"                                             \
   "  UNION"                                                                                                         \
   "  SELECT unnest($5::text[])"                                                                                     \
   "  UNION"                                                                                                         \
   "  SELECT n.id FROM unnest($6::text[]) k(id)"                                                                     \
-  "  CROSS JOIN LATERAL (SELECT n.id FROM messages n WHERE n.conversation_id = k.id AND n.seq IS NOT NULL"          \
+  "  CROSS JOIN LATERAL (SELECT n.id FROM @.messages n WHERE n.conversation_id = k.id AND n.seq IS NOT NULL"        \
   "    ORDER BY n.seq DESC LIMIT 1) n"                                                                              \
   "  UNION"                                                                                                         \
   "  SELECT n.id FROM unnest($7::text[], $8::text[]) k(org_id, client_id)"                                          \
-  "  JOIN conversations o ON o.org_id = k.org_id AND o.client_id = k.client_id"                                     \
-  "  CROSS JOIN LATERAL (SELECT n.id FROM messages n WHERE n.conversation_id = o.id AND n.seq IS NOT NULL"          \
+  "  JOIN @.conversations o ON o.org_id = k.org_id AND o.client_id = k.client_id"                                   \
+  "  CROSS JOIN LATERAL (SELECT n.id FROM @.messages n WHERE n.conversation_id = o.id AND n.seq IS NOT NULL"        \
   "    ORDER BY n.seq DESC LIMIT 1) n"                                                                              \
   ") w(id)"
 constexpr Query read_wanted_messages{"read_wanted_messages",
                                      "SELECT " TRAVELCHAT_MESSAGE_COLUMNS " FROM " TRAVELCHAT_WANTED_MESSAGES
-                                     " JOIN messages m ON m.id = w.id AND m.seq IS NOT NULL"};
+                                     " JOIN @.messages m ON m.id = w.id AND m.seq IS NOT NULL"};
 constexpr Query read_wanted_reactions{"read_wanted_reactions",
                                       "SELECT " TRAVELCHAT_REACTION_COLUMNS " FROM " TRAVELCHAT_WANTED_MESSAGES
-                                      " JOIN message_reactions r ON r.message_id = w.id"
+                                      " JOIN @.message_reactions r ON r.message_id = w.id"
                                       " ORDER BY r.message_id, " TRAVELCHAT_REACTION_ORDER};
 
 constexpr Query read_tokens{
     "read_tokens",
     "SELECT t.token, t.org_id, t.client_id, t.trip_id, t.conversation_id, t.expires_at, t.created_at"
     " FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) u(conversation_id, trip_id)) k"
-    " JOIN client_chat_tokens t ON t.conversation_id = k.conversation_id AND t.trip_id = k.trip_id"
+    " JOIN @.client_chat_tokens t ON t.conversation_id = k.conversation_id AND t.trip_id = k.trip_id"
     " ORDER BY t.created_at NULLS FIRST, t.id COLLATE \"C\""};
 
+// Fails (21000) when a trigger of the host's holds a row back without a word: it would be answered, and not be there.
 constexpr Query insert_messages{
     "insert_messages",
-    "INSERT INTO messages (id, conversation_id, org_id, sender_type, sender_id, sender_name, content, is_read,"
+    "WITH stored AS (INSERT INTO @.messages (id, conversation_id, org_id, sender_type, sender_id, sender_name,"
+    " content, is_read,"
     " created_at, seen_at, attachment_url, attachment_type, attachment_name, client_message_id, seq, rev, created_rev)"
     " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
     " $8::boolean[], $9::timestamp[], $10::timestamp[], $11::text[], $12::text[], $13::text[], $14::text[],"
-    " $15::bigint[], $16::bigint[], $17::bigint[])"};
+    " $15::bigint[], $16::bigint[], $17::bigint[]) RETURNING id)"
+    " SELECT (SELECT n FROM generate_series(1, 2) n WHERE (SELECT count(*) FROM stored) <> cardinality($1::text[]))"};
 constexpr Query update_conversations{
     "update_conversations",
-    "UPDATE conversations c SET last_seq = k.last_seq, rev = k.rev,"
+    "UPDATE @.conversations c SET last_seq = k.last_seq, rev = k.rev,"
     " last_message_at = coalesce(k.last_message_at, c.last_message_at), unread_count = k.unread_count,"
     " unseen_count = k.unseen_count, read_seq = k.read_seq, seen_seq = k.seen_seq"
     " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamp[], $5::bigint[], $6::bigint[], $7::bigint[],"
@@ -102,24 +124,24 @@ constexpr Query update_conversations{
     " WHERE c.id = k.id"};
 constexpr Query mark_read{
     "mark_read",
-    "UPDATE messages m SET is_read = true, rev = k.rev"
+    "UPDATE @.messages m SET is_read = true, rev = k.rev"
     " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) k(id, after_seq, up_to_seq, rev)"
     " WHERE m.conversation_id = k.id AND m.seq > k.after_seq AND m.seq <= k.up_to_seq AND m.sender_type = 'client'"
     " AND m.is_read IS NOT TRUE"};
 constexpr Query mark_seen{
     "mark_seen",
-    "UPDATE messages m SET seen_at = k.at, rev = k.rev"
+    "UPDATE @.messages m SET seen_at = k.at, rev = k.rev"
     " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamp[])"
     " k(id, after_seq, up_to_seq, rev, at)"
     " WHERE m.conversation_id = k.id AND m.seq > k.after_seq AND m.seq <= k.up_to_seq AND m.sender_type = 'advisor'"
     " AND m.seen_at IS NULL"};
 // A mark of the same transaction may have gone further.
 constexpr Query touch_messages{"touch_messages",
-                               "UPDATE messages m SET rev = greatest(m.rev, k.rev)"
+                               "UPDATE @.messages m SET rev = greatest(m.rev, k.rev)"
                                " FROM unnest($1::text[], $2::bigint[]) k(id, rev) WHERE m.id = k.id"};
 constexpr Query put_reactions{
     "put_reactions",
-    "INSERT INTO message_reactions (id, message_id, conversation_id, org_id, reactor_type, reactor_id, reactor_name,"
+    "INSERT INTO @.message_reactions (id, message_id, conversation_id, org_id, reactor_type, reactor_id, reactor_name,"
     " emoji, created_at, rev)"
     " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
     " $8::text[], $9::timestamp[], $10::bigint[])"
@@ -128,20 +150,25 @@ constexpr Query put_reactions{
     " rev = excluded.rev"};
 constexpr Query remove_reactions{
     "remove_reactions",
-    "DELETE FROM message_reactions r USING unnest($1::text[], $2::text[], $3::text[]) k(message_id, reactor_type,"
+    "DELETE FROM @.message_reactions r USING unnest($1::text[], $2::text[], $3::text[]) k(message_id, reactor_type,"
     " reactor_id)"
     " WHERE r.message_id = k.message_id AND r.reactor_type = k.reactor_type AND r.reactor_id = k.reactor_id"};
 constexpr Query insert_changes{
     "insert_changes",
-    "INSERT INTO travelchat_changes (conversation_id, rev, kind, first_seq, last_seq, at)"
+    "INSERT INTO @.travelchat_changes (conversation_id, rev, kind, first_seq, last_seq, at)"
     " SELECT * FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::timestamp[])"};
 constexpr Query insert_tokens{
     "insert_tokens",
-    "INSERT INTO client_chat_tokens (id, token, org_id, client_id, trip_id, conversation_id, expires_at, created_at)"
+    "INSERT INTO @.client_chat_tokens (id, token, org_id, client_id, trip_id, conversation_id, expires_at, created_at)"
     " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamp[],"
     " $8::timestamp[])"};
-constexpr Query remove_tokens{"remove_tokens", "DELETE FROM client_chat_tokens WHERE token = ANY ($1::text[])"};
-constexpr Query sweep_tokens{"sweep_tokens", "DELETE FROM client_chat_tokens WHERE expires_at <= $1::timestamp"};
+constexpr Query remove_tokens{"remove_tokens", "DELETE FROM @.client_chat_tokens WHERE token = ANY ($1::text[])"};
+constexpr Query sweep_tokens{"sweep_tokens", "DELETE FROM @.client_chat_tokens WHERE expires_at <= $1::timestamp"};
+constexpr Query revoke_tokens{
+    "revoke_tokens",
+    "DELETE FROM @.client_chat_tokens t USING @.conversations c WHERE c.id = t.conversation_id AND c.org_id = $1::text"
+    " AND ($2::text IS NULL OR c.client_id = $2::text) AND ($3::text IS NULL OR t.trip_id = $3::text)"
+    " RETURNING t.token"};
 
 template <class Items, class Value>
 Array column(Type type, const Items& items, Value value) {
@@ -162,26 +189,47 @@ Array client_ids(const std::vector<const OpenConversation*>& openings) {
   return column(Type::text, openings, [](const auto* open) { return std::string_view(open->client_id); });
 }
 
+// Whether one row among others may be to blame: a value that it cannot have, a constraint, a trigger of the host's that
+// refuses it, or a row that is there and holds what it cannot (which no server has said).
+bool is_about_a_row(const Failure& failure) {
+  constexpr std::array classes = {"09", "21", "22", "23", "27", "38", "39", "44", "P0"};
+  return failure.sqlstate.empty() ||
+         std::any_of(classes.begin(), classes.end(), [&](const char* two) { return failure.is_class(two); });
+}
+
+constexpr const char* held_back = "a trigger of the table held its row back";
+
 // What a row was refused for, when it stood alone.
 error_code error_of_refused_row(const Failure& failure) {
   if (failure.sqlstate == "23503") return errc::not_found;  // the host has no such organization or client (any more)
   if (failure.is_class("22")) return errc::invalid_argument;
-  return errc::internal;  // 23505: the new id is taken
+  if (failure.is_class("23")) return errc::internal;  // 23505: the new id is taken
+  return errc::storage_failed;
 }
 
 }  // namespace
 
-void Lane::start(std::vector<LaneWrite> writes, Patience& patience) noexcept {
+// A deadlock, a lock that was not to be had, or a statement that somebody has ended.
+bool is_lock_trouble(const Failure& failure) noexcept {
+  return failure.is_class("40") || failure.sqlstate == "55P03" || failure.sqlstate == "57014";
+}
+
+void Lane::start(std::vector<Hand> hands, Patience& patience, Patience& locks) noexcept {
   patience_ = &patience;
+  locks_ = &locks;
   parts_.clear();
+  postponed_.clear();
   // Token removals stand alone; in between is one transaction. The next part is the last.
-  for (auto write = writes.rbegin(); write != writes.rend(); ++write) {
-    const bool stands_alone = is_token_removal(*write->write);
-    if (stands_alone || parts_.empty() || is_token_removal(*parts_.back().front().write)) parts_.emplace_back();
-    parts_.back().push_back(*write);
+  for (auto hand = hands.rbegin(); hand != hands.rend(); ++hand) {
+    bool joins = false;
+    for (auto write = hand->writes.rbegin(); write != hand->writes.rend(); ++write) {
+      const bool stands_alone = is_token_removal(*write->write);
+      if (stands_alone || !joins) parts_.push_back({{}, hand->waits, false});
+      parts_.back().writes.push_back(*write);
+      joins = !stands_alone;
+    }
   }
-  for (Part& part : parts_) std::reverse(part.begin(), part.end());
-  after_trouble_ = false;
+  for (Part& part : parts_) std::reverse(part.writes.begin(), part.writes.end());
   next_part();
 }
 
@@ -189,28 +237,42 @@ void Lane::next_part() noexcept {
   phase_ = Phase::idle;
   while (!parts_.empty() && phase_ == Phase::idle) {
     try {
-      ask();
+      answer_postponed();
+      if (!parts_.empty()) ask();
     } catch (const Failure& failure) {
       recover(failure);
     }
   }
 }
 
+// A write that follows a postponed one of its conversation is postponed as well.
+void Lane::answer_postponed() {
+  if (postponed_.empty()) return;
+  std::erase_if(parts_.back().writes, [this](const LaneWrite& write) {
+    if (!postponed_.contains(detail::order_key(*write.write))) return false;
+    *write.answer = postponed();
+    return true;
+  });
+  if (parts_.back().writes.empty()) parts_.pop_back();
+}
+
 void Lane::connect(Patience& patience) {
   if (connection_ != nullptr && connection_->is_alive()) return;
-  const bool is_first = connection_ == nullptr;
-  connection_ = std::make_unique<Connection>(target_, Use::engine, patience.end());
+  const bool is_first = !std::exchange(was_connected_, true);
+  connection_ = std::make_unique<Connection>(target_, Use::lane, patience.end());
   if (!is_first) target_.log("connected to the database again");
 }
 
 void Lane::ask() {
   connect(*patience_);
   connection_->roll_back();
+  const Part& part = parts_.back();
   std::vector<const Write*> writes;
-  for (const LaneWrite& write : parts_.back()) writes.push_back(write.write);
-  questions_ = questions_of(writes, after_trouble_);
+  for (const LaneWrite& write : part.writes) writes.push_back(write.write);
+  questions_ = questions_of(writes, part.after_trouble);
 
   connection_->send(begin);
+  if (!part.waits) connection_->send(hardly_wait);
   if (!questions_.openings.empty()) {
     const auto& open = questions_.openings;
     connection_->send(
@@ -220,8 +282,10 @@ void Lane::ask() {
                    column(Type::timestamp, open, [](const auto* o) { return o->now; })));
   }
   if (!questions_.openings.empty() || !questions_.conversations.empty()) {
-    connection_->send(lock_conversations, Parameters(column(questions_.conversations), org_ids(questions_.openings),
-                                                     client_ids(questions_.openings)));
+    const Parameters wanted(column(questions_.conversations), org_ids(questions_.openings),
+                            client_ids(questions_.openings));
+    connection_->send(part.waits ? lock_conversations : lock_free_conversations, wanted);
+    if (!part.waits) connection_->send(find_wanted_conversations, wanted);
   }
   if (!questions_.repeatable.empty() || !questions_.messages.empty() || !questions_.newest_of.empty() ||
       !questions_.openings.empty()) {
@@ -260,11 +324,14 @@ void Lane::proceed() noexcept {
       decide(std::move(answers));
       return;
     }
-    if (const Write& only = *parts_.back().front().write; is_token_removal(only)) {
-      Written written;
-      written.count = answers.front().affected();
-      written.changed = written.count > 0;
-      decided_ = {written};
+    if (const Write& only = *parts_.back().writes.front().write; is_token_removal(only)) {
+      const Result& rows = answers.front();
+      RemovedTokens removed;
+      removed.count = rows.affected();
+      if (std::holds_alternative<RevokeTokens>(only)) {
+        for (int i = 0; i < rows.size(); ++i) removed.digests.push_back(rows[i].digest(0));
+      }
+      decided_ = {detail::to_written(std::move(removed))};
     }
     publish();
   } catch (const Failure& failure) {
@@ -274,29 +341,45 @@ void Lane::proceed() noexcept {
 }
 
 void Lane::decide(std::vector<Result> answers) {
-  auto answer = answers.begin() + 1;  // after BEGIN
+  const Part& part = parts_.back();
+  auto answer = answers.begin() + (part.waits ? 1 : 2);  // after BEGIN
   decided_.clear();
   made_.reset();
-  if (is_token_removal(*parts_.back().front().write)) {
-    if (const auto* one = std::get_if<DeleteToken>(parts_.back().front().write)) {
+  if (is_token_removal(*part.writes.front().write)) {
+    if (const auto* one = std::get_if<DeleteToken>(part.writes.front().write)) {
       Array digests(Type::text);
       digests.add(one->digest);
       connection_->send(remove_tokens, Parameters(digests));
+    } else if (const auto* some = std::get_if<RevokeTokens>(part.writes.front().write)) {
+      connection_->send(revoke_tokens, Parameters(some->org_id, some->client_id, some->trip_id));
     } else {
-      connection_->send(sweep_tokens, Parameters(std::get<SweepTokens>(*parts_.back().front().write).now));
+      connection_->send(sweep_tokens, Parameters(std::get<SweepTokens>(*part.writes.front().write).now));
     }
     write({});
     return;
   }
 
   Facts facts;
+  facts.made.emplace();          // what `ask` made
+  std::set<std::string> locked;  // by somebody else
   if (!questions_.openings.empty()) {
-    for (int i = 0; i < answer->size(); ++i) made_ = *facts.made.insert((*answer)[i].uuid(0)).first;
+    for (int i = 0; i < answer->size(); ++i) made_ = *facts.made->insert((*answer)[i].uuid(0)).first;
     ++answer;
   }
   if (!questions_.openings.empty() || !questions_.conversations.empty()) {
     for (int i = 0; i < answer->size(); ++i) facts.conversations.push_back(read_conversation((*answer)[i]));
     ++answer;
+    if (!part.waits) {
+      std::set<Uuid> ours;
+      for (const ConversationRow& row : facts.conversations) ours.insert(row.value.id);
+      for (int i = 0; i < answer->size(); ++i) {
+        const Row row = (*answer)[i];
+        if (ours.contains(row.uuid(0))) continue;
+        locked.insert(std::string(row.text(0)));
+        locked.insert(detail::order_key(OpenConversation{{}, std::string(row.text(1)), std::string(row.text(2)), {}}));
+      }
+      ++answer;
+    }
   }
   if (!questions_.repeatable.empty() || !questions_.messages.empty() || !questions_.newest_of.empty() ||
       !questions_.openings.empty()) {
@@ -323,14 +406,17 @@ void Lane::decide(std::vector<Result> answers) {
     }
   }
 
-  Batch batch(std::move(facts));
-  for (const LaneWrite& write : parts_.back()) decided_.push_back(batch.apply(*write.write));
-  write(batch.effects());
+  Decision decision(std::move(facts));
+  for (const LaneWrite& write : part.writes) {
+    const bool must_wait = !locked.empty() && locked.contains(detail::order_key(*write.write));
+    decided_.push_back(must_wait ? result<Written>(postponed()) : decision.apply(*write.write));
+  }
+  write(decision.take_effects());
 }
 
 void Lane::write(const Effects& effects) {
-  if (!effects.marks.empty() || !effects.touched.empty() || !effects.reactions.empty() ||
-      !effects.removed_reactions.empty()) {
+  if (parts_.back().waits && (!effects.marks.empty() || !effects.touched.empty() || !effects.reactions.empty() ||
+                              !effects.removed_reactions.empty())) {
     connection_->send(give_way);
   }
   if (const auto& rows = effects.messages; !rows.empty()) {
@@ -386,8 +472,8 @@ void Lane::write(const Effects& effects) {
   }
   if (const auto& rows = effects.touched; !rows.empty()) {
     connection_->send(touch_messages,
-                      Parameters(column(Type::text, rows, [](const auto& t) -> const Uuid& { return t.first; }),
-                                 column(Type::bigint, rows, [](const auto& t) { return t.second; })));
+                      Parameters(column(Type::text, rows, [](const auto& t) -> const Uuid& { return t.message_id; }),
+                                 column(Type::bigint, rows, [](const auto& t) { return t.rev; })));
   }
   if (const auto& rows = effects.removed_reactions; !rows.empty()) {
     connection_->send(
@@ -398,7 +484,7 @@ void Lane::write(const Effects& effects) {
   }
   if (const auto& rows = effects.reactions; !rows.empty()) {
     const auto of = [&](Type type, auto value) {
-      return column(type, rows, [value](const auto& row) -> decltype(auto) { return value(row.first); });
+      return column(type, rows, [value](const auto& row) -> decltype(auto) { return value(row.reaction); });
     };
     connection_->send(put_reactions,
                       Parameters(of(Type::text, [](const Reaction& r) -> const Uuid& { return r.id; }),
@@ -410,7 +496,7 @@ void Lane::write(const Effects& effects) {
                                  of(Type::text, [](const Reaction& r) { return std::string_view(r.reactor_name); }),
                                  of(Type::text, [](const Reaction& r) { return r.emoji; }),
                                  of(Type::timestamp, [](const Reaction& r) { return r.created_at; }),
-                                 column(Type::bigint, rows, [](const auto& row) { return row.second; })));
+                                 column(Type::bigint, rows, [](const auto& row) { return row.rev; })));
   }
   if (const auto& rows = effects.changes; !rows.empty()) {
     connection_->send(
@@ -449,17 +535,50 @@ void Lane::write(const Effects& effects) {
 }
 
 void Lane::publish() {
-  for (std::size_t i = 0; i < parts_.back().size(); ++i) *parts_.back()[i].answer = std::move(decided_[i]);
+  const Part& part = parts_.back();
+  for (std::size_t i = 0; i < part.writes.size(); ++i) {
+    if (decided_[i].has_error() && decided_[i].error() == postponed()) {
+      postponed_.insert(detail::order_key(*part.writes[i].write));
+    }
+    *part.writes[i].answer = std::move(decided_[i]);
+  }
   parts_.pop_back();
-  after_trouble_ = false;
   phase_ = Phase::idle;
 }
 
 void Lane::fail_part(error_code error) noexcept {
-  for (const LaneWrite& write : parts_.back()) *write.answer = error;
+  for (const LaneWrite& write : parts_.back().writes) *write.answer = error;
   parts_.pop_back();
-  after_trouble_ = false;
   phase_ = Phase::idle;
+}
+
+void Lane::make_way() {
+  Part part = std::move(parts_.back());
+  parts_.pop_back();
+  if (part.waits) {
+    part.waits = false;
+    parts_.push_back(std::move(part));
+    return;
+  }
+  std::map<std::string, bool> is_first;  // by order_key
+  std::vector<std::string> keys;
+  for (const LaneWrite& write : part.writes) {
+    std::string key = detail::order_key(*write.write);
+    if (is_first.emplace(key, false).second) keys.push_back(std::move(key));
+  }
+  if (keys.size() == 1 || locks_->is_over()) {
+    for (const LaneWrite& write : part.writes) *write.answer = postponed();
+    postponed_.insert(keys.begin(), keys.end());
+    return;
+  }
+  for (std::size_t i = 0; i < keys.size() / 2; ++i) is_first[keys[i]] = true;
+  Part first{{}, false, part.after_trouble};
+  Part second = first;
+  for (const LaneWrite& write : part.writes) {
+    (is_first[detail::order_key(*write.write)] ? first : second).writes.push_back(write);
+  }
+  parts_.push_back(std::move(second));
+  parts_.push_back(std::move(first));
 }
 
 std::optional<Lane::Witness> Lane::witness_of(const Effects& effects) const {
@@ -484,11 +603,11 @@ std::optional<Lane::Witness> Lane::witness_of(const Effects& effects) const {
 
 bool Lane::was_committed() {
   // What was removed is removed again; what changes nothing stands as it was read.
-  if (is_token_removal(*parts_.back().front().write)) return false;
+  if (is_token_removal(*parts_.back().writes.front().write)) return false;
   if (!witness_) return true;
   for (;;) {
     try {
-      connection_ = std::make_unique<Connection>(target_, Use::engine, patience_->end());
+      connection_ = std::make_unique<Connection>(target_, Use::lane, patience_->end());
       connection_->send(begin);
       // Waits for a server process that is still at it; the next statement sees what it left.
       connection_->send(lock_conversation, Parameters(witness_->conversation_id));
@@ -505,12 +624,15 @@ bool Lane::was_committed() {
   }
 }
 
-// After this the lane is busy with the same part again, or idle with the part settled, failed or halved.
+// After this the lane is busy with the same part again, or idle with the part settled, failed, postponed or halved.
 void Lane::recover(const Failure& failure) noexcept {
   const Phase failed_in = std::exchange(phase_, Phase::idle);
   try {
-    const bool is_over = patience_->is_over();
+    // Not a failure of the server's: the transaction is open still, and would keep its locks until this lane's next
+    // turn.
+    if (!failure.lost && connection_ != nullptr && connection_->has_open_transaction()) connection_.reset();
     if (failure.lost) {
+      const bool is_over = patience_->is_over();
       target_.log("a connection was lost: " + failure.message);
       if (connection_ != nullptr) connection_->abandon();
       if (failed_in == Phase::committing && was_committed()) {
@@ -518,33 +640,35 @@ void Lane::recover(const Failure& failure) noexcept {
       } else if (is_over) {
         fail_part(errc::storage_failed);
       } else {
-        after_trouble_ = true;
+        parts_.back().after_trouble = true;
       }
       return;
     }
-    // A deadlock, a lock that was not to be had, a timeout of the server's, or a table that has been altered.
-    if (failure.is_class("40") || failure.sqlstate == "55P03" || failure.sqlstate == "57014" ||
-        failure.sqlstate == "0A000") {
-      if (failure.sqlstate == "0A000") connection_->abandon();
-      if (!is_over) {
-        after_trouble_ = true;
-        std::this_thread::sleep_for(retry_pause);
-        return;
-      }
-    } else if (failure.is_class("22") || failure.is_class("23")) {
+    if (is_lock_trouble(failure)) {
+      locks_->end();  // its time begins
+      make_way();
+      return;
+    }
+    // A table has been altered, and the statements are prepared for what it was.
+    if (failure.sqlstate == "0A000") {
+      connection_->abandon();
+      if (!patience_->is_over()) return;
+    } else if (!failure.refused && is_about_a_row(failure)) {
       Part part = std::move(parts_.back());
-      if (part.size() > 1) {
-        const auto middle = part.begin() + static_cast<std::ptrdiff_t>(part.size() / 2);
-        parts_.back().assign(middle, part.end());
-        parts_.emplace_back(part.begin(), middle);
+      if (auto& writes = part.writes; writes.size() > 1) {
+        const auto middle = writes.begin() + static_cast<std::ptrdiff_t>(writes.size() / 2);
+        parts_.back() = {{middle, writes.end()}, part.waits, part.after_trouble};
+        parts_.push_back({{writes.begin(), middle}, part.waits, part.after_trouble});
         return;
       }
+      const bool was_after_trouble = std::exchange(part.after_trouble, true);
       parts_.back() = std::move(part);
-      if (!after_trouble_ && failure.sqlstate == "23505") {
-        after_trouble_ = true;  // who has that id?
-        return;
+      if (!was_after_trouble && failure.sqlstate == "23505") return;  // who has that id?
+      const error_code error = error_of_refused_row(failure);
+      if (error == errc::storage_failed) {
+        target_.log("a write failed: " + (failure.is_class("21") ? std::string(held_back) : failure.message));
       }
-      fail_part(error_of_refused_row(failure));
+      fail_part(error);
       return;
     }
     target_.log("a transaction failed: " + failure.message);

@@ -1,11 +1,16 @@
 // One committing connection: the writes of some conversations, in order, as transactions of two round trips.
 //
 // The first one begins, makes new conversations, locks those that are written to and reads what the writes depend on;
-// then Batch decides; the second one writes and commits. The thread that commits drives several lanes at once by their
-// sockets: `start`, then `proceed` whenever the socket is ready, until it is no longer busy. Nothing here throws.
+// then Decision decides; the second one writes and commits. The thread that commits drives several lanes at once by
+// their sockets: `start`, then `proceed` whenever the socket is ready, until it is no longer busy. Nothing here throws.
+//
+// Rows that somebody else keeps locked hold up the writes that need them, and no others. A transaction that has waited
+// `lock_timeout_of_lanes` for a lock is begun anew and takes the conversations that are free, waiting for none. What
+// then still cannot get its locks (a message, a row that a foreign key points to, a table) is halved until it is known
+// which conversation it is for. Those writes are answered with `postponed()`.
 #pragma once
 
-#include "storage/postgres_batch.hpp"
+#include "core/decision.hpp"
 #include "storage/postgres_connection.hpp"
 
 #include <travelchat/storage.hpp>
@@ -14,12 +19,13 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 namespace travelchat::postgres {
 
-// How long a commit goes on trying, counted from its first trouble, whichever lane met it.
+// How long a commit goes on trying, counted from its first trouble of a kind, whichever lane met it.
 class Patience {
  public:
   explicit Patience(std::chrono::milliseconds length) noexcept : length_(length) {}
@@ -35,9 +41,18 @@ class Patience {
   std::optional<Clock::time_point> end_;
 };
 
+bool is_lock_trouble(const Failure& failure) noexcept;
+
 struct LaneWrite {
   const Write* write = nullptr;
   result<Written>* answer = nullptr;
+};
+
+// Writes that a lane carries out one after the other, where possible in one transaction.
+struct Hand {
+  std::vector<LaneWrite> writes;
+  // Whether to queue up for locks for a moment; else the writes of what is locked are postponed at once.
+  bool waits = true;
 };
 
 class Lane {
@@ -45,8 +60,9 @@ class Lane {
   // `target` outlives the lane.
   explicit Lane(const Target& target) : target_(target) {}
 
-  // Begins to carry out the writes; both they and `patience` must live until the lane is no longer busy.
-  void start(std::vector<LaneWrite> writes, Patience& patience) noexcept;
+  // Begins to carry out the writes, hand after hand. They, `patience` (for a database that went away) and `locks` (for
+  // finding out what is locked; then whatever meets a lock is postponed) must live until the lane is no longer busy.
+  void start(std::vector<Hand> hands, Patience& patience, Patience& locks) noexcept;
   bool is_busy() const noexcept { return phase_ != Phase::idle; }
 
   // Busy only: what to wait for, and until when.
@@ -61,9 +77,14 @@ class Lane {
 
  private:
   enum class Phase { idle, asking, committing };
-  using Part = std::vector<LaneWrite>;
+  struct Part {
+    std::vector<LaneWrite> writes;
+    bool waits = true;
+    bool after_trouble = false;  // has been tried before, and it is not known how that ended
+  };
 
   void next_part() noexcept;
+  void answer_postponed();
   void ask();
   void decide(std::vector<Result> answers);
   void write(const Effects& effects);
@@ -80,15 +101,20 @@ class Lane {
   };
   std::optional<Witness> witness_of(const Effects& effects) const;
   void fail_part(error_code error) noexcept;
+  // After a lock was not to be had.
+  void make_way();
   void connect(Patience& patience);
 
   const Target& target_;
   std::unique_ptr<Connection> connection_;
+  bool was_connected_ = false;
   Patience* patience_ = nullptr;
+  Patience* locks_ = nullptr;
   // Still to be carried out; the next one is the last. A part that a row spoils is halved until the row stands alone.
   std::vector<Part> parts_;
   Phase phase_ = Phase::idle;
-  bool after_trouble_ = false;  // this part has been tried before
+  // By detail::order_key: of what a write was postponed since `start`. Those that follow are, too.
+  std::set<std::string> postponed_;
   Clock::time_point answer_due_;
   std::optional<Uuid> made_;        // a conversation that the transaction makes
   std::optional<Witness> witness_;  // none: the transaction changes nothing

@@ -3,7 +3,7 @@
 
 #include "storage/postgres_connection.hpp"
 
-#include <travelchat/types.hpp>
+#include <travelchat/transactional_storage.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -11,13 +11,6 @@
 #include <vector>
 
 namespace travelchat::postgres {
-
-struct ConversationRow {
-  Conversation value;
-  std::uint64_t unseen_count = 0;  // the advisors' messages that the client has not seen
-  std::uint64_t read_seq = 0;      // every client's message up to there is read
-  std::uint64_t seen_seq = 0;      // every advisor's message up to there is seen
-};
 
 #define TRAVELCHAT_CONVERSATION_COLUMNS                                                                               \
   "c.id, c.org_id, c.client_id, c.created_at, c.last_message_at, c.last_seq, c.rev, c.unread_count, c.unseen_count, " \

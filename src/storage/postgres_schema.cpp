@@ -3,6 +3,7 @@
 #include "storage/postgres_sql.hpp"
 
 #include <array>
+#include <chrono>
 #include <map>
 #include <thread>
 
@@ -10,7 +11,7 @@ namespace travelchat::postgres {
 
 namespace {
 
-constexpr std::int64_t newest_version = 1;
+constexpr std::int64_t newest_version = 2;
 constexpr std::chrono::milliseconds poll_pause{100};
 // A statement that changes a table waits this long for its lock, with every writer behind it in the queue, then makes
 // way and tries again; this often, which is some two minutes.
@@ -126,23 +127,47 @@ constexpr std::array later_indexes = {
 
 // ---- Looking ----
 
+// On a session that still has the search_path of the URL.
 std::string find_schema(Connection& database) {
-  // The first name that is found along the search_path says where; all of them belong together.
+  Array schemas(Type::text);
+  std::optional<std::string> first;
+  const Result path = database.execute(
+      "SELECT s::pg_catalog.text FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY k(s, place)"
+      " ORDER BY place");
+  for (int i = 0; i < path.size(); ++i) {
+    const std::string_view schema = path[i].text(0);
+    if (schema.starts_with("pg_")) continue;
+    if (!first) first = schema;
+    schemas.add(schema);
+  }
+  if (!first) {
+    throw refusal(
+        "no schema of the search_path exists that the role may use, so there is no place for the tables; create one, "
+        "or "
+        "GRANT USAGE, CREATE on one");
+  }
+  database.execute("SELECT pg_catalog.set_config('search_path'::pg_catalog.text, 'pg_catalog, pg_temp', false)");
+  // The first name that is found says where; all of them belong together.
   const Result row = database.execute(
-      "SELECT n.nspname FROM unnest(ARRAY['travelchat_schema', 'conversations', 'messages', 'message_reactions',"
-      " 'client_chat_tokens']) WITH ORDINALITY k(name, place)"
-      " JOIN pg_class c ON c.oid = to_regclass(k.name) JOIN pg_namespace n ON n.oid = c.relnamespace"
-      " ORDER BY k.place LIMIT 1");
-  if (!row.empty()) return std::string(row[0].text(0));
-  const Result current = database.execute("SELECT current_schema()");
-  if (current[0].is_null(0)) throw refusal("no schema of the search_path exists, so there is no place for the tables");
-  return std::string(current[0].text(0));
+      "SELECT n.nspname FROM unnest($1::text[]) WITH ORDINALITY s(name, place)"
+      " JOIN pg_namespace n ON n.nspname = s.name JOIN pg_class c ON c.relnamespace = n.oid"
+      " JOIN unnest(ARRAY['travelchat_schema', 'conversations', 'messages', 'message_reactions', 'client_chat_tokens'])"
+      " WITH ORDINALITY k(name, place) ON c.relname = k.name"
+      " ORDER BY k.place, s.place LIMIT 1",
+      Parameters(schemas));
+  return row.empty() ? *first : std::string(row[0].text(0));
+}
+
+// Of a table or an index of the schema.
+bool is_there(Connection& database, const std::string& name) {
+  return !database.execute("SELECT to_regclass($1::text)::text", Parameters(database.qualified("@." + name)))[0]
+              .is_null(0);
 }
 
 // 0: not migrated yet.
 std::int64_t schema_version(Connection& database) {
-  if (database.execute("SELECT to_regclass('travelchat_schema')::text")[0].is_null(0)) return 0;
-  const Result row = database.execute("SELECT coalesce(max(version), 0) FROM travelchat_schema");
+  if (!is_there(database, "travelchat_schema")) return 0;
+  const Result row = database.execute("SELECT coalesce(max(version), 0)::bigint FROM @.travelchat_schema");
   const std::int64_t version = row[0].integer(0);
   if (version > newest_version) {
     throw refusal("the database was made by a newer version (" + std::to_string(version) + ", this one knows " +
@@ -241,24 +266,24 @@ void check_rows(Connection& database, const FoundTables& found) {
   const std::string not_a_role = " NOT IN ('advisor', 'client')";
   for (const char* table : {"conversations", "messages", "message_reactions"}) {
     if (!has(table)) continue;
-    refuse_if_any(database, "SELECT count(*) FROM " + std::string(table) + " WHERE id" + no_uuid, table,
+    refuse_if_any(database, "SELECT count(*) FROM @." + std::string(table) + " WHERE id" + no_uuid, table,
                   "the id is not a lower-case UUID");
   }
   if (has("conversations")) {
-    refuse_if_any(database, "SELECT count(*) FROM conversations WHERE org_id IS NULL OR client_id IS NULL",
+    refuse_if_any(database, "SELECT count(*) FROM @.conversations WHERE org_id IS NULL OR client_id IS NULL",
                   "conversations", "org_id or client_id is null");
     refuse_if_any(database,
                   "SELECT coalesce(sum(n - 1), 0)::bigint FROM"
-                  " (SELECT count(*) AS n FROM conversations GROUP BY org_id, client_id HAVING count(*) > 1) d",
+                  " (SELECT count(*) AS n FROM @.conversations GROUP BY org_id, client_id HAVING count(*) > 1) d",
                   "conversations", "another one has the same org_id and client_id; merge them first");
   }
   if (has("messages")) {
-    refuse_if_any(database, "SELECT count(*) FROM messages WHERE sender_type IS NULL OR sender_type" + not_a_role,
+    refuse_if_any(database, "SELECT count(*) FROM @.messages WHERE sender_type IS NULL OR sender_type" + not_a_role,
                   "messages", "sender_type is neither advisor nor client");
   }
   if (has("message_reactions")) {
     refuse_if_any(database,
-                  "SELECT count(*) FROM message_reactions WHERE reactor_type IS NULL OR reactor_type" + not_a_role,
+                  "SELECT count(*) FROM @.message_reactions WHERE reactor_type IS NULL OR reactor_type" + not_a_role,
                   "message_reactions", "reactor_type is neither advisor nor client");
   }
   for (const char* table : {"conversations", "messages"}) {
@@ -267,7 +292,7 @@ void check_rows(Connection& database, const FoundTables& found) {
         "SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = 'id'"
         " WHERE i.indrelid = to_regclass($1::text) AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1"
         " AND i.indkey[0] = a.attnum AND i.indpred IS NULL)",
-        Parameters(table));
+        Parameters(database.qualified("@." + std::string(table))));
     if (!unique[0].boolean(0)) throw refusal("the table " + std::string(table) + " has no primary key (id)");
   }
 }
@@ -303,25 +328,26 @@ void add_references(Connection& database, const FoundTables& found) {
         "SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = 'id'"
         " WHERE i.indrelid = to_regclass($1::text) AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum"
         " AND a.atttypid IN ('varchar'::regtype, 'text'::regtype) AND i.indpred IS NULL)",
-        Parameters(reference.host_table));
+        Parameters(database.qualified("@." + std::string(reference.host_table))));
     if (!target[0].boolean(0)) continue;
-    database.execute("ALTER TABLE " + std::string(reference.table) + " ADD FOREIGN KEY (" + reference.column +
-                     ") REFERENCES " + reference.host_table + " (id)" + reference.on_delete);
+    database.execute("ALTER TABLE @." + std::string(reference.table) + " ADD FOREIGN KEY (" + reference.column +
+                     ") REFERENCES @." + reference.host_table + " (id)" + reference.on_delete);
   }
 }
 
 void create_index(Connection& database, const Index& index, bool concurrently) {
   database.execute("CREATE " + std::string(index.is_unique ? "UNIQUE " : "") + "INDEX " +
-                   (concurrently ? "CONCURRENTLY " : "") + index.name + " ON " + index.table + " " + index.on);
+                   (concurrently ? "CONCURRENTLY " : "") + index.name + " ON @." + index.table + " " + index.on);
 }
 
 // Without keeping writers waiting. What an attempt that was interrupted left behind is invalid and goes first.
 void build_index(Connection& database, const Target& target, const Index& index) {
   for (int attempt = 1;; ++attempt) {
-    const Result present = database.execute(
-        "SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass($1::text)", Parameters(index.name));
+    const Result present =
+        database.execute("SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass($1::text)",
+                         Parameters(database.qualified("@." + std::string(index.name))));
     if (!present.empty() && present[0].boolean(0)) return;
-    if (!present.empty()) database.execute("DROP INDEX CONCURRENTLY " + std::string(index.name));
+    if (!present.empty()) database.execute("DROP INDEX CONCURRENTLY @." + std::string(index.name));
     target.log(std::string("building the index ") + index.name);
     try {
       create_index(database, index, true);
@@ -342,7 +368,7 @@ void build_index(Connection& database, const Target& target, const Index& index)
 
 void number_messages(Connection& database, const Target& target) {
   const std::int64_t total =
-      database.execute("SELECT count(*) FROM conversations WHERE last_seq IS NULL")[0].integer(0);
+      database.execute("SELECT count(*) FROM @.conversations WHERE last_seq IS NULL")[0].integer(0);
   if (total == 0) return;
   target.log("numbering the messages of " + counted(total, "conversation"));
   auto told = Clock::now();
@@ -350,26 +376,184 @@ void number_messages(Connection& database, const Target& target) {
   while (after) {
     with_short_locks(database, target, numbering_lock_timeout, "numbering messages", [&] {
       const Result row = database.execute(
-          "SELECT travelchat_number($1::text, " + std::to_string(numbered_at_once) + ")", Parameters(*after));
+          "SELECT @.travelchat_number($1::text, " + std::to_string(numbered_at_once) + ")", Parameters(*after));
       after = row[0].optional_text(0);
     });
     if (after && Clock::now() - told > std::chrono::seconds{5}) {
       told = Clock::now();
-      const Result left = database.execute("SELECT count(*) FROM conversations WHERE last_seq IS NULL");
+      const Result left = database.execute("SELECT count(*) FROM @.conversations WHERE last_seq IS NULL");
       target.log(counted(left[0].integer(0), "conversation") + " of " + std::to_string(total) + " left to number");
     }
   }
 }
 
 void hide_tokens(Connection& database) {
-  while (
-      database.execute("SELECT EXISTS (SELECT FROM client_chat_tokens WHERE conversation_id IS NULL)")[0].boolean(0)) {
+  while (database.execute("SELECT EXISTS (SELECT FROM @.client_chat_tokens WHERE conversation_id IS NULL)")[0].boolean(
+      0)) {
     database.execute(sql::tokens);
   }
 }
 
-void migrate(Connection& database, const Target& target) {
-  const FoundTables found = find_tables(database, target.schema);
+// ---- Rights ----
+
+// What the storage does to its tables when it runs; the chat's role needs no more, unless it is to migrate.
+struct Needed {
+  const char* table;
+  const char* privileges;
+};
+constexpr std::array needed_privileges = {
+    Needed{"conversations", "SELECT, INSERT, UPDATE"},
+    Needed{"messages", "SELECT, INSERT, UPDATE"},
+    Needed{"message_reactions", "SELECT, INSERT, UPDATE, DELETE"},
+    Needed{"client_chat_tokens", "SELECT, INSERT, DELETE"},
+    Needed{"travelchat_changes", "SELECT, INSERT, DELETE"},
+    Needed{"travelchat_pruned", "SELECT, INSERT, UPDATE"},
+    Needed{"travelchat_epoch", "SELECT, INSERT, UPDATE"},
+    Needed{"travelchat_schema", "SELECT"},
+};
+
+// The functions of ours that triggers on the tables of the schema $1 run. A stranger can make functions with such
+// names, but no triggers there.
+#define TRAVELCHAT_ATTACHED_FUNCTIONS                                         \
+  "(SELECT t.tgfoid FROM pg_trigger t JOIN pg_class tc ON tc.oid = t.tgrelid" \
+  " JOIN pg_namespace tn ON tn.oid = tc.relnamespace"                         \
+  " WHERE tn.nspname = $1::text AND NOT t.tgisinternal AND starts_with(t.tgname::text, 'travelchat_'))"
+
+std::string user_of(Connection& database) {
+  return std::string(database.execute("SELECT current_user::text")[0].text(0));
+}
+
+// Who owns the conversations, and with them all that the storage makes: a function with the rights of its owner must
+// not have more of them than the owner of the tables, who could give it any code to run. Empty: there are no tables
+// yet.
+std::string owner_of_tables(Connection& database, const Target& target) {
+  const Result owner = database.execute(
+      "SELECT pg_get_userbyid(c.relowner)::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+      " WHERE n.nspname = $1::text AND c.relname = 'conversations'",
+      Parameters(target.schema));
+  return owner.empty() ? std::string() : std::string(owner[0].text(0));
+}
+
+// Throws when the session's role may not change what has to be changed.
+void check_rights_to_migrate(Connection& database, const Target& target) {
+  const std::string user = user_of(database);
+  const Result foreign = database.execute(
+      "SELECT c.relname::text, pg_get_userbyid(c.relowner)::text FROM pg_class c"
+      " JOIN pg_namespace n ON n.oid = c.relnamespace"
+      " WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p') AND c.relname = ANY (ARRAY['conversations', 'messages',"
+      " 'message_reactions', 'client_chat_tokens', 'travelchat_changes', 'travelchat_pruned', 'travelchat_epoch',"
+      " 'travelchat_schema'])"
+      " AND NOT pg_has_role(c.relowner, 'USAGE')"
+      " UNION ALL"
+      " SELECT p.proname::text, pg_get_userbyid(p.proowner)::text FROM pg_proc p"
+      " WHERE p.oid IN " TRAVELCHAT_ATTACHED_FUNCTIONS
+      " AND NOT pg_has_role(p.proowner, 'USAGE')"
+      " LIMIT 1",
+      Parameters(target.schema));
+  if (!foreign.empty()) {
+    const std::string what(foreign[0].text(0));
+    const std::string owner(foreign[0].text(1));
+    throw refusal(what + " belongs to the role " + owner + ", and only its owner may change it: start once as " +
+                  owner + ", or GRANT " + owner + " TO " + user);
+  }
+  std::vector<std::string> roles{user};
+  if (const std::string owner = owner_of_tables(database, target); !owner.empty() && owner != user)
+    roles.push_back(owner);
+  for (const std::string& role : roles) {
+    const Result may_create = database.execute(
+        "SELECT has_schema_privilege($1::name, $2::text, 'CREATE') AND has_schema_privilege($1::name, $2::text, "
+        "'USAGE')",
+        Parameters(role, target.schema));
+    if (!may_create[0].boolean(0)) {
+      throw refusal("the role " + role + " may not make anything in the schema " + target.schema +
+                    ": GRANT USAGE, CREATE ON SCHEMA " + target.schema + " TO " + role);
+    }
+  }
+}
+
+// Throws when the session's role may not do what the storage does all day.
+void check_rights_to_run(Connection& database) {
+  for (const Needed& needed : needed_privileges) {
+    // Of several privileges, one would do for has_table_privilege.
+    const Result may = database.execute(
+        "SELECT bool_and(has_table_privilege($1::text, p)) FROM unnest(string_to_array($2::text, ', ')) p",
+        Parameters(database.qualified("@." + std::string(needed.table)), needed.privileges));
+    if (!may[0].boolean(0)) {
+      throw refusal("the role " + user_of(database) + " lacks rights: GRANT " + needed.privileges + " ON " +
+                    database.qualified("@." + std::string(needed.table)) + " TO " + user_of(database));
+    }
+  }
+}
+
+// What was made on tables that are another role's becomes that role's. What a third role made stays.
+void give_to_owner(Connection& database, const Target& target) {
+  const std::string owner = owner_of_tables(database, target);
+  if (owner == user_of(database)) return;
+  const Result ours = database.execute(
+      "SELECT format('TABLE %s', c.oid::regclass) FROM pg_class c"
+      " JOIN pg_namespace n ON n.oid = c.relnamespace"
+      " WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p') AND c.relname = ANY (ARRAY['messages',"
+      " 'message_reactions', 'client_chat_tokens', 'travelchat_changes', 'travelchat_pruned', 'travelchat_epoch',"
+      " 'travelchat_schema'])"
+      " AND c.relowner = current_user::regrole"
+      " UNION ALL"
+      " SELECT format('FUNCTION %s', p.oid::regprocedure) FROM pg_proc p"
+      " JOIN pg_namespace n ON n.oid = p.pronamespace"
+      " WHERE n.nspname = $1::text AND starts_with(p.proname::text, 'travelchat_')"
+      " AND p.proowner = current_user::regrole",
+      Parameters(target.schema));
+  char* quoted = PQescapeIdentifier(database.handle(), owner.data(), owner.size());
+  const std::string to = quoted != nullptr ? quoted : "";
+  PQfreemem(quoted);
+  for (int i = 0; i < ours.size(); ++i) database.execute("ALTER " + std::string(ours[i].text(0)) + " OWNER TO " + to);
+}
+
+// The statements that take from everybody but its owner the right to execute a SECURITY DEFINER function of ours. The
+// default gives it to PUBLIC, ALTER DEFAULT PRIVILEGES may give it to others, and a restored dump may have lost what
+// was said here.
+std::vector<std::string> open_doors(Connection& database, const Target& target) {
+  const Result doors = database.execute(
+      "SELECT format('REVOKE ALL ON FUNCTION %s FROM %s CASCADE', p.oid::regprocedure,"
+      " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)"
+      " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+      " CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a"
+      " WHERE n.nspname = $1::text AND starts_with(p.proname::text, 'travelchat_') AND p.prosecdef"
+      " AND a.grantee <> p.proowner"
+      " AND (pg_has_role(p.proowner, 'USAGE') OR p.oid IN " TRAVELCHAT_ATTACHED_FUNCTIONS ")",
+      Parameters(target.schema));
+  std::vector<std::string> statements;
+  for (int i = 0; i < doors.size(); ++i) statements.emplace_back(doors[i].text(0));
+  return statements;
+}
+
+void close_doors(Connection& database, const Target& target) {
+  for (const std::string& statement : open_doors(database, target)) database.execute(statement);
+  // Whoever is not the owner is only warned that nothing was revoked.
+  if (const auto left = open_doors(database, target); !left.empty()) {
+    throw refusal("others may run a function that has the rights of the tables' owner, who must take that from them: " +
+                  left.front());
+  }
+}
+
+// ---- Migrating ----
+
+// Everything that can be said again: inside a transaction.
+void define(Connection& database, const Target& target, const FoundTables& found) {
+  database.execute_script(sql::tables);
+  add_references(database, found);
+  database.execute_script(sql::columns);
+  database.execute_script(sql::functions);
+  database.execute_script(sql::numbering);
+  database.execute_script(sql::triggers);
+  database.execute_script(sql::upkeep);
+  database.execute("INSERT INTO @.travelchat_epoch (epoch) VALUES ($1::text) ON CONFLICT DO NOTHING",
+                   Parameters(to_string(
+                       make_uuid(std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now())))));
+  give_to_owner(database, target);
+  close_doors(database, target);
+}
+
+void adopt(Connection& database, const Target& target, const FoundTables& found) {
   check_shape(found);
   check_rows(database, found);
   if (!found.empty()) target.log("adopting the tables of schema " + target.schema);
@@ -377,15 +561,9 @@ void migrate(Connection& database, const Target& target) {
   const auto is_new = [&](const Index& index) { return !found.contains(index.table); };
   // Triggers and columns come at once: whoever writes from then on is followed.
   with_short_locks(database, target, ddl_lock_timeout, "adding columns", [&] {
-    database.execute_script(sql::tables);
-    add_references(database, found);
-    database.execute_script(sql::columns);
-    database.execute_script(sql::functions);
-    database.execute_script(sql::numbering);
-    database.execute_script(sql::triggers);
+    define(database, target, found);
     const auto create = [&](const Index& index) {
-      const Result present = database.execute("SELECT to_regclass($1::text)::text", Parameters(index.name));
-      if (is_new(index) && present[0].is_null(0)) create_index(database, index, false);
+      if (is_new(index) && !is_there(database, index.name)) create_index(database, index, false);
     };
     create(by_seq);
     for (const Index& index : later_indexes) create(index);
@@ -396,8 +574,20 @@ void migrate(Connection& database, const Target& target) {
   database.execute(sql::reactions);
   for (const Index& index : later_indexes) build_index(database, target, index);
   hide_tokens(database);
-  database.execute("INSERT INTO travelchat_schema (version) VALUES (1) ON CONFLICT DO NOTHING");
-  if (!found.empty()) target.log("the tables are adopted");
+}
+
+void migrate(Connection& database, const Target& target, std::int64_t version) {
+  check_rights_to_migrate(database, target);
+  const FoundTables found = find_tables(database, target.schema);
+  if (version == 0) {
+    adopt(database, target, found);
+  } else {
+    with_short_locks(database, target, ddl_lock_timeout, "bringing the schema up to date",
+                     [&] { define(database, target, found); });
+  }
+  database.execute("INSERT INTO @.travelchat_schema (version) VALUES ($1::bigint) ON CONFLICT DO NOTHING",
+                   Parameters(static_cast<std::uint64_t>(newest_version)));
+  if (version == 0 && !found.empty()) target.log("the tables are adopted");
 }
 
 // Held by the session, and asked for rather than waited for: a transaction that waits holds up the building of an index
@@ -433,12 +623,24 @@ void prepare_database(Target& target, Clock::time_point connect_by) {
     Connection database(target, Use::migrate, connect_by);
     target.schema = find_schema(database);
   }
-  // A session of its own, which looks nowhere but in that schema; its end releases the lock, however it comes.
+  // A session of its own, which knows that schema; its end releases the lock, however it comes.
   Connection database(target, Use::migrate, connect_by);
-  if (schema_version(database) == newest_version) return;
-  MigrationLock lock(database, target);
-  if (schema_version(database) != newest_version) migrate(database, target);
-  lock.release();
+  try {
+    const auto is_prepared = [&] {
+      return schema_version(database) == newest_version && open_doors(database, target).empty();
+    };
+    if (!is_prepared()) {
+      MigrationLock lock(database, target);
+      if (const auto version = schema_version(database); version != newest_version) migrate(database, target, version);
+      close_doors(database, target);
+      lock.release();
+    }
+    check_rights_to_run(database);
+  } catch (const Failure& failure) {
+    // 42501: insufficient_privilege
+    if (failure.sqlstate != "42501") throw;
+    throw refusal("the role lacks a right: " + failure.message);
+  }
 }
 
 }  // namespace travelchat::postgres

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +15,8 @@
 namespace travelchat::storage {
 
 // `Interface`: SqliteStorage or PostgresStorage. `Derived` has `reading(function)`, which calls the function with a
-// reader of its own for that long and gives what it returns, or the error.
+// reader of its own for that long and gives what it returns, or the error; and `looking_up(function)`, which does the
+// same without ever waiting for one of the others.
 template <class Interface, class Derived>
 class ReadingStorage : public Interface {
  public:
@@ -25,7 +27,10 @@ class ReadingStorage : public Interface {
     return self().reading([&](auto& reader) { return reader.list_conversations(query); });
   }
   result<MessagePage> list_messages(const MessageQuery& query) final {
-    return self().reading([&](auto& reader) { return reader.list_messages(query); });
+    auto page = self().reading([&](auto& reader) { return reader.list_messages(query); });
+    if (!page) return page.error();
+    if (!*page) return errc::too_many_changes;
+    return std::move(**page);
   }
   result<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit) final {
     auto list = self().reading([&](auto& reader) { return reader.list_changes(conversation_id, since_rev, limit); });
@@ -40,7 +45,10 @@ class ReadingStorage : public Interface {
     return self().reading([&](auto& reader) { return reader.count_unread(org_id); });
   }
   result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) final {
-    return self().reading([&](auto& reader) { return reader.find_token(digest, now); });
+    return self().looking_up([&](auto& reader) { return reader.find_token(digest, now); });
+  }
+  result<std::vector<Sha256Digest>> list_live_tokens(std::span<const Sha256Digest> digests, TimePoint now) final {
+    return self().reading([&](auto& reader) { return reader.list_live_tokens(digests, now); });
   }
 
  private:

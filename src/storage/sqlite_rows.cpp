@@ -23,8 +23,8 @@ Reaction read_reaction(const Run& row, const Conversation& conversation, const U
 
 }  // namespace
 
-ConversationRow read_conversation(const Run& row) {
-  ConversationRow conversation;
+KeyedConversation read_conversation(const Run& row) {
+  KeyedConversation conversation;
   conversation.pk = row.integer(0);
   conversation.value.id = row.uuid(1);
   conversation.value.org_id = row.text(2);
@@ -71,19 +71,19 @@ Rows::Rows(Database& database)
           "SELECT seq, id, reactor_type, reactor_id, reactor_name, emoji, created_at"
           " FROM travelchat_reactions WHERE conversation_pk = ? AND seq BETWEEN ? AND ? ORDER BY seq, rev") {}
 
-std::optional<ConversationRow> Rows::find_conversation(const Uuid& id) {
+std::optional<KeyedConversation> Rows::find_conversation(const Uuid& id) {
   Run row = find_conversation_.run(id);
   if (!row.next()) return std::nullopt;
   return read_conversation(row);
 }
 
-std::optional<Message> Rows::find_message(const ConversationRow& conversation, std::uint64_t seq) {
+std::optional<Message> Rows::find_message(const KeyedConversation& conversation, std::uint64_t seq) {
   Run row = find_message_.run(conversation.pk, seq);
   if (!row.next()) return std::nullopt;
   return read_message(row, conversation.value);
 }
 
-std::vector<Reaction> Rows::list_reactions(const ConversationRow& conversation, const Uuid& message_id,
+std::vector<Reaction> Rows::list_reactions(const KeyedConversation& conversation, const Uuid& message_id,
                                            std::uint64_t seq) {
   std::vector<Reaction> reactions;
   Run row = list_reactions_.run(conversation.pk, seq, seq);
@@ -91,7 +91,7 @@ std::vector<Reaction> Rows::list_reactions(const ConversationRow& conversation, 
   return reactions;
 }
 
-void Rows::load_reactions(const ConversationRow& conversation, std::vector<Message>& messages) {
+void Rows::load_reactions(const KeyedConversation& conversation, std::vector<Message>& messages) {
   if (messages.empty()) return;
   Run row = list_reactions_.run(conversation.pk, messages.front().seq, messages.back().seq);
   auto message = messages.begin();

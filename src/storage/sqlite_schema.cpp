@@ -1,6 +1,7 @@
 #include "storage/sqlite_schema.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -96,6 +97,16 @@ CREATE TABLE travelchat_tokens (
 CREATE INDEX travelchat_tokens_by_trip ON travelchat_tokens (conversation_pk, trip_id);
 CREATE INDEX travelchat_tokens_by_expiry ON travelchat_tokens (expires_at);
 )sql",
+    // - `pruned_rev`: the newest of the changes that were deleted.
+    // - travelchat_epoch has one row; see Revisions.
+    R"sql(
+ALTER TABLE travelchat_conversations ADD COLUMN pruned_rev INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE travelchat_epoch (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+  epoch BLOB NOT NULL
+);
+)sql",
 };
 
 constexpr std::int64_t newest = migrations.size();
@@ -128,6 +139,8 @@ void migrate(Database& database) {
     database.execute(migrations[static_cast<std::size_t>(version)]);
     record.execute(version + 1);
   }
+  Statement begin_epoch(database, "INSERT OR IGNORE INTO travelchat_epoch (only_row, epoch) VALUES (1, ?)");
+  begin_epoch.execute(make_uuid(std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now())));
   transaction.commit(commit);
 }
 

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 namespace travelchat::sqlite {
 
@@ -20,9 +21,21 @@ error_code to_error(const Failure& failure) noexcept {
   }
 }
 
+std::string to_text(const Failure& failure) {
+  std::string text = failure.message.empty() ? sqlite3_errstr(failure.code) : failure.message;
+  if (failure.system_errno != 0) text += " (" + std::generic_category().message(failure.system_errno) + ')';
+  return text;
+}
+
+static Failure failure_of(sqlite3* database, int code) {
+  if (database == nullptr) return {code};
+  Failure failure{sqlite3_extended_errcode(database), sqlite3_system_errno(database)};
+  if (!failure.is_constraint()) failure.message = sqlite3_errmsg(database);
+  return failure;
+}
+
 void fail(sqlite3* database, int code) {
-  throw Failure{database != nullptr ? sqlite3_extended_errcode(database) : code,
-                database != nullptr ? sqlite3_system_errno(database) : 0};
+  throw failure_of(database, code);
 }
 
 Database::Database(const std::filesystem::path& path, Access access) {
@@ -31,8 +44,7 @@ Database::Database(const std::filesystem::path& path, Access access) {
   // No mutex: a connection is used by one thread at a time.
   const int code = sqlite3_open_v2(path.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX, vfs);
   if (code != SQLITE_OK) {
-    const Failure failure{handle_ != nullptr ? sqlite3_extended_errcode(handle_) : code,
-                          handle_ != nullptr ? sqlite3_system_errno(handle_) : 0};
+    const Failure failure = failure_of(handle_, code);
     sqlite3_close(handle_);
     throw failure;
   }

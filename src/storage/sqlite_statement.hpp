@@ -1,7 +1,8 @@
 // SQLite's handles as owners: a database connection, its prepared statements, and a statement's run.
 //
 // Private to the SQLite storage. A connection and what belongs to it is used by one thread at a time. Failures are
-// thrown as `Failure` and become an error code at the doors of the storage; nothing of SQLite's own text gets that far.
+// thrown as `Failure` and become an error code at the doors of the storage; SQLite's own text goes to the storage's
+// log.
 #pragma once
 
 #include <travelchat/error.hpp>
@@ -22,14 +23,17 @@ namespace travelchat::sqlite {
 
 // A call into SQLite failed.
 struct Failure {
-  int code = SQLITE_ERROR;  // extended result code
-  int system_errno = 0;     // of the failed system call, when there was one
+  int code = SQLITE_ERROR;   // extended result code
+  int system_errno = 0;      // of the failed system call, when there was one
+  std::string message = {};  // SQLite's; none of a constraint, which is no surprise
 
   bool is_constraint() const noexcept { return (code & 0xff) == SQLITE_CONSTRAINT; }
 };
 
 // `errc::storage_full` or `errc::storage_failed`.
 error_code to_error(const Failure& failure) noexcept;
+// What went wrong, for an operator: "disk I/O error (No space left on device)".
+std::string to_text(const Failure& failure);
 
 class Database {
  public:

@@ -2,6 +2,7 @@
 
 #include <travelchat/sqlite_storage.hpp>
 
+#include "core/options.hpp"
 #include "storage/file_lock.hpp"
 #include "storage/reading_storage.hpp"
 #include "storage/sqlite_reads.hpp"
@@ -9,7 +10,11 @@
 #include "storage/sqlite_statement.hpp"
 #include "storage/sqlite_writes.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -34,16 +39,20 @@ constexpr std::chrono::milliseconds reader_grace_step{10};
 // The WAL's size, in checkpoint thresholds, from which a checkpoint waits for readers rather than leaving them be.
 constexpr std::size_t patience = 4;
 
+// Repeats come in groups, when many clients have lost their connection; else there are next to none. One that is not
+// looked for costs a second transaction.
+constexpr std::size_t watchful_commits_after_a_repeat = 64;
+
 void configure_for_writing(Database& database, std::size_t checkpoint_bytes) {
   {
     Statement use_wal(database, "PRAGMA journal_mode = WAL");
     auto row = use_wal.run();
     // The file system cannot share memory between connections, for instance.
-    if (!row.next() || row.text(0) != "wal") throw Failure{SQLITE_CANTOPEN, 0};
+    if (!row.next() || row.text(0) != "wal") throw Failure{SQLITE_CANTOPEN, 0, "no write-ahead log is possible here"};
   }
   database.execute(
       "PRAGMA synchronous = FULL;"
-      "PRAGMA foreign_keys = ON;"
+      "PRAGMA foreign_keys = OFF;"
       "PRAGMA wal_autocheckpoint = 0;"
       "PRAGMA temp_store = MEMORY;"
       "PRAGMA cache_size = -32768");
@@ -51,6 +60,35 @@ void configure_for_writing(Database& database, std::size_t checkpoint_bytes) {
   const std::string limit = "PRAGMA journal_size_limit = " + std::to_string(2 * std::int64_t(checkpoint_bytes));
   database.execute(limit.c_str());
   sqlite3_busy_timeout(database.handle(), static_cast<int>(reader_grace_step.count()));
+}
+
+// Has SQLite check foreign keys while a host writes. What the storage writes itself refers to rows that it has read in
+// the same transaction; checking that again would cost a look-up for each row, and a copy of each page for undoing a
+// statement of many rows. Outside of a transaction only.
+class ForeignKeys {
+ public:
+  explicit ForeignKeys(Database& database) : database_(database) { check(true); }
+  ForeignKeys(const ForeignKeys&) = delete;
+  ForeignKeys& operator=(const ForeignKeys&) = delete;
+  ~ForeignKeys() { check(false); }
+
+ private:
+  void check(bool on) noexcept {
+    sqlite3_db_config(database_.handle(), SQLITE_DBCONFIG_ENABLE_FKEY, on ? 1 : 0, nullptr);
+  }
+
+  Database& database_;
+};
+
+using Log = std::function<void(std::string_view)>;
+
+void tell(const Log& log, const std::string& line) noexcept {
+  if (!log) return;
+  try {
+    log(line);
+  } catch (...) {
+    // What is told is past changing.
+  }
 }
 
 // Bounded by `max_readers`; a read waits while all of them are in use.
@@ -118,8 +156,10 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
       : lock_(std::move(lock)),
         database_(std::move(database)),
         writer_(*database_),
+        log_(options.log),
         checkpoint_bytes_(options.checkpoint_bytes),
         readers_(path, options.max_readers),
+        lookups_(path, 1),
         page_size_(read_page_size(*database_)) {
     checkpoint_at_ = checkpoint_bytes_;
     sqlite3_wal_hook(database_->handle(), &OwnedFile::on_wal_growth, this);
@@ -128,18 +168,23 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
 
   error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) override {
     results.clear();
-    results.reserve(writes.size());
     if (writes.empty()) return {};
-    const error_code failed = transact([&] {
-      for (const Write& write : writes) results.push_back(writer_.apply(write));
-      return true;
-    });
-    if (failed) results.clear();
-    return failed;
+    using Manner = Writer::Manner;
+    auto manner = watchful_commits_ > 0 ? Manner::together : Manner::hopefully;
+    if (watchful_commits_ > 0) --watchful_commits_;
+    for (bool done = false;;) {
+      const error_code failed = transact([&] { return done = writer_.apply(writes, manner, results); });
+      if (failed) results.clear();
+      if (failed || done) return failed;
+      watchful_commits_ = watchful_commits_after_a_repeat;
+      manner = manner == Manner::hopefully ? Manner::together : Manner::one_by_one;
+    }
   }
 
   error_code write(const std::function<bool(sqlite3*)>& work) override {
-    return transact([&] {
+    const WriterLock lock(*this);
+    const ForeignKeys checked(*database_);
+    return transact_locked([&] {
       const bool keep = work(database_->handle());
       writer_.forget();
       return keep;
@@ -154,8 +199,25 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
     });
   }
 
+  result<Pruned> prune_changes(const PruneChanges& step) override {
+    Pruned pruned;
+    const error_code failed = transact([&] {
+      pruned = writer_.prune_changes(step);
+      return true;
+    });
+    if (failed) return failed;
+    return pruned;
+  }
+
+  error_code begin_epoch(const Uuid& epoch) override {
+    return transact([&] {
+      writer_.begin_epoch(epoch);
+      return true;
+    });
+  }
+
   error_code ping() override {
-    return guarded([&] { readers_.take()->ping(); });
+    return guarded([&] { lookups_.take()->ping(); });
   }
 
  private:
@@ -229,6 +291,10 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
   template <class Work>
   error_code transact(Work work) {
     const WriterLock lock(*this);
+    return transact_locked(std::move(work));
+  }
+  template <class Work>
+  error_code transact_locked(Work work) {
     // Whichever way it is left uncommitted, a host's exception included.
     struct ForgetUnlessCommitted {
       Writer& writer;
@@ -246,29 +312,43 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
       return {};
     } catch (const Failure& failure) {
       const error_code error = to_error(failure);
+      tell(log_, "a transaction failed: " + to_text(failure));
       // Once it has been checkpointed, the WAL is written from its start again and needs no more room than it has.
       if (error == errc::storage_full) checkpoint_due_ = true;
       return error;
     }
   }
 
+  error_code read_failed(const Failure& failure) const {
+    tell(log_, "a read failed: " + to_text(failure));
+    return to_error(failure);
+  }
+
   template <class Work>
-  static error_code guarded(Work work) {
+  error_code guarded(Work work) const {
     try {
       work();
       return {};
     } catch (const Failure& failure) {
-      return to_error(failure);
+      return read_failed(failure);
     }
   }
 
   template <class Work>
   auto reading(Work work) -> result<decltype(work(std::declval<Reader&>()))> {
+    return reading_with(readers_, work);
+  }
+  template <class Work>
+  auto looking_up(Work work) -> result<decltype(work(std::declval<Reader&>()))> {
+    return reading_with(lookups_, work);
+  }
+  template <class Work>
+  auto reading_with(ReaderPool& pool, Work& work) const -> result<decltype(work(std::declval<Reader&>()))> {
     try {
-      const auto reader = readers_.take();
+      const auto reader = pool.take();
       return work(*reader.operator->());
     } catch (const Failure& failure) {
-      return to_error(failure);
+      return read_failed(failure);
     }
   }
 
@@ -276,6 +356,10 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
   storage::FileLock lock_;
   std::unique_ptr<Database> database_;
   Writer writer_;
+  const Log log_;
+
+  // Of the thread that commits: how many commits look for repeats before they write.
+  std::size_t watchful_commits_ = 0;
 
   // Guarded by `writer_mutex_`, as is all use of the writing connection.
   std::mutex writer_mutex_;
@@ -287,13 +371,62 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
   const std::size_t checkpoint_bytes_;
 
   ReaderPool readers_;
+  ReaderPool lookups_;  // of what others wait for and takes no time: no long read is in its way
   const std::size_t page_size_;
   std::jthread checkpointer_;
 };
 
+// Why nobody can have the lock beside the file, as an error of ours, and to the log.
+error_code refuse_lock(const error_code& ec, const std::filesystem::path& path, const Log& log) {
+  const auto is = [&](int number) { return ec.value() == number; };
+  if (is(EWOULDBLOCK)) {
+    tell(log, path.string() +
+                  " is in use by another process, or by another storage of this one: one at a time may have "
+                  "it. Processes that run side by side share a PostgreSQL database instead.");
+    return errc::storage_locked;
+  }
+  tell(log, path.string() + " cannot be opened: " + (is(ENOENT) ? "its folder does not exist" : ec.message()));
+  return is(ENOSPC) || is(EDQUOT) ? errc::storage_full : errc::storage_failed;
+}
+
+// The same for what SQLite itself refuses.
+error_code refuse_file(const Failure& failure, const std::filesystem::path& path, const Log& log) {
+  switch (failure.code & 0xff) {
+    case SQLITE_BUSY:
+      tell(log, path.string() + " is locked by a program that is not of travelchat's");
+      return errc::storage_locked;
+    case SQLITE_NOTADB:
+      tell(log, path.string() + " is no SQLite database");
+      return errc::storage_incompatible;
+    default:
+      tell(log, path.string() + " cannot be opened: " + to_text(failure));
+      return to_error(failure);
+  }
+}
+
+// SQLite would make a file that the umask decides about, which an embedder has seldom set: 022 lets everybody read
+// what people write to each other. An empty file is a new database to SQLite. One that exists is not touched: closing
+// any descriptor of a file drops the POSIX locks that other connections of this process have on it, and its mode is its
+// owner's decision. What goes wrong here goes wrong again when SQLite opens the file, and is told then.
+void make_private_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored)) return;
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor >= 0) ::close(descriptor);
+}
+
 }  // namespace
 
 result<std::unique_ptr<SqliteStorage>> SqliteStorage::open(SqliteStorageOptions options) {
+  using namespace travelchat::options;
+  if (options.path.empty()) refuse("path", "must not be empty");
+  // SQLite itself would take such a name for a database of its own kind, in memory or with parameters.
+  if (options.path.native().find('\0') != std::string::npos) refuse("path", "must not hold a NUL");
+  require_at_most("max_readers", options.max_readers, max_workers);
+  require_some("checkpoint_bytes", options.checkpoint_bytes);
+  require_at_most("checkpoint_bytes", options.checkpoint_bytes, std::size_t{1} << 40);
+  // First: what a link leads to has no canonical name before it is there.
+  make_private_file(options.path);
   // Two names of one file must meet at one lock.
   std::error_code ignored;
   std::filesystem::path path = std::filesystem::weakly_canonical(options.path, ignored);
@@ -301,23 +434,19 @@ result<std::unique_ptr<SqliteStorage>> SqliteStorage::open(SqliteStorageOptions 
   std::filesystem::path lock_path = path;
   lock_path += "-lock";
   auto lock = storage::FileLock::acquire(lock_path);
-  if (!lock) return lock.error();
+  if (!lock) return refuse_lock(lock.error(), path, options.log);
   try {
     auto database = std::make_unique<Database>(path, Database::Access::read_write);
-    if (const error_code incompatible = sqlite::check_schema(*database)) return incompatible;
+    if (const error_code incompatible = sqlite::check_schema(*database)) {
+      tell(options.log, path.string() + " was made by a newer version");
+      return incompatible;
+    }
     configure_for_writing(*database, options.checkpoint_bytes);
     sqlite::migrate(*database);
     return std::unique_ptr<SqliteStorage>(
         std::make_unique<OwnedFile>(std::move(*lock), std::move(database), options, path));
   } catch (const Failure& failure) {
-    switch (failure.code & 0xff) {
-      case SQLITE_BUSY:
-        return errc::storage_locked;  // a program that does not know our lock
-      case SQLITE_NOTADB:
-        return errc::storage_incompatible;
-      default:
-        return to_error(failure);
-    }
+    return refuse_file(failure, path, options.log);
   }
 }
 

@@ -1,16 +1,24 @@
 #include "storage/sqlite_writes.hpp"
 
-#include "storage/rules.hpp"
+#include "core/decision.hpp"
+#include "core/rules.hpp"
 
+#include <algorithm>
 #include <cstddef>
+#include <iterator>
+#include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace travelchat::sqlite {
 
-using storage::is_repeat_of;
-using storage::make_message;
-using storage::reaches;
+using detail::Decision;
+using detail::is_prunable;
+using detail::is_token_removal;
+using detail::questions_of;
+using detail::to_token_removal;
+using detail::to_written;
 
 namespace {
 
@@ -24,239 +32,422 @@ Writer::Writer(Database& database)
       begin_(database, "BEGIN IMMEDIATE"),
       commit_(database, "COMMIT"),
       rows_(database),
+      given_(database),
       find_by_client_(database, "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS
                                 " FROM travelchat_conversations WHERE org_id = ? AND client_id = ?"),
       insert_conversation_(database,
-                           "INSERT INTO travelchat_conversations (id, org_id, client_id, created_at, last_seq, rev,"
-                           " unread_count, unseen_count, read_seq, seen_seq) VALUES (?, ?, ?, ?, 0, 0, 0, 0, 0, 0)"),
-      find_by_client_message_id_(database, "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
-                                           " FROM travelchat_messages WHERE conversation_pk = ?"
-                                           " AND client_message_id = ? AND sender_type = ? AND sender_id = ?"),
-      insert_message_(database,
-                      "INSERT INTO travelchat_messages (conversation_pk, seq, created_rev, rev, created_at,"
-                      " sender_type, is_read, id, sender_id, sender_name, client_message_id, attachment_url,"
-                      " attachment_type, attachment_name, content)"
-                      " VALUES (?, ?, ?3, ?3, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)"),
-      advance_to_message_(database,
-                          "UPDATE travelchat_conversations SET last_seq = ?, rev = ?, last_message_at = ?,"
-                          " unread_count = ?, unseen_count = ? WHERE pk = ?"),
-      find_message_seq_(database, "SELECT seq FROM travelchat_messages WHERE id = ? AND conversation_pk = ?"),
-      find_reaction_(database,
-                     "SELECT emoji FROM travelchat_reactions"
-                     " WHERE conversation_pk = ? AND seq = ? AND reactor_type = ? AND reactor_id = ?"),
+                           "INSERT INTO travelchat_conversations (id, org_id, client_id, created_at, last_message_at,"
+                           " last_seq, rev, unread_count, unseen_count, read_seq, seen_seq)"
+                           " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      find_repeated_(database, "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
+                               ", c4 FROM travelchat_given CROSS JOIN travelchat_messages ON conversation_pk = c0"
+                               " AND client_message_id = c1 AND sender_type = c2 AND sender_id = c3"),
+      find_message_by_id_(database, "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
+                                    ", (SELECT c.id FROM travelchat_conversations c WHERE c.pk = conversation_pk)"
+                                    " FROM travelchat_messages WHERE id = ?"),
+      // A new row's key is above every other's, so the key tells which token is older.
+      list_tokens_(database,
+                   "SELECT digest, created_at, expires_at FROM travelchat_tokens"
+                   " WHERE conversation_pk = ? AND trip_id = ? ORDER BY pk"),
+      // Every row is there: an update by many rows, which an UPDATE FROM would first write into a table of its own.
+      update_conversations_(database,
+                            "INSERT OR FAIL INTO travelchat_conversations (pk, last_message_at, last_seq, rev,"
+                            " unread_count, unseen_count, read_seq, seen_seq, created_at, id, org_id, client_id)"
+                            " SELECT c0, c1, c2, c3, c4, c5, c6, c7, 0, x'', '', '' FROM travelchat_given WHERE true"
+                            " ON CONFLICT (pk) DO UPDATE SET last_message_at = excluded.last_message_at,"
+                            " last_seq = excluded.last_seq, rev = excluded.rev, unread_count = excluded.unread_count,"
+                            " unseen_count = excluded.unseen_count, read_seq = excluded.read_seq,"
+                            " seen_seq = excluded.seen_seq"),
+      // OR FAIL: what a row that is refused leaves is undone with the transaction, and no statement journal is kept.
+      insert_messages_(database,
+                       "INSERT OR FAIL INTO travelchat_messages (conversation_pk, seq, created_rev, rev, created_at,"
+                       " sender_type, is_read, seen_at, id, sender_id, sender_name, client_message_id, attachment_url,"
+                       " attachment_type, attachment_name, content)"
+                       " SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15"
+                       " FROM travelchat_given"),
       put_reaction_(database,
                     "INSERT INTO travelchat_reactions (conversation_pk, seq, reactor_type, reactor_id, rev, emoji,"
                     " created_at, id, reactor_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     " ON CONFLICT (conversation_pk, seq, reactor_type, reactor_id) DO UPDATE SET rev = excluded.rev,"
-                    " emoji = excluded.emoji, created_at = excluded.created_at, reactor_name = excluded.reactor_name"),
+                    " emoji = excluded.emoji, created_at = excluded.created_at, id = excluded.id,"
+                    " reactor_name = excluded.reactor_name"),
       delete_reaction_(database,
                        "DELETE FROM travelchat_reactions"
                        " WHERE conversation_pk = ? AND seq = ? AND reactor_type = ? AND reactor_id = ?"),
-      touch_message_(database, "UPDATE travelchat_messages SET rev = ? WHERE conversation_pk = ? AND seq = ?"),
-      advance_to_reaction_(database, "UPDATE travelchat_conversations SET rev = ? WHERE pk = ?"),
+      touch_message_(database,
+                     "UPDATE travelchat_messages SET rev = max(rev, ?) WHERE conversation_pk = ? AND seq = ?"),
       insert_change_(database,
                      "INSERT INTO travelchat_changes (conversation_pk, rev, kind, first_seq, last_seq, at)"
                      " VALUES (?, ?, ?, ?, ?, ?)"),
       mark_read_(database,
                  "UPDATE travelchat_messages SET is_read = 1, rev = ? WHERE conversation_pk = ? AND seq > ?"
-                 " AND sender_type = ? AND is_read = 0"),
+                 " AND seq <= ? AND sender_type = ? AND is_read = 0"),
       mark_seen_(database,
                  "UPDATE travelchat_messages SET seen_at = ?, rev = ? WHERE conversation_pk = ? AND seq > ?"
-                 " AND sender_type = ? AND seen_at IS NULL"),
-      advance_to_read_(database,
-                       "UPDATE travelchat_conversations SET rev = ?, unread_count = 0, read_seq = last_seq"
-                       " WHERE pk = ?"),
-      advance_to_seen_(database,
-                       "UPDATE travelchat_conversations SET rev = ?, unseen_count = 0, seen_seq = last_seq"
-                       " WHERE pk = ?"),
+                 " AND seq <= ? AND sender_type = ? AND seen_at IS NULL"),
       insert_token_(database,
                     "INSERT INTO travelchat_tokens (digest, conversation_pk, trip_id, created_at, expires_at)"
                     " VALUES (?, ?, ?, ?, ?)"),
-      // A new row's key is above every other's, so the key tells which token is older.
-      delete_surplus_tokens_(database,
-                             "DELETE FROM travelchat_tokens WHERE pk IN (SELECT pk FROM travelchat_tokens"
-                             " WHERE conversation_pk = ? AND trip_id = ? AND expires_at > ?"
-                             " ORDER BY pk DESC LIMIT -1 OFFSET ?) RETURNING digest"),
       delete_token_(database, "DELETE FROM travelchat_tokens WHERE digest = ?"),
-      sweep_tokens_(database, "DELETE FROM travelchat_tokens WHERE expires_at <= ?") {}
+      sweep_tokens_(database, "DELETE FROM travelchat_tokens WHERE expires_at <= ?"),
+      revoke_tokens_of_client_(database,
+                               "DELETE FROM travelchat_tokens WHERE conversation_pk ="
+                               " (SELECT pk FROM travelchat_conversations WHERE org_id = ? AND client_id = ?)"
+                               " AND (?3 IS NULL OR trip_id = ?3) RETURNING digest"),
+      // There are fewer tokens than conversations, and no index on trips alone.
+      revoke_tokens_of_trip_(database,
+                             "DELETE FROM travelchat_tokens WHERE trip_id = ?1 AND EXISTS (SELECT 1"
+                             " FROM travelchat_conversations c WHERE c.pk = conversation_pk AND c.org_id = ?2)"
+                             " RETURNING digest"),
+      list_oldest_changes_(database,
+                           "SELECT c.pk, c.id, c.rev, (SELECT min(x.rev) FROM travelchat_changes x"
+                           "   WHERE x.conversation_pk = c.pk)"
+                           " FROM travelchat_conversations c WHERE c.id > ? ORDER BY c.id LIMIT ?"),
+      list_changes_(database, "SELECT rev, at FROM travelchat_changes WHERE conversation_pk = ? ORDER BY rev LIMIT ?"),
+      delete_changes_(database, "DELETE FROM travelchat_changes WHERE conversation_pk = ? AND rev <= ?"),
+      note_pruned_(database, "UPDATE travelchat_conversations SET pruned_rev = max(pruned_rev, ?) WHERE pk = ?"),
+      put_epoch_(database, "INSERT OR REPLACE INTO travelchat_epoch (only_row, epoch) VALUES (1, ?)"),
+      find_epoch_(database, "SELECT epoch FROM travelchat_epoch") {}
 
-result<Written> Writer::apply(const Write& write) {
-  return std::visit([this](const auto& w) { return run(w); }, write);
+bool Writer::apply(std::span<const Write> writes, Manner manner, std::vector<result<Written>>& results) {
+  if (conversations_.size() >= max_known_conversations) forget();
+  results.clear();
+  results.reserve(writes.size());
+  while (results.size() < writes.size()) {
+    const auto rest = writes.subspan(results.size());
+    if (is_token_removal(rest.front())) {
+      results.emplace_back(to_written(remove_tokens(to_token_removal(rest.front()))));
+      continue;
+    }
+    if (manner != Manner::one_by_one) {
+      const auto end = std::find_if(rest.begin(), rest.end(), is_token_removal);
+      try {
+        decide(rest.first(static_cast<std::size_t>(end - rest.begin())), manner, results);
+      } catch (const KeyTaken&) {
+        return false;
+      }
+      continue;
+    }
+    const std::size_t answered = results.size();
+    database_.execute("SAVEPOINT one_write");
+    try {
+      decide(rest.first(1), manner, results);
+    } catch (const KeyTaken&) {
+      database_.execute("ROLLBACK TO one_write");
+      forget();
+      results.resize(answered, errc::internal);
+      results.emplace_back(errc::internal);
+    }
+    database_.execute("RELEASE one_write");
+  }
+  return true;
+}
+
+void Writer::decide(std::span<const Write> writes, Manner manner, std::vector<result<Written>>& results) {
+  std::vector<const Write*> pointers;
+  pointers.reserve(writes.size());
+  for (const Write& write : writes) pointers.push_back(&write);
+  Questions questions = questions_of(pointers, manner == Manner::one_by_one);
+  if (manner == Manner::hopefully) questions.repeatable.clear();
+  Decision decision(load(questions), writes.size());
+  for (const Write& write : writes) results.push_back(decision.apply(write));
+  store(decision.take_effects());
 }
 
 void Writer::forget() noexcept {
   conversations_.clear();
 }
 
-ConversationRow* Writer::find_conversation(const Uuid& id) {
+KeyedConversation* Writer::find_conversation(const Uuid& id) {
   if (const auto known = conversations_.find(id); known != conversations_.end()) return &known->second;
   auto row = rows_.find_conversation(id);
-  if (!row) return nullptr;
-  if (conversations_.size() >= max_known_conversations) forget();
-  return &conversations_.emplace(id, std::move(*row)).first->second;
+  return row ? &conversations_.emplace(id, std::move(*row)).first->second : nullptr;
 }
 
-ConversationRow* Writer::find_conversation(const Uuid& id, const Participant& who) {
-  ConversationRow* row = find_conversation(id);
-  return row != nullptr && reaches(who, row->value) ? row : nullptr;
+std::int64_t Writer::key_of(const Uuid& conversation_id) {
+  const KeyedConversation* row = find_conversation(conversation_id);
+  if (row == nullptr) throw Failure{SQLITE_CORRUPT};
+  return row->pk;
 }
 
 std::uint64_t Writer::rows_changed() const noexcept {
   return static_cast<std::uint64_t>(sqlite3_changes(database_.handle()));
 }
 
-result<Written> Writer::run(const OpenConversation& write) {
-  Written written;
-  {
-    Run row = find_by_client_.run(write.org_id, write.client_id);
-    if (row.next()) {
-      const ConversationRow conversation = read_conversation(row);
-      written.conversation = conversation.value;
-      written.last_message = rows_.find_message(conversation, conversation.value.last_seq);
-      return written;
+Facts Writer::load(const Questions& questions) {
+  Facts facts;
+  facts.conversations.reserve(questions.conversations.size() + questions.openings.size());
+  for (const Uuid& id : questions.conversations) {
+    if (const KeyedConversation* row = find_conversation(id)) facts.conversations.push_back(*row);
+  }
+  const auto add_newest_of = [&](const KeyedConversation& conversation) {
+    auto message = rows_.find_message(conversation, conversation.value.last_seq);
+    if (message) facts.messages.push_back(std::move(*message));
+  };
+  const auto add = [&](Message message, const KeyedConversation& conversation) {
+    message.reactions = rows_.list_reactions(conversation, message.id, message.seq);
+    facts.messages.push_back(std::move(message));
+  };
+  struct Repeatable {
+    const KeyedConversation* conversation;
+    const AppendMessage* write;
+  };
+  std::vector<Repeatable> repeatable;
+  repeatable.reserve(questions.repeatable.size());
+  for (const AppendMessage* write : questions.repeatable) {
+    const KeyedConversation* conversation = find_conversation(write->conversation_id);
+    if (conversation != nullptr) repeatable.push_back({conversation, write});
+  }
+  if (!repeatable.empty()) {
+    const auto put = [&](const Repeatable& one, int column, Cell cell) {
+      switch (column) {
+        case 0:
+          return cell(one.conversation->pk);
+        case 1:
+          return cell(one.write->client_message_id);
+        case 2:
+          return cell(one.write->sender.role);
+        case 3:
+          return cell(one.write->sender.id);
+        default:
+          return cell(static_cast<std::int64_t>(&one - repeatable.data()));
+      }
+    };
+    const GivenRows given(given_, std::span<const Repeatable>(repeatable), put);
+    Run row = find_repeated_.run();
+    while (row.next()) {
+      const auto& conversation = *repeatable[static_cast<std::size_t>(row.integer(message_columns))].conversation;
+      add(read_message(row, conversation.value), conversation);
     }
   }
-  if (!insert_conversation_.insert(write.conversation_id, write.org_id, write.client_id, write.now)) {
-    return errc::internal;  // the id is taken
+  for (const Uuid& id : questions.messages) {
+    Run row = find_message_by_id_.run(id);
+    if (!row.next()) continue;
+    const KeyedConversation* conversation = find_conversation(row.uuid(message_columns));
+    if (conversation != nullptr) add(read_message(row, conversation->value), *conversation);
   }
-  written.changed = true;
-  written.conversation.id = write.conversation_id;
-  written.conversation.org_id = write.org_id;
-  written.conversation.client_id = write.client_id;
-  written.conversation.created_at = write.now;
-  return written;
-}
-
-result<Written> Writer::run(const AppendMessage& write) {
-  ConversationRow* conversation = find_conversation(write.conversation_id, write.sender);
-  if (conversation == nullptr) return errc::not_found;
-  Conversation& value = conversation->value;
-  if (write.client_message_id) {
-    Run row =
-        find_by_client_message_id_.run(conversation->pk, *write.client_message_id, write.sender.role, write.sender.id);
-    if (row.next()) {
-      Message first = read_message(row, value);
-      if (!is_repeat_of(write, first)) return errc::idempotency_conflict;
-      first.reactions = rows_.list_reactions(*conversation, first.id, first.seq);
-      Written written;
-      written.conversation = value;
-      written.message = std::move(first);
-      return written;
+  for (const Uuid& id : questions.newest_of) {
+    if (const KeyedConversation* conversation = find_conversation(id)) add_newest_of(*conversation);
+  }
+  for (const OpenConversation* open : questions.openings) {
+    Run row = find_by_client_.run(open->org_id, open->client_id);
+    if (!row.next()) continue;
+    const KeyedConversation conversation = read_conversation(row);
+    facts.conversations.push_back(conversation);
+    add_newest_of(conversation);
+  }
+  for (const PutToken* put : questions.tokens) {
+    const KeyedConversation* conversation = find_conversation(put->claims.conversation_id);
+    if (conversation == nullptr) continue;
+    Run row = list_tokens_.run(conversation->pk, put->claims.trip_id);
+    while (row.next()) {
+      const Conversation& of = conversation->value;
+      facts.tokens.push_back(
+          {row.digest(0), {of.org_id, of.client_id, put->claims.trip_id, of.id, row.time(2)}, row.time(1)});
     }
   }
-
-  Message message = make_message(write, value, value.last_seq + 1, value.rev + 1);
-  if (!insert_message_.insert(conversation->pk, message.seq, message.rev, message.created_at, message.sender_type,
-                              message.id, message.sender_id, message.sender_name, message.client_message_id,
-                              message.attachment_url, message.attachment_type, message.attachment_name,
-                              message.content)) {
-    return errc::internal;  // the id is taken
-  }
-  value.last_seq = message.seq;
-  value.rev = message.rev;
-  value.last_message_at = message.created_at;
-  ++(message.sender_type == Role::client ? value.unread_count : conversation->unseen_count);
-  advance_to_message_.execute(value.last_seq, value.rev, value.last_message_at, value.unread_count,
-                              conversation->unseen_count, conversation->pk);
-  Written written;
-  written.changed = true;
-  written.conversation = value;
-  written.message = std::move(message);
-  return written;
+  return facts;
 }
 
-result<Written> Writer::run(const PutReaction& write) {
-  ConversationRow* conversation = find_conversation(write.conversation_id, write.reactor);
-  if (conversation == nullptr) return errc::not_found;
-  const std::int64_t pk = conversation->pk;
-  std::uint64_t seq = 0;
-  {
-    Run row = find_message_seq_.run(write.message_id, pk);
-    if (!row.next()) return errc::not_found;
-    seq = row.count(0);
+// In the order of the keys: what lies together in the file is written together.
+void Writer::store(Effects effects) {
+  for (ConversationRow& row : effects.opened) {
+    const Conversation& value = row.value;
+    if (!insert_conversation_.insert(value.id, value.org_id, value.client_id, value.created_at, value.last_message_at,
+                                     value.last_seq, value.rev, value.unread_count, row.unseen_count, row.read_seq,
+                                     row.seen_seq)) {
+      throw KeyTaken();
+    }
+    const Uuid id = value.id;
+    conversations_.insert_or_assign(id,
+                                    KeyedConversation{std::move(row), sqlite3_last_insert_rowid(database_.handle())});
   }
-  std::optional<Emoji> present;
-  {
-    Run row = find_reaction_.run(pk, seq, write.reactor.role, write.reactor.id);
-    if (row.next()) present = static_cast<Emoji>(row.integer(0));
+  std::vector<const KeyedConversation*> changed;
+  changed.reserve(effects.conversations.size());
+  for (ConversationRow& row : effects.conversations) {
+    KeyedConversation* const known = find_conversation(row.value.id);
+    if (known == nullptr) throw Failure{SQLITE_CORRUPT};
+    static_cast<ConversationRow&>(*known) = std::move(row);
+    changed.push_back(known);
   }
-
-  Written written;
-  written.changed = present != write.emoji;
-  if (written.changed) {
-    const std::uint64_t rev = ++conversation->value.rev;
-    if (write.emoji) {
-      put_reaction_.execute(pk, seq, write.reactor.role, write.reactor.id, rev, *write.emoji, write.now,
-                            write.reaction_id, write.reactor.name);
+  std::sort(changed.begin(), changed.end(), [](const auto* a, const auto* b) { return a->pk < b->pk; });
+  if (!changed.empty()) {
+    const auto put = [](const KeyedConversation* row, int column, Cell cell) {
+      switch (column) {
+        case 0:
+          return cell(row->pk);
+        case 1:
+          return cell(row->value.last_message_at);
+        case 2:
+          return cell(row->value.last_seq);
+        case 3:
+          return cell(row->value.rev);
+        case 4:
+          return cell(row->value.unread_count);
+        case 5:
+          return cell(row->unseen_count);
+        case 6:
+          return cell(row->read_seq);
+        default:
+          return cell(row->seen_seq);
+      }
+    };
+    const GivenRows given(given_, std::span<const KeyedConversation* const>(changed), put);
+    update_conversations_.execute();
+  }
+  for (const Effects::Mark& mark : effects.marks) {
+    const std::int64_t pk = key_of(mark.conversation_id);
+    if (mark.viewer == Role::client) {
+      mark_seen_.execute(mark.at, mark.rev, pk, mark.after_seq, mark.up_to_seq, Role::advisor);
     } else {
-      delete_reaction_.execute(pk, seq, write.reactor.role, write.reactor.id);
+      mark_read_.execute(mark.rev, pk, mark.after_seq, mark.up_to_seq, Role::client);
     }
-    touch_message_.execute(rev, pk, seq);
-    insert_change_.execute(pk, rev, static_cast<int>(Change::Kind::reaction), seq, seq, write.now);
-    advance_to_reaction_.execute(rev, pk);
   }
-  written.reactions = rows_.list_reactions(*conversation, write.message_id, seq);
-  written.conversation = conversation->value;
-  return written;
-}
-
-result<Written> Writer::run(const MarkConversation& write) {
-  ConversationRow* conversation = find_conversation(write.conversation_id, write.viewer);
-  if (conversation == nullptr) return errc::not_found;
-  Conversation& value = conversation->value;
-  const bool by_client = write.viewer.role == Role::client;
-  Written written;
-  if ((by_client ? conversation->unseen_count : value.unread_count) > 0) {
-    const std::uint64_t rev = ++value.rev;
-    const std::uint64_t marked_before = by_client ? conversation->seen_seq : conversation->read_seq;
-    if (by_client) {
-      mark_seen_.execute(write.now, rev, conversation->pk, marked_before, Role::advisor);
-    } else {
-      mark_read_.execute(rev, conversation->pk, marked_before, Role::client);
+  std::vector<std::pair<std::int64_t, const Effects::NewMessage*>> messages;
+  messages.reserve(effects.messages.size());
+  for (const Effects::NewMessage& created : effects.messages) {
+    messages.emplace_back(key_of(created.message.conversation_id), &created);
+  }
+  // Those of one conversation come by seq.
+  std::stable_sort(messages.begin(), messages.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  if (!messages.empty()) {
+    using NewMessage = std::pair<std::int64_t, const Effects::NewMessage*>;
+    const auto put = [](const NewMessage& row, int column, Cell cell) {
+      const Message& message = row.second->message;
+      switch (column) {
+        case 0:
+          return cell(row.first);
+        case 1:
+          return cell(message.seq);
+        case 2:
+          return cell(row.second->created_rev);
+        case 3:
+          return cell(message.rev);
+        case 4:
+          return cell(message.created_at);
+        case 5:
+          return cell(message.sender_type);
+        case 6:
+          return cell(message.is_read);
+        case 7:
+          return cell(message.seen_at);
+        case 8:
+          return cell(message.id);
+        case 9:
+          return cell(message.sender_id);
+        case 10:
+          return cell(message.sender_name);
+        case 11:
+          return cell(message.client_message_id);
+        case 12:
+          return cell(message.attachment_url);
+        case 13:
+          return cell(message.attachment_type);
+        case 14:
+          return cell(message.attachment_name);
+        default:
+          return cell(message.content);
+      }
+    };
+    const GivenRows given(given_, std::span<const NewMessage>(messages), put);
+    if (!insert_messages_.insert()) throw KeyTaken();
+  }
+  for (const Effects::Touched& touched : effects.touched) {
+    touch_message_.execute(touched.rev, key_of(touched.conversation_id), touched.seq);
+  }
+  for (const Effects::RemovedReaction& removed : effects.removed_reactions) {
+    delete_reaction_.execute(key_of(removed.conversation_id), removed.seq, removed.reactor_type, removed.reactor_id);
+  }
+  for (const auto& [reaction, seq, rev] : effects.reactions) {
+    put_reaction_.execute(key_of(reaction.conversation_id), seq, reaction.reactor_type, reaction.reactor_id, rev,
+                          reaction.emoji, reaction.created_at, reaction.id, reaction.reactor_name);
+  }
+  for (const Effects::ChangeRow& change : effects.changes) {
+    insert_change_.execute(key_of(change.conversation_id), change.rev, static_cast<int>(change.kind), change.first_seq,
+                           change.last_seq, change.at);
+  }
+  for (const Sha256Digest& digest : effects.removed_tokens) delete_token_.execute(digest);
+  for (const TokenRow& token : effects.tokens) {
+    if (!insert_token_.insert(token.digest, key_of(token.claims.conversation_id), token.claims.trip_id,
+                              token.created_at, token.claims.expires_at)) {
+      throw KeyTaken();
     }
-    written.changed = true;
-    written.count = rows_changed();
-    const auto kind = by_client ? Change::Kind::seen : Change::Kind::read;
-    insert_change_.execute(conversation->pk, rev, static_cast<int>(kind), marked_before + 1, value.last_seq, write.now);
-    (by_client ? advance_to_seen_ : advance_to_read_).execute(rev, conversation->pk);
-    (by_client ? conversation->unseen_count : value.unread_count) = 0;
-    (by_client ? conversation->seen_seq : conversation->read_seq) = value.last_seq;
   }
-  if (!by_client) written.last_message = rows_.find_message(*conversation, value.last_seq);
-  written.conversation = value;
-  return written;
 }
 
-result<Written> Writer::run(const PutToken& write) {
-  const ConversationRow* conversation = find_conversation(write.claims.conversation_id);
-  if (conversation == nullptr || conversation->value.org_id != write.claims.org_id ||
-      conversation->value.client_id != write.claims.client_id) {
-    return errc::not_found;
+RemovedTokens Writer::remove_tokens(const TokenRemoval& removal) {
+  RemovedTokens removed;
+  if (const auto* one = std::get_if<DeleteToken>(&removal)) {
+    delete_token_.execute(one->digest);
+    removed.count = rows_changed();
+    return removed;
   }
-  if (!insert_token_.insert(write.digest, conversation->pk, write.claims.trip_id, write.now, write.claims.expires_at)) {
-    return errc::internal;  // the digest is taken
+  if (const auto* expired = std::get_if<SweepTokens>(&removal)) {
+    sweep_tokens_.execute(expired->now);
+    removed.count = rows_changed();
+    return removed;
   }
-  Written written;
-  written.changed = true;
-  Run surplus = delete_surplus_tokens_.run(conversation->pk, write.claims.trip_id, write.now, write.max_live);
-  while (surplus.next()) written.evicted.push_back(surplus.digest(0));
-  return written;
+  const auto& some = std::get<RevokeTokens>(removal);
+  if (some.client_id) {
+    Run gone = revoke_tokens_of_client_.run(some.org_id, *some.client_id, some.trip_id);
+    while (gone.next()) removed.digests.push_back(gone.digest(0));
+  } else if (some.trip_id) {
+    Run gone = revoke_tokens_of_trip_.run(*some.trip_id, some.org_id);
+    while (gone.next()) removed.digests.push_back(gone.digest(0));
+  }
+  removed.count = removed.digests.size();
+  return removed;
 }
 
-result<Written> Writer::run(const DeleteToken& write) {
-  delete_token_.execute(write.digest);
-  Written written;
-  written.count = rows_changed();
-  written.changed = written.count > 0;
-  return written;
+Pruned Writer::prune_changes(const PruneChanges& step) {
+  Pruned pruned;
+  {
+    Run row = find_epoch_.run();
+    if (row.next()) pruned.epoch = row.uuid(0);
+  }
+  struct Walked {
+    std::int64_t pk;
+    Uuid id;
+    std::uint64_t rev;
+    bool has_changes;
+  };
+  const std::size_t max_conversations = std::max<std::size_t>(step.max_conversations, 1);
+  const std::size_t max_changes = std::max<std::size_t>(step.max_changes, 1);
+  std::vector<Walked> walked;
+  {
+    Run row = list_oldest_changes_.run(step.after, max_conversations);
+    while (row.next()) walked.push_back({row.integer(0), row.uuid(1), row.count(2), !row.is_null(3)});
+  }
+  Uuid done = step.after;
+  for (const Walked& conversation : walked) {
+    const std::size_t budget = max_changes - static_cast<std::size_t>(pruned.count);
+    std::size_t gone = 0;
+    std::uint64_t last_rev = 0;
+    if (conversation.has_changes) {
+      Run row = list_changes_.run(conversation.pk, budget);
+      while (row.next() && is_prunable(step, conversation.rev, row.count(0), row.time(1))) {
+        last_rev = row.count(0);
+        ++gone;
+      }
+    }
+    if (gone > 0) {
+      delete_changes_.execute(conversation.pk, last_rev);
+      note_pruned_.execute(last_rev, conversation.pk);
+      pruned.count += gone;
+    }
+    // There may be more of this one.
+    if (gone == budget) {
+      pruned.next = done;
+      return pruned;
+    }
+    done = conversation.id;
+  }
+  if (walked.size() == max_conversations) pruned.next = done;
+  return pruned;
 }
 
-result<Written> Writer::run(const SweepTokens& write) {
-  sweep_tokens_.execute(write.now);
-  Written written;
-  written.count = rows_changed();
-  written.changed = written.count > 0;
-  return written;
+void Writer::begin_epoch(const Uuid& epoch) {
+  put_epoch_.execute(epoch);
 }
 
 }  // namespace travelchat::sqlite

@@ -1,13 +1,16 @@
 // The writes of storage.hpp on the writing connection.
 #pragma once
 
+#include "storage/sqlite_given.hpp"
 #include "storage/sqlite_rows.hpp"
 #include "storage/sqlite_statement.hpp"
 
-#include <travelchat/storage.hpp>
+#include <travelchat/transactional_storage.hpp>
 
 #include <cstdint>
+#include <span>
 #include <unordered_map>
+#include <vector>
 
 namespace travelchat::sqlite {
 
@@ -17,9 +20,19 @@ class Writer {
   // `database` has the newest schema and outlives the writer.
   explicit Writer(Database& database);
 
-  // Runs one write inside the transaction that the caller has begun. A write that fails alone has changed nothing: it
-  // validates first, and its new row, which a taken id refuses, comes before whatever counts it.
-  result<Written> apply(const Write& write);
+  // How to carry out writes, each answering more slowly than the one before it:
+  enum class Manner {
+    hopefully,  // as if no client message id were a repeat: an index refuses the row if one is
+    together,
+    one_by_one,  // so that a write whose new id is taken fails alone
+  };
+  // Carries out the writes inside the transaction that the caller has begun, and answers each. False: a row was
+  // refused, and the transaction must be undone; `one_by_one` never says so.
+  [[nodiscard]] bool apply(std::span<const Write> writes, Manner manner, std::vector<result<Written>>& results);
+
+  // Also inside a transaction of the caller's.
+  Pruned prune_changes(const PruneChanges& step);
+  void begin_epoch(const Uuid& epoch);
 
   // To be called when the transaction was undone, or when somebody else wrote.
   void forget() noexcept;
@@ -28,18 +41,18 @@ class Writer {
   Statement& commit() noexcept { return commit_; }
 
  private:
-  result<Written> run(const OpenConversation& write);
-  result<Written> run(const AppendMessage& write);
-  result<Written> run(const PutReaction& write);
-  result<Written> run(const MarkConversation& write);
-  result<Written> run(const PutToken& write);
-  result<Written> run(const DeleteToken& write);
-  result<Written> run(const SweepTokens& write);
+  // The key of a new row is taken, or its client message id: thrown while effects are stored.
+  struct KeyTaken {};
 
-  // The row as it is now; nullptr: none. Valid until the next call, or until `forget`.
-  ConversationRow* find_conversation(const Uuid& id);
-  // nullptr also when the participant does not reach it.
-  ConversationRow* find_conversation(const Uuid& id, const Participant& who);
+  void decide(std::span<const Write> writes, Manner manner, std::vector<result<Written>>& results);
+  Facts load(const Questions& questions);
+  void store(Effects effects);
+  RemovedTokens remove_tokens(const TokenRemoval& removal);
+
+  // The row as it is now; nullptr: none. Valid until `forget`.
+  KeyedConversation* find_conversation(const Uuid& id);
+  // Of one that is there.
+  std::int64_t key_of(const Uuid& conversation_id);
 
   std::uint64_t rows_changed() const noexcept;
 
@@ -47,29 +60,34 @@ class Writer {
   Statement begin_;
   Statement commit_;
   Rows rows_;
+  GivenTable given_;
   // What this connection, the only one that writes, last wrote: a batch's writes go to few conversations again and
   // again.
-  std::unordered_map<Uuid, ConversationRow> conversations_;
+  std::unordered_map<Uuid, KeyedConversation> conversations_;
   Statement find_by_client_;
   Statement insert_conversation_;
-  Statement find_by_client_message_id_;
-  Statement insert_message_;
-  Statement advance_to_message_;
-  Statement find_message_seq_;
-  Statement find_reaction_;
+  Statement find_repeated_;
+  Statement find_message_by_id_;
+  Statement list_tokens_;
+  Statement update_conversations_;
+  Statement insert_messages_;
   Statement put_reaction_;
   Statement delete_reaction_;
   Statement touch_message_;
-  Statement advance_to_reaction_;
   Statement insert_change_;
   Statement mark_read_;
   Statement mark_seen_;
-  Statement advance_to_read_;
-  Statement advance_to_seen_;
   Statement insert_token_;
-  Statement delete_surplus_tokens_;
   Statement delete_token_;
   Statement sweep_tokens_;
+  Statement revoke_tokens_of_client_;
+  Statement revoke_tokens_of_trip_;
+  Statement list_oldest_changes_;
+  Statement list_changes_;
+  Statement delete_changes_;
+  Statement note_pruned_;
+  Statement put_epoch_;
+  Statement find_epoch_;
 };
 
 }  // namespace travelchat::sqlite

@@ -21,15 +21,18 @@ BeastServer::~BeastServer() {
 }
 
 void BeastServer::route(std::string method, std::string pattern, HttpHandler handler) {
-  impl_->host_routes.add(std::move(method), pattern, std::move(handler));
+  impl_->require_unstarted("route");
+  impl_->host_routes.add(std::move(method), std::move(pattern), std::move(handler), impl_->options().metrics);
 }
 
 void BeastServer::fallback(HttpHandler handler, FallbackMethods methods) {
+  impl_->require_unstarted("fallback");
   impl_->fallback = std::move(handler);
   impl_->fallback_methods = methods;
 }
 
 void BeastServer::access_log(AccessLog log) {
+  impl_->require_unstarted("access_log");
   impl_->access_log = std::move(log);
 }
 

@@ -3,9 +3,12 @@
 // The order of the checks is part of the contract: what is missing (400), the credential (401), the origin (403), what
 // it names (404), what it says (400).
 #include "transport/await.hpp"
+#include "transport/client_address.hpp"
 #include "transport/exchange.hpp"
 #include "transport/route_table.hpp"
+#include "transport/token_check.hpp"
 
+#include "core/clock.hpp"
 #include "core/validate.hpp"
 #include "wire/wire.hpp"
 
@@ -26,7 +29,7 @@ using SignedIn = result<std::optional<Advisor>>;
 
 auto authenticate(const Exchange& exchange) {
   return ask_host<std::optional<Advisor>>(
-      exchange.shard(),
+      exchange.shard(), "authenticate",
       [credentials = exchange.credentials()](Host& host, Reply<std::optional<Advisor>> reply) mutable {
         host.authenticate(std::move(credentials), std::move(reply));
       });
@@ -34,7 +37,7 @@ auto authenticate(const Exchange& exchange) {
 
 // False when there is nobody: then it has answered. Not for GET: what does not write needs no origin.
 bool admit_reader(Exchange& exchange, const SignedIn& advisor) {
-  if (advisor && *advisor) return true;
+  if (advisor && *advisor && is_signed_in(**advisor, utc_now())) return true;
   exchange.fail(advisor ? make_error_code(errc::unauthenticated) : advisor.error());
   return false;
 }
@@ -66,10 +69,17 @@ result<std::string> find_chat_token(const Exchange& exchange, const wire::Body& 
   return std::string(*bearer);
 }
 
-auto authenticate_token(Exchange& exchange, std::string token) {
-  return ask_engine<TokenClaims>(exchange.shard(), [&exchange, token = std::move(token)](auto handler) mutable {
-    exchange.server().engine().async_authenticate_token(std::move(token), std::move(handler));
-  });
+TokenCheck authenticate_token(const Exchange& exchange, std::string token) {
+  return {exchange.shard(), exchange.remote_address(), std::move(token)};
+}
+
+// Answers for a token that `authenticate_token` did not accept, or for what follows from one.
+void fail_token(Exchange& exchange, const error_code& error) {
+  if (error == make_error_code(errc::rate_limited))
+    exchange.fail_rate_limited(
+        std::max(exchange.server().limits().token_delay(exchange.remote_address()), std::chrono::milliseconds{1}));
+  else
+    exchange.fail(error);
 }
 
 // The conversation that the path names, when it is the token's.
@@ -82,7 +92,8 @@ result<Uuid> token_conversation(const Exchange& exchange, const TokenClaims& cla
 // A client's card, asked of the host when it was not asked lately. `await_resume` gives the client's name for people.
 class ClientName {
  public:
-  ClientName(Shard& shard, const TokenClaims& claims) : shard_(shard), claims_(claims), ask_(shard, Ask{&claims}) {}
+  ClientName(Shard& shard, const TokenClaims& claims)
+      : shard_(shard), claims_(claims), ask_(shard, "find_clients", Ask{&claims}) {}
 
   bool await_ready() {
     if (const auto card = shard_.find_card(claims_.org_id, claims_.client_id)) {
@@ -124,22 +135,12 @@ class ClientName {
   bool asked_ = false;
 };
 
-// Zero, or how long this participant has to wait before it may send again.
-std::chrono::milliseconds message_delay(Server& server, const Participant& sender) {
-  if (server.options().rate_limits.messages.count == 0) return std::chrono::milliseconds{0};
-  std::string key(1, sender.role == Role::advisor ? 'a' : 'c');
-  key += sender.org_id;
-  key += '\0';
-  key += sender.id;
-  return server.message_limiter().take(key, std::chrono::steady_clock::now());
-}
-
-// IPv6 hosts own a /64 at least.
-std::string_view address_key(const std::string& address) {
-  if (address.find(':') == address.npos) return address;
-  std::size_t at = 0;
-  for (int group = 0; group < 4 && at != address.npos; ++group) at = address.find(':', at + 1);
-  return std::string_view(address).substr(0, at);
+// False when this participant has done so as often as it may: then it has answered.
+bool within_limit(Exchange& exchange, Limits::Act act, const Participant& participant) {
+  const auto delay = exchange.server().limits().take(act, participant);
+  if (delay.count() == 0) return true;
+  exchange.fail_rate_limited(delay);
+  return false;
 }
 
 struct NewMessage {
@@ -183,12 +184,14 @@ Detached list_conversations(Exchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_reader(exchange, advisor)) co_return;
   const std::string org_id = (*advisor)->org_id;
+  if (!within_limit(exchange, Limits::Act::page, {org_id, Role::advisor, std::move((*advisor)->id), {}})) co_return;
   ConversationQuery query;
   query.org_id = org_id;
   if (const auto text = exchange.query().value("q"); text && !text->empty()) {
     query.text = std::string(*text);
     auto ids = co_await ask_host<std::vector<std::string>>(
-        exchange.shard(), [&](Host& host, auto reply) { host.search_clients(org_id, *query.text, std::move(reply)); });
+        exchange.shard(), "search_clients",
+        [&](Host& host, auto reply) { host.search_clients(org_id, *query.text, std::move(reply)); });
     if (!ids) {
       exchange.fail(ids.error());
       co_return;
@@ -208,8 +211,9 @@ Detached list_conversations(Exchange exchange) {
     std::vector<std::string> ids;
     ids.reserve(rows->size());
     for (const ConversationSummary& row : *rows) ids.push_back(row.conversation.client_id);
-    found = co_await ask_host<std::vector<ClientCard>>(
-        exchange.shard(), [&](Host& host, auto reply) { host.find_clients(org_id, std::move(ids), std::move(reply)); });
+    found = co_await ask_host<std::vector<ClientCard>>(exchange.shard(), "find_clients", [&](Host& host, auto reply) {
+      host.find_clients(org_id, std::move(ids), std::move(reply));
+    });
     if (!found) {
       exchange.fail(found.error());
       co_return;
@@ -242,9 +246,11 @@ Detached open_conversation(Exchange exchange) {
     co_return;
   }
   const std::string org_id = (*advisor)->org_id;
+  if (!within_limit(exchange, Limits::Act::opening, {org_id, Role::advisor, std::move((*advisor)->id), {}})) co_return;
   // Only the organization's own clients have conversations.
   const auto cards = co_await ask_host<std::vector<ClientCard>>(
-      exchange.shard(), [&](Host& host, auto reply) { host.find_clients(org_id, {client_id}, std::move(reply)); });
+      exchange.shard(), "find_clients",
+      [&](Host& host, auto reply) { host.find_clients(org_id, {client_id}, std::move(reply)); });
   if (!cards || std::ranges::find(*cards, client_id, &ClientCard::id) == cards->end()) {
     exchange.fail(cards ? make_error_code(errc::not_found) : cards.error());
     co_return;
@@ -264,8 +270,10 @@ Detached open_conversation(Exchange exchange) {
 Detached count_unread(Exchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_reader(exchange, advisor)) co_return;
+  const std::string org_id = (*advisor)->org_id;
+  if (!within_limit(exchange, Limits::Act::page, {org_id, Role::advisor, std::move((*advisor)->id), {}})) co_return;
   const auto count = co_await ask_engine<std::uint64_t>(exchange.shard(), [&](auto handler) {
-    exchange.server().engine().async_count_unread((*advisor)->org_id, std::move(handler));
+    exchange.server().engine().async_count_unread(org_id, std::move(handler));
   });
   if (count)
     exchange.answer(200, "{\"count\":" + std::to_string(*count) + "}");
@@ -281,7 +289,7 @@ Detached list_messages(Exchange exchange) {
   if (bearer && is_token(*bearer)) {
     auto claims = co_await authenticate_token(exchange, std::string(*bearer));
     if (!claims) {
-      exchange.fail(claims.error());
+      fail_token(exchange, claims.error());
       co_return;
     }
     reader = {std::move(claims->org_id), Role::client, std::move(claims->client_id), {}};
@@ -296,6 +304,7 @@ Detached list_messages(Exchange exchange) {
     exchange.fail(page ? make_error_code(errc::not_found) : page.error());
     co_return;
   }
+  if (!within_limit(exchange, Limits::Act::page, reader)) co_return;
   const auto messages = co_await ask_engine<MessagePage>(exchange.shard(), [&](auto handler) {
     exchange.server().engine().async_list_messages(std::move(reader), *page, std::move(handler));
   });
@@ -305,7 +314,9 @@ Detached list_messages(Exchange exchange) {
   }
   std::string json;
   wire::append(std::span<const Message>(messages->messages), json);
-  exchange.answer(200, std::move(json), messages->has_more ? "X-Has-More: true\r\n" : "X-Has-More: false\r\n");
+  std::string headers = messages->has_more ? "X-Has-More: true\r\n" : "X-Has-More: false\r\n";
+  if (messages->epoch) headers += "X-Epoch: " + to_string(*messages->epoch) + "\r\n";
+  exchange.answer(200, std::move(json), headers);
 }
 
 Detached send_as_advisor(Exchange exchange) {
@@ -323,10 +334,7 @@ Detached send_as_advisor(Exchange exchange) {
     co_return;
   }
   Participant sender = participant_of(std::move(**advisor));
-  if (const auto delay = message_delay(exchange.server(), sender); delay.count() > 0) {
-    exchange.fail_rate_limited(delay);
-    co_return;
-  }
+  if (!within_limit(exchange, Limits::Act::message, sender)) co_return;
   const auto sent = co_await ask_engine<Sent>(exchange.shard(), [&](auto handler) {
     Draft draft;
     draft.conversation_id = *id;
@@ -351,14 +359,11 @@ Detached send_as_client(Exchange exchange) {
   const auto claims = co_await authenticate_token(exchange, std::move(*token));
   const auto id = claims ? token_conversation(exchange, *claims) : result<Uuid>(claims.error());
   if (!id) {
-    exchange.fail(id.error());
+    fail_token(exchange, id.error());
     co_return;
   }
   Participant sender{claims->org_id, Role::client, claims->client_id, {}};
-  if (const auto delay = message_delay(exchange.server(), sender); delay.count() > 0) {
-    exchange.fail_rate_limited(delay);
-    co_return;
-  }
+  if (!within_limit(exchange, Limits::Act::message, sender)) co_return;
   sender.name = co_await ClientName(exchange.shard(), *claims);
   const auto sent = co_await ask_engine<Sent>(exchange.shard(), [&](auto handler) {
     Draft draft;
@@ -382,6 +387,7 @@ Detached send_as_client(Exchange exchange) {
       exchange.server().host().notify(std::move(push));
     } catch (...) {
       // The message is stored all the same.
+      exchange.server().logger().caught("host_threw", "notify");
     }
   }
   exchange.answer(sent->created ? 201 : 200, message_json(stored));
@@ -397,8 +403,10 @@ Detached mark_read(Exchange exchange) {
     exchange.fail(errc::not_found);
     co_return;
   }
+  Participant viewer = participant_of(std::move(**advisor));
+  if (!within_limit(exchange, Limits::Act::mark, viewer)) co_return;
   const auto marked = co_await ask_engine<Marked>(exchange.shard(), [&](auto handler) {
-    exchange.server().engine().async_mark(participant_of(std::move(**advisor)), *id, std::move(handler));
+    exchange.server().engine().async_mark(std::move(viewer), *id, std::move(handler));
   });
   if (marked)
     exchange.answer(200, "{\"ok\":true}");
@@ -416,12 +424,13 @@ Detached mark_seen(Exchange exchange) {
   const auto claims = co_await authenticate_token(exchange, std::move(*token));
   const auto id = claims ? token_conversation(exchange, *claims) : result<Uuid>(claims.error());
   if (!id) {
-    exchange.fail(id.error());
+    fail_token(exchange, id.error());
     co_return;
   }
+  Participant viewer{claims->org_id, Role::client, claims->client_id, {}};
+  if (!within_limit(exchange, Limits::Act::mark, viewer)) co_return;
   const auto marked = co_await ask_engine<Marked>(exchange.shard(), [&](auto handler) {
-    exchange.server().engine().async_mark(Participant{claims->org_id, Role::client, claims->client_id, {}}, *id,
-                                          std::move(handler));
+    exchange.server().engine().async_mark(std::move(viewer), *id, std::move(handler));
   });
   if (marked)
     exchange.answer(200, "{\"ok\":true}");
@@ -474,8 +483,9 @@ Detached react_as_advisor(Exchange exchange) {
     exchange.fail(errc::not_found);
     co_return;
   }
-  const auto reactions =
-      co_await change_reaction(exchange, participant_of(std::move(**advisor)), *conversation_id, *message_id, *emoji);
+  Participant reactor = participant_of(std::move(**advisor));
+  if (!within_limit(exchange, Limits::Act::reaction, reactor)) co_return;
+  const auto reactions = co_await change_reaction(exchange, std::move(reactor), *conversation_id, *message_id, *emoji);
   if (reactions)
     exchange.answer(200, reactions_json(*reactions));
   else
@@ -497,7 +507,7 @@ Detached react_as_client(Exchange exchange) {
   const auto claims = co_await authenticate_token(exchange, std::move(*token));
   const auto id = claims ? token_conversation(exchange, *claims) : result<Uuid>(claims.error());
   if (!id || !emoji) {
-    exchange.fail(id ? emoji.error() : id.error());
+    fail_token(exchange, id ? emoji.error() : id.error());
     co_return;
   }
   const auto message_id = parse_uuid(exchange.param(1));
@@ -506,6 +516,7 @@ Detached react_as_client(Exchange exchange) {
     co_return;
   }
   Participant reactor{claims->org_id, Role::client, claims->client_id, {}};
+  if (!within_limit(exchange, Limits::Act::reaction, reactor)) co_return;
   reactor.name = co_await ClientName(exchange.shard(), *claims);
   const auto reactions = co_await change_reaction(exchange, std::move(reactor), *id, *message_id, *emoji);
   if (reactions)
@@ -518,8 +529,7 @@ Detached react_as_client(Exchange exchange) {
 
 Detached issue_chat_token(Exchange exchange) {
   Server& server = exchange.server();
-  const auto delay =
-      server.chat_token_limiter().take(address_key(exchange.remote_address()), std::chrono::steady_clock::now());
+  const auto delay = server.limits().take_chat_token(exchange.remote_address());
   if (delay.count() > 0) {
     exchange.fail_rate_limited(delay);
     co_return;
@@ -549,7 +559,7 @@ Detached issue_chat_token(Exchange exchange) {
     co_return;
   }
   auto trip = co_await ask_host<std::optional<SharedTrip>>(
-      exchange.shard(), [&](Host& host, auto reply) { host.find_trip(trip_id, std::move(reply)); });
+      exchange.shard(), "find_trip", [&](Host& host, auto reply) { host.find_trip(trip_id, std::move(reply)); });
   if (!trip || !*trip) {
     exchange.fail(trip ? make_error_code(errc::not_found) : trip.error());
     co_return;
@@ -571,8 +581,8 @@ Detached issue_chat_token(Exchange exchange) {
     co_return;
   }
   const auto issued = co_await ask_engine<IssuedToken>(exchange.shard(), [&](auto handler) {
-    server.engine().async_issue_token(TokenGrant{shared.org_id, *shared.client_id, shared.id, conversation->id},
-                                      std::move(handler));
+    TokenGrant grant{shared.org_id, *shared.client_id, shared.id, conversation->id, shared.share_token};
+    server.engine().async_issue_token(std::move(grant), std::move(handler));
   });
   if (!issued) {
     exchange.fail(issued.error());
@@ -591,7 +601,7 @@ Detached issue_chat_token(Exchange exchange) {
   json += ",\"advisorName\":";
   append_nullable(shared.advisor_name, json);
   json += ",\"advisorAvatar\":";
-  append_nullable(shared.advisor_avatar_url, json);
+  wire::append_picture_url(shared.advisor_avatar_url, json);
   json += ",\"expiresAt\":\"";
   wire::append_time(issued->expires_at, json);
   json += "\"}";
@@ -623,7 +633,21 @@ Detached ready(Exchange exchange) {
   }
 }
 
+bool has_metrics_token(const Exchange& exchange) {
+  const auto token = bearer_token(exchange.header(Exchange::Field::authorization));
+  return token && equal_secrets(*token, exchange.server().options().metrics_token);
+}
+
 Detached show_metrics(Exchange exchange) {
+  const MetricsAccess access = exchange.server().options().metrics;
+  if (access == MetricsAccess::token && !has_metrics_token(exchange)) {
+    exchange.fail(errc::unauthenticated);
+    co_return;
+  }
+  if (access == MetricsAccess::loopback && !exchange.from_loopback()) {
+    exchange.fail(errc::not_found);
+    co_return;
+  }
   HttpResponse response;
   response.headers.emplace_back("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
   response.headers.emplace_back("Cache-Control", "no-store");
@@ -650,7 +674,7 @@ constexpr ChatRoute routes[] = {
     {"POST", "/api/chat-token", BodyKind::json, issue_chat_token, true},
     {"GET", "/livez", BodyKind::none, live},
     {"GET", "/readyz", BodyKind::none, ready},
-    {"GET", "/metrics", BodyKind::none, show_metrics},
+    {"GET", "/metrics", BodyKind::none, show_metrics, false, true},
 };
 
 constexpr std::string_view roots[] = {

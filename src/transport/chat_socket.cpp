@@ -24,26 +24,33 @@ SocketOwner owner_of(const Participant& participant, const Uuid& conversation_id
 }  // namespace
 
 template <class Carrier>
-ChatSocket<Carrier>::ChatSocket(Shard& shard, Upgrade& upgrade, Participant participant, const Uuid& conversation_id,
-                                SubscribeOptions listening, std::optional<TimePoint> expires_at)
+ChatSocket<Carrier>::ChatSocket(Shard& shard, Upgrade& upgrade, Participant participant,
+                                std::unique_ptr<const Conversation> conversation, const SubscribeOptions& listening,
+                                std::optional<TimePoint> expires_at, std::unique_ptr<const SocketClaim> rests_on)
     : Carrier(shard, upgrade),
       participant_(std::move(participant)),
-      conversation_id_(conversation_id),
+      conversation_(std::move(conversation)),
+      conversation_id_(conversation_->id),
       listening_(listening) {
   this->expire_at(expires_at);
+  this->rest_on(std::move(rests_on));
+}
+
+template <class Carrier>
+std::optional<SocketOwner> ChatSocket<Carrier>::owner() const {
+  return owner_of(participant_, conversation_id_);
 }
 
 template <class Carrier>
 void ChatSocket<Carrier>::opened() {
-  if (!shard_.admit_socket(owner_of(participant_, conversation_id_))) {
-    this->close_with(describe(errc::rate_limited));
-    return;
-  }
+  shard_.add(*owner(), *this);
   counted_ = true;
   shard_.counters().chat_sockets.add(1);
   auto self = std::static_pointer_cast<ChatSocket>(this->shared_from_this());
+  const auto known = std::move(conversation_);
+  listening_.known = known.get();
   shard_.server().engine().async_subscribe(
-      participant_, conversation_id_, self, listening_,
+      participant_, conversation_id_, self, std::exchange(listening_, {}),
       boost::asio::bind_executor(shard_.executor(), [self](result<Subscription> subscription) {
         if (!subscription) {
           self->close_with(describe(subscription.error()));
@@ -56,10 +63,13 @@ void ChatSocket<Carrier>::opened() {
 template <class Carrier>
 void ChatSocket<Carrier>::closed() noexcept {
   subscription_.reset();
+  // It was seen, whether or not the limit's window ends before the socket does. Another socket is an opening, which has
+  // its own limit.
+  if (std::exchange(late_seen_, {})) mark();
   if (!counted_) return;
   counted_ = false;
   shard_.counters().chat_sockets.subtract(1);
-  shard_.release_socket(owner_of(participant_, conversation_id_));
+  shard_.remove(*owner(), *this);
 }
 
 template <class Carrier>
@@ -102,20 +112,33 @@ void ChatSocket<Carrier>::take_typing(bool is_typing) {
   subscription_.set_typing(is_typing);
 }
 
-// One at a time: whatever comes meanwhile is one more.
+// One at a time: whatever comes meanwhile is one more. So is whatever comes over the limit, once that allows it.
 template <class Carrier>
 void ChatSocket<Carrier>::take_seen() {
   if (marking_) {
     mark_again_ = true;
     return;
   }
+  if (late_seen_) return;
+  const auto delay = shard_.server().limits().take(Limits::Act::mark, participant_);
+  if (delay.count() > 0)
+    late_seen_ = std::chrono::steady_clock::now() + delay;
+  else
+    mark();
+}
+
+template <class Carrier>
+void ChatSocket<Carrier>::mark() {
   marking_ = true;
   shard_.server().engine().async_mark(
       participant_, conversation_id_,
       boost::asio::bind_executor(shard_.executor(), [self = std::static_pointer_cast<ChatSocket>(
                                                          this->shared_from_this())](const result<Marked>& marked) {
         self->marking_ = false;
-        if (!self->is_open()) return;
+        if (!self->is_open()) {
+          if (marked && std::exchange(self->mark_again_, false)) self->mark();
+          return;
+        }
         if (!marked) {
           self->mark_again_ = false;
           std::string event;
@@ -134,6 +157,10 @@ void ChatSocket<Carrier>::tick(const Now& now) {
       now.steady - typing_window_ >= shard_.server().options().rate_limits.typing_frames.window) {
     subscription_.set_typing(*late_typing_);
     late_typing_.reset();
+  }
+  if (late_seen_ && is_open() && now.steady >= *late_seen_) {
+    late_seen_.reset();
+    take_seen();
   }
 }
 

@@ -1,34 +1,73 @@
-// Whose request it is when proxies stand in between: pure decisions about addresses.
+// Whose request it is, also when proxies stand in between: pure decisions about addresses.
 //
 // Values only; any thread.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+
+struct sockaddr_storage;
 
 namespace travelchat::transport {
 
-// An IP address, or all addresses of a network. An IPv4 address and its IPv6 form (::ffff:192.0.2.1) are the same.
+// An IP address. An IPv4 address and its IPv6 form (::ffff:192.0.2.1) are the same.
+class Address {
+ public:
+  // Like "192.0.2.1" or "2001:db8::1"; also as proxies and systems write them: "192.0.2.1:443", "[2001:db8::1]",
+  // "[2001:db8::1]:443", "fe80::1%eth0". nullopt: none of these.
+  static std::optional<Address> parse(std::string_view text);
+  // Of an IPv4 or IPv6 peer.
+  static Address of(const ::sockaddr_storage& peer) noexcept;
+
+  bool is_v4() const noexcept;
+  // Its shortest form (RFC 5952), IPv4 as such.
+  std::string text() const;
+  // What limits count together. Whoever has one IPv6 address has its whole /64 at least, and can change within it at
+  // will; an IPv4 address stands for itself.
+  Address network() const noexcept;
+
+  // In its IPv6 form.
+  const std::array<std::uint8_t, 16>& bytes() const noexcept { return bytes_; }
+  friend bool operator==(const Address&, const Address&) noexcept = default;
+
+ private:
+  friend class AddressRange;
+  static std::optional<Address> parse_bare(std::string_view text);
+
+  std::array<std::uint8_t, 16> bytes_{};
+};
+
+struct AddressHash {
+  std::size_t operator()(const Address& address) const noexcept;
+};
+
+// The key by which a limit counts a remote address: `network` as text. What is no address counts by itself, as it is.
+std::string address_key(std::string_view remote_address);
+
+// An IP address, or all addresses of a network.
 class AddressRange {
  public:
   // Like "192.0.2.1", "10.0.0.0/8" or "fd00::/8". nullopt: neither.
   static std::optional<AddressRange> parse(std::string_view text);
 
-  // False also for what is no address.
-  bool contains(std::string_view address) const;
+  bool contains(const Address& address) const noexcept;
 
  private:
-  std::array<std::uint8_t, 16> first_{};
+  Address first_;
   unsigned bits_ = 0;
 };
 
-// The nearest address that is no trusted proxy's. Each proxy appends to `forwarded_for` (the X-Forwarded-For lines,
-// joined by commas) whom it heard from, so the list is read from its end, and only as far as trusted proxies wrote it:
-// what stands before is anybody's claim. Views into the arguments.
-std::string_view client_address(std::string_view peer, std::string_view forwarded_for,
-                                std::span<const AddressRange> trusted);
+bool is_in(const Address& address, std::span<const AddressRange> ranges) noexcept;
+
+// The nearest address that is no trusted proxy's, without its port. Each proxy appends to `forwarded_for` (the
+// X-Forwarded-For lines, joined by commas) whom it heard from, so the list is read from its end, and only as far as
+// trusted proxies wrote it: what stands before is anybody's claim. `peer` itself, as it is, when it is no address.
+std::string client_address(std::string_view peer, std::string_view forwarded_for,
+                           std::span<const AddressRange> trusted);
 
 }  // namespace travelchat::transport

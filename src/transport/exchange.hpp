@@ -47,6 +47,8 @@ class Exchange {
   RequestCredentials credentials() const;
   // See `is_trusted_origin`.
   bool from_trusted_origin() const;
+  // From this machine itself, through no proxy.
+  bool from_loopback() const;
 
   // `headers`: whole lines, each with its CRLF.
   void answer(int status, std::string json, std::string_view headers = {});

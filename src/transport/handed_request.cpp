@@ -18,7 +18,7 @@ std::size_t header_bytes(const HttpRequest& request) noexcept {
 class HandedRequest final : public Request {
  public:
   HandedRequest(Shard& shard, Server::Place place, HttpRequest&& request, Answering answering)
-      : Request(shard, std::move(request.remote_address), std::move(request.context)),
+      : Request(shard, request.remote_address, std::move(request.context)),
         place_(std::move(place)),
         answering_(std::move(answering)),
         header_bytes_(header_bytes(request)),
@@ -44,7 +44,7 @@ class HandedRequest final : public Request {
       self->refuse(self->is_path_too_long_ ? errc::not_found : errc::headers_too_large);
     else if (self->message_.body().size() > options.max_body_bytes || self->declared_bytes() > options.max_body_bytes)
       self->refuse(errc::payload_too_large);
-    else if (self->message_.count(Field::host) != 1)
+    else if (!self->is_in_order())
       self->refuse(errc::invalid_argument);
     else
       self->dispatch(Exchange(self));
@@ -53,7 +53,10 @@ class HandedRequest final : public Request {
   void open_socket(Relay relay) {
     const auto [raw_path, raw_query] = split_target(target());
     auto path = TargetPath::parse(raw_path);
-    if (path && is_socket_path(path->segments())) {
+    if (!is_in_order()) {
+      const ErrorInfo& error = describe(errc::invalid_argument);
+      relay.close(error.close_code, error.name);
+    } else if (path && is_socket_path(path->segments())) {
       Upgrade asked = to_upgrade(std::move(place_), *path, raw_query);
       asked.relay.emplace(std::move(relay));
       open_web_socket(shard(), std::move(asked));
@@ -77,6 +80,8 @@ class HandedRequest final : public Request {
     record(view(message_.method_string()), split_target(target()).first, answer.status, answer.size());
     response.body = std::move(answer.body);
     response.shared_body = std::move(answer.shared_body);
+    // Whoever has the answer may ask the next thing at once.
+    place_.give_back();
     answering_(std::move(response));
   }
 
@@ -85,6 +90,8 @@ class HandedRequest final : public Request {
  private:
   // A connection can become a socket only where it is: see `BeastServer::adopt` and `open_socket`.
   void upgrade(Exchange exchange, std::string_view) override { fail_upgrade(std::move(exchange)); }
+
+  bool is_in_order() const noexcept { return message_.count(Field::host) == 1 && !is_ambiguous(); }
 
   // Whoever sees by its length that a body is too long need not read it.
   std::uint64_t declared_bytes() const noexcept { return parse_number(header(Field::content_length)).value_or(0); }
@@ -108,7 +115,7 @@ void Answering::operator()(HttpResponse response) noexcept {
   try {
     std::exchange(respond_, nullptr)(std::move(response));
   } catch (...) {
-    // Whoever asked does not want to know.
+    logger_->caught("respond_threw", "handle");
   }
 }
 
@@ -127,7 +134,7 @@ void answer_handed_request(Shard& shard, Server::Place place, HttpRequest reques
 }
 
 void open_carried_socket(Shard& shard, Server::Place place, HttpRequest request, Relay relay) {
-  HandedRequest(shard, std::move(place), std::move(request), Answering(nullptr)).open_socket(std::move(relay));
+  HandedRequest(shard, std::move(place), std::move(request), Answering(nullptr, nullptr)).open_socket(std::move(relay));
 }
 
 }  // namespace travelchat::transport

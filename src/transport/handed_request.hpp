@@ -16,8 +16,10 @@ class Shard;
 // Where an answer goes, exactly once: dropped unanswered, it says that the server is closed.
 class Answering {
  public:
-  explicit Answering(HttpRespond respond) noexcept : respond_(std::move(respond)) {}
-  Answering(Answering&& other) noexcept : respond_(std::exchange(other.respond_, nullptr)) {}
+  Answering(HttpRespond respond, std::shared_ptr<const Logger> logger) noexcept
+      : respond_(std::move(respond)), logger_(std::move(logger)) {}
+  Answering(Answering&& other) noexcept
+      : respond_(std::exchange(other.respond_, nullptr)), logger_(std::move(other.logger_)) {}
   Answering& operator=(Answering&&) = delete;
   ~Answering();
 
@@ -25,6 +27,7 @@ class Answering {
 
  private:
   HttpRespond respond_;  // empty once it was called
+  std::shared_ptr<const Logger> logger_;
 };
 
 // What every refusal looks like.

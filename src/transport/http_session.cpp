@@ -20,15 +20,23 @@ namespace travelchat::transport {
 namespace {
 
 namespace http = boost::beast::http;
-using Parser = http::request_parser<http::string_body>;
 
 constexpr std::size_t first_buffer_bytes = 2 * 1024;
 // Answers to pipelined requests that may wait for the peer before the next request is looked at.
 constexpr std::size_t max_waiting_answers = 256 * 1024;
 
+// Drops the trailers of a chunked body (RFC 9110 section 6.5.1). Beast adds them to the headers, behind every check of
+// those: a proxy that forwards a body unread would forward somebody's credential with it.
+class Parser final : public http::request_parser<http::string_body> {
+  void on_field_impl(http::field name, boost::beast::string_view text, boost::beast::string_view value,
+                     boost::beast::error_code&) override {
+    if (!is_header_done()) get().insert(name, text, value);
+  }
+};
+
 }  // namespace
 
-class HttpSession final : public Connection, public Request {
+class HttpSession final : public Connection, public Request, private IdleConnection {
  public:
   HttpSession(Shard& shard, Server::Place place, RawSocket socket, std::string remote_address,
               std::shared_ptr<void> context)
@@ -44,7 +52,8 @@ class HttpSession final : public Connection, public Request {
 
   void start() {
     if (!socket_.is_open() || shard_.draining()) return;
-    wait_for(Waiting::request);
+    wait_for(socket_.is_ready() ? Waiting::request : Waiting::handshake);
+    shard_.add(*this);
     advance();
   }
 
@@ -60,6 +69,7 @@ class HttpSession final : public Connection, public Request {
   void tick(const Now& now) override;
   void drain() override;
   void cut() override { gone(); }
+  bool give_way() override;
   void outbox_drained() override;
   void outbox_broken() override { gone(); }
 
@@ -68,7 +78,7 @@ class HttpSession final : public Connection, public Request {
 
  private:
   enum class Phase : std::uint8_t { reading, answering, closing, lingering, closed };
-  enum class Waiting : std::uint8_t { request, head, body };
+  enum class Waiting : std::uint8_t { handshake, request, head, body };
   std::shared_ptr<HttpSession> self() { return std::static_pointer_cast<HttpSession>(shared_from_this()); }
 
   void advance();
@@ -135,6 +145,7 @@ void HttpSession::advance() {
     }
     const auto [size, state] = socket_.read(in_.get() + in_end_, in_capacity_ - in_end_);
     if (state == Socket::State::blocked) {
+      if (waiting_ == Waiting::handshake && socket_.is_ready()) wait_for(Waiting::request);
       socket_.wait_readable([self = self()](const error_code& ec) {
         if (self->phase_ == Phase::closed) return;
         if (ec)
@@ -176,9 +187,10 @@ bool HttpSession::make_room() {
 void HttpSession::wait_for(Waiting what) {
   const BeastServerOptions& options = shard_.server().options();
   waiting_ = what;
-  deadline_ = std::chrono::steady_clock::now() + (what == Waiting::request ? options.idle_timeout
-                                                  : what == Waiting::head  ? options.header_timeout
-                                                                           : options.body_timeout);
+  deadline_ = std::chrono::steady_clock::now() + (what == Waiting::handshake ? options.handshake_timeout
+                                                  : what == Waiting::request ? options.idle_timeout
+                                                  : what == Waiting::head    ? options.header_timeout
+                                                                             : options.body_timeout);
 }
 
 void HttpSession::begin_message() {
@@ -237,6 +249,7 @@ bool HttpSession::process() {
         break;
       }
       if (head_seen_) {
+        unlink();  // it has a request
         find_client();
         check_head();
       }
@@ -266,12 +279,13 @@ bool HttpSession::is_path_too_long() const noexcept {
 void HttpSession::check_head() {
   const auto& head = message();
   const auto count = [&](http::field name) { return head.count(name); };
-  const bool host_ok = head.version() >= 11 ? count(Field::host) == 1 : count(Field::host) <= 1;
+  const bool host_ok = head.version() < 11 || count(Field::host) == 1;
   const bool framed_once = count(Field::content_length) + count(Field::transfer_encoding) <= 1 &&
                            header(Field::content_length).find(',') == std::string_view::npos;
-  const bool encoding_ok = count(Field::transfer_encoding) == 0 ||
-                           (parser_->chunked() && iequals(trim(header(Field::transfer_encoding)), "chunked"));
-  if (!host_ok || !framed_once || !encoding_ok) {
+  const bool encoding_ok =
+      count(Field::transfer_encoding) == 0 ||
+      (head.version() >= 11 && parser_->chunked() && iequals(trim(header(Field::transfer_encoding)), "chunked"));
+  if (!host_ok || !framed_once || !encoding_ok || is_ambiguous()) {
     give_up(errc::invalid_argument);
     return;
   }
@@ -286,6 +300,7 @@ void HttpSession::check_head() {
 void HttpSession::give_up(errc error) {
   if (phase_ != Phase::reading) return;
   phase_ = Phase::answering;
+  unlink();
   close_after_ = true;
   refuse(error);
 }
@@ -346,8 +361,8 @@ void HttpSession::answer(Answer answer) {
     return;
   }
   phase_ = Phase::reading;
-  waiting_ = Waiting::request;
-  deadline_ = std::chrono::steady_clock::now() + shard_.server().options().idle_timeout;
+  wait_for(Waiting::request);
+  shard_.add(*this);
   if (!processing_) advance();
 }
 
@@ -358,6 +373,7 @@ void HttpSession::answer(Answer answer) {
 void HttpSession::close_gently() {
   if (phase_ >= Phase::closing) return;
   phase_ = Phase::closing;
+  unlink();
   outbox_.seal();
   outbox_.flush();
   if (outbox_.empty())
@@ -391,6 +407,7 @@ void HttpSession::discard() {
 
 // A peer that only ended its own half still gets what was answered.
 void HttpSession::input_ended() {
+  unlink();
   outbox_.seal();
   if (!outbox_.blocked()) outbox_.flush();
   if (outbox_.empty() || phase_ == Phase::lingering) {
@@ -404,8 +421,15 @@ void HttpSession::input_ended() {
 void HttpSession::gone() {
   if (phase_ == Phase::closed) return;
   phase_ = Phase::closed;
+  unlink();
   outbox_.seal();
   socket_.close();
+}
+
+bool HttpSession::give_way() {
+  if (!outbox_.empty()) return false;
+  gone();
+  return true;
 }
 
 void HttpSession::outbox_drained() {
@@ -429,7 +453,9 @@ void HttpSession::tick(const Now& now) {
   if (phase_ == Phase::lingering && now.steady >= deadline_) {
     gone();
   } else if (phase_ == Phase::reading && !paused_ && now.steady >= deadline_) {
-    if (waiting_ == Waiting::request)
+    if (waiting_ == Waiting::handshake)
+      gone();
+    else if (waiting_ == Waiting::request)
       close_gently();
     else
       give_up(errc::request_timeout);

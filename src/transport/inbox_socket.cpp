@@ -35,14 +35,19 @@ InboxSocket<Carrier>::InboxSocket(Shard& shard, Upgrade& upgrade, Advisor adviso
       advisor_id_(std::move(advisor.id)),
       listening_(std::move(listening)) {
   this->expire_at(advisor.expires_at);
+  if (!advisor.session_id.empty()) {
+    this->rest_on(std::make_unique<const SocketClaim>(SocketClaim{std::move(advisor.session_id), std::nullopt}));
+  }
+}
+
+template <class Carrier>
+std::optional<SocketOwner> InboxSocket<Carrier>::owner() const {
+  return owner_of(org_id_, advisor_id_);
 }
 
 template <class Carrier>
 void InboxSocket<Carrier>::opened() {
-  if (!shard_.admit_socket(owner_of(org_id_, advisor_id_))) {
-    this->close_with(describe(errc::rate_limited));
-    return;
-  }
+  shard_.add(*owner(), *this);
   counted_ = true;
   shard_.counters().inbox_sockets.add(1);
   shard_.server().engine().async_subscribe_inbox(
@@ -63,7 +68,7 @@ void InboxSocket<Carrier>::closed() noexcept {
   if (!counted_) return;
   counted_ = false;
   shard_.counters().inbox_sockets.subtract(1);
-  shard_.release_socket(owner_of(org_id_, advisor_id_));
+  shard_.remove(*owner(), *this);
 }
 
 // An inbox only listens.
@@ -101,7 +106,8 @@ void InboxSocket<Carrier>::send_waiting() {
         [](std::shared_ptr<InboxSocket> socket, std::vector<std::string> ids) -> Detached {
           Shard& shard = socket->shard_;
           const auto cards = co_await ask_host<std::vector<ClientCard>>(
-              shard, [&](Host& host, auto reply) { host.find_clients(socket->org_id_, ids, std::move(reply)); });
+              shard, "find_clients",
+              [&](Host& host, auto reply) { host.find_clients(socket->org_id_, ids, std::move(reply)); });
           for (const std::string& id : ids) {
             std::optional<ClientCard> card;
             if (cards) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ class InboxSocket final : public Carrier {
   InboxSocket(Shard& shard, Upgrade& upgrade, Advisor advisor, InboxOptions listening);
 
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
+  std::optional<SocketOwner> owner() const override;
 
  private:
   using Carrier::is_open;

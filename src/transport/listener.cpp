@@ -5,32 +5,17 @@
 
 #include <boost/asio/post.hpp>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
+#include <utility>
 
 namespace travelchat::transport {
 namespace {
 
 // After the system refused a descriptor or memory.
 constexpr auto retry_after = std::chrono::milliseconds{100};
-
-std::string text_of(const ::sockaddr_storage& address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  if (address.ss_family == AF_INET) {
-    ::inet_ntop(AF_INET, &reinterpret_cast<const ::sockaddr_in&>(address).sin_addr, text.data(), text.size());
-  } else {
-    const ::in6_addr& v6 = reinterpret_cast<const ::sockaddr_in6&>(address).sin6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(&v6))
-      ::inet_ntop(AF_INET, &v6.s6_addr[12], text.data(), text.size());
-    else
-      ::inet_ntop(AF_INET6, &v6, text.data(), text.size());
-  }
-  return text.data();
-}
 
 }  // namespace
 
@@ -85,10 +70,23 @@ void Listener::wait() {
                        });
 }
 
+bool Listener::has_pending() {
+  ::pollfd asked{acceptor_.native_handle(), POLLIN, 0};
+  return ::poll(&asked, 1, 0) == 1;
+}
+
 void Listener::accept() {
   Server& server = shard_.server();
+  server.room_is_made();
   while (acceptor_.is_open()) {
-    if (!server.try_enter()) return;
+    if (!server.try_enter()) {
+      // Nobody gives way before somebody is there to have the place. Then `resume` goes on.
+      if (has_pending())
+        server.make_room();
+      else
+        wait();
+      return;
+    }
     Server::Place place(server.shared_from_this());
     ::sockaddr_storage address{};
     ::socklen_t size = sizeof(address);
@@ -103,12 +101,14 @@ void Listener::accept() {
       return;
     }
     RawSocket raw(fd, nullptr);
+    const Address remote = Address::of(address);
+    if (!place.count(remote)) continue;
     if (server.tls() != nullptr) {
       raw.tls = make_tls_session(*server.tls(), fd);
       if (!raw.tls) continue;
     }
     Shard& shard = server.shard(next_shard_++ % server.shard_count());
-    auto begin = [&shard, place = std::move(place), raw = std::move(raw), remote = text_of(address)]() mutable {
+    auto begin = [&shard, place = std::move(place), raw = std::move(raw), remote = remote.text()]() mutable {
       open_http_session(shard, std::move(place), std::move(raw), std::move(remote));
     };
     if (&shard == &shard_)

@@ -39,6 +39,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
   void wait();
   void accept();
+  bool has_pending();
   void pause();
 
   Shard& shard_;

@@ -36,19 +36,27 @@ bool Outbox::would_pass(std::size_t limit, std::size_t size) {
 }
 
 void Outbox::drop_unsent_frames() {
-  if (queue_.empty()) return;
+  // Of the buffer that is looked at, how much has left or has to: 0 keeps nothing of it.
+  std::size_t begun = queue_.empty() ? 0 : offset_ + socket_.begun_bytes();
   std::size_t kept = 0;
-  if (offset_ > 0) {
-    const std::string& front = *queue_.front();
-    kept = frame_boundary(front, offset_) - offset_;
+  while (begun > 0 && kept < queue_.size()) {
+    const std::string& frames = *queue_[kept];
+    if (begun < frames.size()) {
+      const std::size_t boundary = frame_boundary(frames, begun);
+      if (boundary < frames.size()) queue_[kept] = std::make_shared<const std::string>(frames.substr(0, boundary));
+      begun = 0;
+    } else {
+      begun -= frames.size();
+    }
+    ++kept;
   }
-  Buffer rest;
-  if (kept > 0) rest = std::make_shared<const std::string>(queue_.front()->substr(offset_, kept));
-  queue_.clear();
-  offset_ = 0;
-  shard_.counters().outbox_bytes.subtract(pending_bytes_ - kept);
-  pending_bytes_ = kept;
-  if (rest) queue_.push_back(std::move(rest));
+  queue_.resize(kept);
+  std::size_t pending = 0;
+  for (const Buffer& buffer : queue_) pending += buffer->size();
+  if (kept == 0) offset_ = 0;
+  pending -= offset_;
+  shard_.counters().outbox_bytes.subtract(pending_bytes_ - pending);
+  pending_bytes_ = pending;
 }
 
 void Outbox::tell_when_drained() {

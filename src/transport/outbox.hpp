@@ -53,7 +53,7 @@ class Outbox {
   // Nothing can be appended any more; what is pending still leaves.
   void seal() noexcept { sealed_ = true; }
   bool sealed() const noexcept { return sealed_; }
-  // Drops what has not begun to leave, up to a frame boundary. For buffers of WebSocket frames.
+  // Drops what has not begun to leave, from a frame's beginning on. For buffers of WebSocket frames.
   void drop_unsent_frames();
 
   // Has the owner's `outbox_drained` called, never within this call.

@@ -1,12 +1,14 @@
 // How often somebody may do something: a sliding window for each key.
 //
-// Any thread; the clock is the caller's.
+// Any thread; the clock is the caller's. Each call does a bounded amount of work under the lock, however many keys
+// there are.
 #pragma once
 
 #include <travelchat/beast_server.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <list>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -19,33 +21,43 @@ class RateLimiter {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Remembers at most `max_keys` keys. When that is not enough, idle ones go first, then any one: a flood of keys makes
-  // the limiter forget, never grow.
-  explicit RateLimiter(RateLimit limit, std::size_t max_keys = 65'536) : limit_(limit), max_keys_(max_keys) {}
+  // Remembers at most `max_keys` keys, 0 taken as 1. When that is not enough, a flood of keys makes the limiter forget
+  // and never grow: first whoever did nothing for a window, then whoever is below the limit and has been quiet for the
+  // longest time, and a key that is at its limit only when all others are, too. To be forgotten there, somebody who
+  // makes keys has to bring each of them to the limit.
+  explicit RateLimiter(RateLimit limit, std::size_t max_keys = 65'536);
 
   // Counts one more for `key` and returns zero, or refuses (and counts nothing) and returns how long until one is
   // allowed.
   std::chrono::milliseconds take(std::string_view key, Clock::time_point now);
+  // What `take` would return. Counts nothing.
+  std::chrono::milliseconds delay(std::string_view key, Clock::time_point now);
+
+  bool is_off() const noexcept { return limit_.count == 0; }
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view key) const noexcept { return std::hash<std::string_view>{}(key); }
-  };
-
-  // The times of the last `limit_.count` events; once full, `next` is the oldest.
-  struct Events {
+  // `times`: of the last `limit_.count` events; once full, `next` is the oldest.
+  struct Entry {
+    explicit Entry(std::string_view of) : key(of) {}
+    std::string key;
     std::vector<Clock::time_point> times;
     std::size_t next = 0;
     Clock::time_point newest;
   };
+  // Sorted by `newest`, the latest first.
+  using Entries = std::list<Entry>;
 
-  void make_room(Clock::time_point now);
+  Entries& list_of(const Entry& entry) noexcept { return entry.times.size() < limit_.count ? below_ : at_limit_; }
+  std::chrono::milliseconds delay(const Entry& entry, Clock::time_point now) const noexcept;
+  void forget_oldest(Entries& entries);
+  bool forget_idle(Entries& entries, Clock::time_point now);
 
-  RateLimit limit_;
-  std::size_t max_keys_;
+  const RateLimit limit_;
+  const std::size_t max_keys_;
   std::mutex mutex_;
-  std::unordered_map<std::string, Events, Hash, std::equal_to<>> events_;
+  Entries below_;
+  Entries at_limit_;
+  std::unordered_map<std::string_view, Entries::iterator> by_key_;  // views into the entries
 };
 
 }  // namespace travelchat::transport

@@ -14,16 +14,23 @@ constexpr std::uint16_t too_big = 1009;
 }  // namespace
 
 RelaySocket::RelaySocket(Shard& shard, Upgrade& upgrade)
-    : WebSocket(shard, std::move(upgrade.place)), relay_(std::move(*upgrade.relay)) {}
+    : WebSocket(shard, upgrade),
+      relay_(std::move(*upgrade.relay)),
+      next_alive_(std::chrono::steady_clock::now() + shard.server().options().ping_interval) {}
 
 RelaySocket::~RelaySocket() {
   shard_.counters().outbox_bytes.subtract(untaken_bytes_);
 }
 
-void RelaySocket::open(const Upgrade& upgrade) {
+void RelaySocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
+  if (stage_ != Stage::unopened) return;
+  stage_ = Stage::open;
   shard_.counters().answers[0].add(1);
   relay_.accept(upgrade.speaks_v1 ? "travelchat.v1" : "");
-  opened();
+  if (refusal != nullptr)
+    close_with(*refusal);
+  else
+    opened();
   if (shard_.draining()) drain();
   if (is_open()) relay_.attach(std::static_pointer_cast<RelaySocket>(shared_from_this()));
 }
@@ -44,6 +51,7 @@ void RelaySocket::send(Buffer frames) {
   }
   untaken_.push_back(frames->size());
   untaken_bytes_ += frames->size();
+  count_sent(frames->size());
   shard_.counters().outbox_bytes.add(frames->size());
   std::vector<std::string_view> texts = frame_payloads(*frames);
   relay_.send({std::move(frames), std::move(texts)});
@@ -86,7 +94,9 @@ void RelaySocket::take(const Received::Message& message) {
 
 void RelaySocket::tick(const Now& now) {
   acknowledge();
-  if (is_open()) close_if_expired(now);
+  if (!is_open() || close_if_expired(now) || now.steady < next_alive_) return;
+  next_alive_ = now.steady + shard_.server().options().ping_interval;
+  send(shard_.alive());
 }
 
 }  // namespace travelchat::transport

@@ -22,7 +22,10 @@ class RelaySocket : public WebSocket {
   ~RelaySocket() override;
 
   // Has the carrier accept, and then does what `opened` does.
-  void open(const Upgrade& upgrade);
+  void open(const Upgrade& upgrade, const ErrorInfo* refusal) final;
+  // Its carrier pings the peer and watches over it, so an open one is never silent.
+  void ask() final {}
+  SteadyTime heard() const noexcept final { return SteadyTime::max(); }
 
   using WebSocket::close;
   void close(std::uint16_t code, std::string_view reason = {}) final;
@@ -45,6 +48,7 @@ class RelaySocket : public WebSocket {
   Relay relay_;
   std::deque<std::size_t> untaken_;  // the sizes of the batches that the carrier has
   std::size_t untaken_bytes_ = 0;
+  SteadyTime next_alive_;
 };
 
 }  // namespace travelchat::transport

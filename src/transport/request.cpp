@@ -21,16 +21,33 @@ namespace {
 
 namespace http = boost::beast::http;
 
-constexpr ErrorInfo upgrade_required{errc::invalid_argument, "upgrade_required", 426, 4400,
-                                     "This address takes WebSocket connections, version 13."};
-
 bool is_header_text(std::string_view text) noexcept {
   return std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+}
+
+// Whether one of these lines is a field of that name.
+bool has_field(std::string_view lines, std::string_view name) noexcept {
+  while (lines.size() > name.size()) {
+    if (lines[name.size()] == ':' && iequals(lines.substr(0, name.size()), name)) return true;
+    lines.remove_prefix(std::min(lines.find("\r\n"), lines.size() - 2) + 2);
+  }
+  return false;
 }
 
 bool is_framing_header(std::string_view name) noexcept {
   return iequals(name, "content-length") || iequals(name, "connection") || iequals(name, "transfer-encoding") ||
          iequals(name, "date");
+}
+
+// HTTP/1.1 allows one Cookie header; several are joined as a browser would have.
+std::string joined_cookies(const Request::Message& message) {
+  std::string cookies;
+  const auto range = message.equal_range(Request::Field::cookie);
+  for (auto it = range.first; it != range.second; ++it) {
+    if (!cookies.empty()) cookies += "; ";
+    cookies += view(it->value());
+  }
+  return cookies;
 }
 
 // What a page of an allowed origin may ask of this path.
@@ -62,6 +79,12 @@ std::string_view view(boost::beast::string_view text) noexcept {
   return {text.data(), text.size()};
 }
 
+Request::Request(Shard& of, std::string_view remote_address, std::shared_ptr<void> context)
+    : home_(of), context_(std::move(context)) {
+  const auto address = Address::parse(remote_address);
+  remote_address_ = address ? address->text() : std::string(remote_address);
+}
+
 std::string_view Request::header(Field name) const noexcept {
   return view(message()[name]);
 }
@@ -77,6 +100,7 @@ std::string_view Request::target() const noexcept {
 void Request::begin(const Message& message) {
   message_ = &message;
   client_.clear();
+  forwarded_https_.reset();
   sharing_ = Sharing::none;
   begun_ = std::chrono::steady_clock::now();
 }
@@ -133,7 +157,7 @@ void Request::dispatch(Exchange exchange) {
     if (other == "GET") allowed += ", HEAD";
   };
   for (const ChatRoute& route : chat_routes()) {
-    if (!route.pattern.match(segments, params_)) continue;
+    if (!route.is_served(home_.server().options().metrics) || !route.pattern.match(segments, params_)) continue;
     if (route.method != wanted) {
       allow(route.method);
       continue;
@@ -143,6 +167,11 @@ void Request::dispatch(Exchange exchange) {
     if ((route.body == BodyKind::json || (route.body == BodyKind::optional && has_body)) &&
         (!is_json(header(Field::content_type)) || !(encoding.empty() || iequals(encoding, "identity")))) {
       exchange.fail(errc::unsupported_media_type);
+      return;
+    }
+    const std::string_view body = message().body();
+    if (body.size() > max_unescaped_body_bytes && unescaped_size(body) > max_unescaped_body_bytes) {
+      exchange.fail(errc::payload_too_large);
       return;
     }
     route.handle(std::move(exchange));
@@ -179,7 +208,8 @@ void Request::dispatch(Exchange exchange) {
   // The host answers from any thread, and may forget to.
   HttpRequest host_request = exchange.to_host_request(std::move(params));
   [](Exchange waiting, HttpRequest asked, const HttpHandler& handle) -> Detached {
-    auto response = co_await ask_host<HttpResponse>(waiting.shard(), [&](Host&, Reply<HttpResponse> reply) {
+    const std::string subject = asked.method + ' ' + asked.path;
+    auto response = co_await ask_host<HttpResponse>(waiting.shard(), subject, [&](Host&, Reply<HttpResponse> reply) {
       handle(std::move(asked), HttpRespond(std::move(reply)));
     });
     if (response)
@@ -206,7 +236,7 @@ void Request::check_upgrade(Exchange exchange, std::string_view query) {
 }
 
 void Request::fail_upgrade(Exchange exchange) {
-  exchange.fail(upgrade_required, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+  exchange.fail(describe(errc::upgrade_required), "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
 }
 
 Upgrade Request::to_upgrade(Server::Place place, const TargetPath& path, std::string_view query) const {
@@ -215,6 +245,7 @@ Upgrade Request::to_upgrade(Server::Place place, const TargetPath& path, std::st
   asked.is_inbox = path.segments()[1] == "inbox";
   asked.accept_key = accept_key(trim(header(Field::sec_websocket_key)));
   asked.speaks_v1 = offered.travelchat_v1;
+  asked.remote_address = remote_address();
   if (auto parsed = Query::parse(query)) asked.query = std::move(*parsed);
   if (offered.auth_token) {
     asked.chat_token = std::string(*offered.auth_token);
@@ -223,8 +254,7 @@ Upgrade Request::to_upgrade(Server::Place place, const TargetPath& path, std::st
   }
   asked.credentials = credentials_of(*this);
   // Fetch metadata says nothing more here: only `Origin` is required of a browser that opens a socket.
-  asked.origin_ok = header(Field::origin).empty() || is_trusted_origin(header(Field::origin), {}, header(Field::host),
-                                                                       home_.server().options().allowed_origins);
+  asked.origin_ok = from_trusted_origin({});
   return asked;
 }
 
@@ -243,6 +273,29 @@ void Request::find_client() {
     forwarded_for += view(line->value());
   }
   client_ = client_address(remote_address_, forwarded_for, trusted);
+  const auto peer = Address::parse(remote_address_);
+  if (!peer || !is_in(*peer, trusted)) return;
+  // A proxy may append to what the client claims. Whoever falsely claims https is held to it, so one word is enough.
+  const auto [first_scheme, last_scheme] = message().equal_range("X-Forwarded-Proto");
+  if (first_scheme == last_scheme) return;
+  forwarded_https_ =
+      std::any_of(first_scheme, last_scheme, [](const auto& line) { return has_token(view(line.value()), "https"); });
+}
+
+bool Request::is_ambiguous() const noexcept {
+  static constexpr std::array once = {Field::host,           Field::authorization,     Field::origin,
+                                      Field::sec_fetch_site, Field::content_type,      Field::content_encoding,
+                                      Field::content_length, Field::sec_websocket_key, Field::sec_websocket_version};
+  // Fields of one name stand together, wherever they came.
+  const auto& head = message();
+  return std::adjacent_find(head.begin(), head.end(), [](const auto& field, const auto& next) {
+           return field.name() == next.name() && std::ranges::find(once, field.name()) != once.end();
+         }) != head.end();
+}
+
+bool Request::from_trusted_origin(std::string_view fetch_site) const {
+  return is_trusted_origin(header(Field::origin), fetch_site, header(Field::host), is_https(),
+                           home_.server().options().allowed_origins);
 }
 
 // A page of another origin sees the error only if it may: what it cannot read, it would take for a lost network.
@@ -262,25 +315,21 @@ void Request::append_headers(const Answer& answer, std::string& out) const {
     out += "\r\n";
   }
   out += answer.headers;
+  const std::string_view hsts = home_.server().hsts();
+  if (!hsts.empty() && is_secure() && !has_field(answer.headers, "strict-transport-security")) out += hsts;
   if (sharing_ != Sharing::none) out += "Vary: Origin\r\n";
   if (sharing_ == Sharing::granted) {
     out += "Access-Control-Allow-Origin: ";
     out += header(Field::origin);
-    out += "\r\nAccess-Control-Expose-Headers: X-Has-More, Retry-After\r\n";
+    out += "\r\nAccess-Control-Expose-Headers: X-Has-More, X-Epoch, Retry-After\r\n";
   }
 }
 
 void Request::record(std::string_view method, std::string_view path, int status, std::size_t bytes) const {
   home_.counters().answers[static_cast<std::size_t>(std::clamp(status / 100, 1, 5)) - 1].add(1);
-  const AccessLog& log = home_.server().access_log;
-  if (!log) return;
   const auto duration = std::chrono::steady_clock::now() - begun_;
-  try {
-    log({method, path, status, bytes, std::chrono::duration_cast<std::chrono::microseconds>(duration),
-         remote_address()});
-  } catch (...) {
-    // A log that fails must not cost the answer.
-  }
+  home_.server().record(
+      {method, path, status, bytes, std::chrono::duration_cast<std::chrono::microseconds>(duration), remote_address()});
 }
 
 bool is_socket_path(std::span<const std::string_view> segments) noexcept {
@@ -290,12 +339,7 @@ bool is_socket_path(std::span<const std::string_view> segments) noexcept {
 RequestCredentials credentials_of(const Request& request) {
   RequestCredentials credentials;
   credentials.authorization = std::string(request.header(Request::Field::authorization));
-  // HTTP/1.1 allows one Cookie header; several are joined as a browser would have.
-  const auto range = request.message().equal_range(Request::Field::cookie);
-  for (auto it = range.first; it != range.second; ++it) {
-    if (!credentials.cookie.empty()) credentials.cookie += "; ";
-    credentials.cookie += view(it->value());
-  }
+  credentials.cookie = joined_cookies(request.message());
   credentials.context = request.context();
   return credentials;
 }
@@ -336,8 +380,7 @@ RequestCredentials Exchange::credentials() const {
 }
 
 bool Exchange::from_trusted_origin() const {
-  return is_trusted_origin(header(Field::origin), request_->header("Sec-Fetch-Site"), header(Field::host),
-                           server().options().allowed_origins);
+  return request_->from_trusted_origin(request_->header("Sec-Fetch-Site"));
 }
 
 void Exchange::answer(int status, std::string json, std::string_view headers) {
@@ -376,6 +419,15 @@ void Exchange::respond(HttpResponse response) {
       {response.status, {}, headers, std::move(response.body), std::move(response.shared_body), may_be_cached});
 }
 
+bool Exchange::from_loopback() const {
+  const auto address = Address::parse(request_->remote_address());
+  static const std::array loopback = {*AddressRange::parse("127.0.0.0/8"), *AddressRange::parse("::1")};
+  // A proxy on this machine asks from here for somebody else.
+  return address && is_in(*address, loopback) &&
+         std::ranges::all_of(std::array{"Forwarded", "Via", "X-Forwarded-For", "X-Real-IP"},
+                             [&](std::string_view name) { return request_->header(name).empty(); });
+}
+
 HttpRequest Exchange::to_host_request(std::vector<std::string> params) const {
   HttpRequest asked;
   asked.method = std::string(method());
@@ -388,11 +440,16 @@ HttpRequest Exchange::to_host_request(std::vector<std::string> params) const {
     for (char& c : name) {
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     }
-    asked.headers.emplace_back(std::move(name), std::string(view(field.value())));
+    if (field.name() != Field::cookie) asked.headers.emplace_back(std::move(name), std::string(view(field.value())));
+  }
+  // In one line, so that nobody who reads only the first sees another session than the chat does.
+  if (std::string cookies = joined_cookies(request_->message()); !cookies.empty()) {
+    asked.headers.emplace_back("cookie", std::move(cookies));
   }
   asked.body = std::string(body());
   asked.remote_address = request_->remote_address();
-  asked.is_secure = request_->is_secure();
+  asked.is_secure = request_->is_https();
+  asked.from_trusted_origin = from_trusted_origin();
   asked.context = request_->context();
   return asked;
 }

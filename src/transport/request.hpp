@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,14 +48,14 @@ class Request {
     std::size_t size() const noexcept { return shared_body ? shared_body->size() : body.size(); }
   };
 
-  Request(Shard& of, std::string remote_address, std::shared_ptr<void> context = nullptr)
-      : home_(of), remote_address_(std::move(remote_address)), context_(std::move(context)) {}
+  Request(Shard& of, std::string_view remote_address, std::shared_ptr<void> context = nullptr);
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
   virtual ~Request() = default;
 
   // Heard once for each dispatched request.
   virtual void answer(Answer answer) = 0;
+  // Whether it arrived over TLS.
   virtual bool is_secure() const noexcept = 0;
 
   Shard& shard() const noexcept { return home_; }
@@ -67,14 +68,21 @@ class Request {
   const Query& query() const noexcept { return query_; }
   const std::string& remote_address() const noexcept { return client_.empty() ? remote_address_ : client_; }
   const std::shared_ptr<void>& context() const noexcept { return context_; }
+  // Whether the client speaks https: as a trusted proxy says, else whoever is connected.
+  bool is_https() const noexcept { return forwarded_https_.value_or(is_secure()); }
+  // See `is_trusted_origin`.
+  bool from_trusted_origin(std::string_view fetch_site) const;
 
   void fail(const ErrorInfo& error, std::string_view headers = {});
 
  protected:
   // `message` lives until the answer.
   void begin(const Message& message);
-  // Whom it is from when whoever is connected is a trusted proxy; until the next `begin`.
+  // Whom it is from, and how, when whoever is connected is a trusted proxy; until the next `begin`.
   void find_client();
+  // Whether it says twice what may be said once (RFC 9110 section 5.3): whoever stands in front may have believed the
+  // other one.
+  bool is_ambiguous() const noexcept;
   // Finds the handler and calls it; what is not in order is answered at once.
   void dispatch(Exchange exchange);
   // A WebSocket's request whose handshake is in order.
@@ -105,8 +113,9 @@ class Request {
 
   Shard& home_;
   const Message* message_ = nullptr;
-  std::string remote_address_;
-  std::string client_;  // of whom a trusted proxy says it is; empty: whoever is connected
+  std::string remote_address_;           // in one form for each address, as far as it is one
+  std::string client_;                   // of whom a trusted proxy says it is; empty: whoever is connected
+  std::optional<bool> forwarded_https_;  // what a trusted proxy says of it
   std::shared_ptr<void> context_;
   TargetPath path_;
   Query query_;

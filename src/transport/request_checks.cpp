@@ -189,6 +189,10 @@ result<MessageQuery> parse_page(const Query& query, const Uuid& conversation_id)
     page.since_rev = parse_number(*since);
     if (!page.since_rev || page.before_seq) return errc::invalid_argument;
   }
+  if (const auto epoch = query.value("epoch")) {
+    page.epoch = parse_uuid(*epoch);
+    if (!page.epoch) return errc::invalid_argument;
+  }
   return page;
 }
 
@@ -208,22 +212,46 @@ bool is_json(std::string_view content_type) noexcept {
   return iequals(trim(content_type.substr(0, content_type.find(';'))), "application/json");
 }
 
+std::size_t unescaped_size(std::string_view json) noexcept {
+  std::size_t size = 0;
+  while (!json.empty()) {
+    size += 1;
+    if (json.front() != '\\') {
+      json.remove_prefix(1);
+      continue;
+    }
+    const std::string_view digits = json.starts_with("\\u") ? json.substr(2, 4) : std::string_view();
+    std::uint32_t unit = 0;
+    const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), unit, 16);
+    const bool is_unit = digits.size() == 4 && ec == std::errc() && end == digits.data() + digits.size();
+    json.remove_prefix(std::min<std::size_t>(is_unit ? 6 : 2, json.size()));
+    // Two surrogates are four bytes together.
+    if (is_unit && unit >= 0x80) size += unit < 0x800 || (unit >= 0xD800 && unit <= 0xDFFF) ? 1 : 2;
+  }
+  return size;
+}
+
+bool is_signed_in(const Advisor& advisor, TimePoint now) noexcept {
+  return !advisor.org_id.empty() && !advisor.id.empty() && (!advisor.expires_at || *advisor.expires_at > now);
+}
+
 bool is_listed_origin(std::string_view origin, std::span<const std::string> allowed) noexcept {
   return !origin.empty() &&
          std::any_of(allowed.begin(), allowed.end(), [&](const std::string& entry) { return iequals(origin, entry); });
 }
 
-bool is_trusted_origin(std::string_view origin, std::string_view fetch_site, std::string_view host,
+bool is_trusted_origin(std::string_view origin, std::string_view fetch_site, std::string_view host, bool is_secure,
                        std::span<const std::string> allowed) {
   if (!origin.empty()) {
     if (is_listed_origin(origin, allowed)) return true;
-    // The scheme is not compared: behind a proxy that ends TLS it is unknown here, and the host decides who serves it.
+    // A page that came by https is never held against its scheme: the server may stand behind a proxy that ends TLS and
+    // does not say so.
     std::string_view default_port;
     std::string_view authority;
     if (iequals(origin.substr(0, 8), "https://")) {
       authority = origin.substr(8);
       default_port = ":443";
-    } else if (iequals(origin.substr(0, 7), "http://")) {
+    } else if (!is_secure && iequals(origin.substr(0, 7), "http://")) {
       authority = origin.substr(7);
       default_port = ":80";
     } else {
@@ -284,10 +312,14 @@ std::optional<ChatClaim> parse_chat_claim(const Query& query) {
   const auto id = parse_uuid(*conversation);
   const auto role = parse_role(*type);
   if (!id || !role || !is_host_id(*user)) return std::nullopt;
-  ChatClaim claim{*id, *role, std::string(*user), std::nullopt};
+  ChatClaim claim{*id, *role, std::string(*user), std::nullopt, std::nullopt};
   if (const auto since = query.value("since")) {
     claim.since = parse_number(*since);
     if (!claim.since) return std::nullopt;
+  }
+  if (const auto epoch = query.value("epoch")) {
+    claim.epoch = parse_uuid(*epoch);
+    if (!claim.epoch) return std::nullopt;
   }
   return claim;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <travelchat/error.hpp>
+#include <travelchat/host.hpp>
 #include <travelchat/storage.hpp>
 #include <travelchat/types.hpp>
 
@@ -65,7 +66,7 @@ class Query {
 // Decimal digits only, at most 2^64 - 1.
 std::optional<std::uint64_t> parse_number(std::string_view text) noexcept;
 
-// `limit`, `before` and `since` of a page. `errc::invalid_argument`.
+// `limit`, `before`, `since` and `epoch` of a page. `errc::invalid_argument`.
 result<MessageQuery> parse_page(const Query& query, const Uuid& conversation_id);
 
 // The token of "Bearer <token>".
@@ -76,14 +77,22 @@ bool equal_secrets(std::string_view a, std::string_view b) noexcept;
 
 // Whether a Content-Type is application/json, whatever its parameters.
 bool is_json(std::string_view content_type) noexcept;
+// Bytes of a JSON text in which each escape sequence of a string (RFC 8259 section 7) counts as the UTF-8 of what it
+// stands for. Of other texts no more than their length.
+std::size_t unescaped_size(std::string_view json) noexcept;
 
 // Whether this Origin header is on the list; an absent one (empty) is not.
 bool is_listed_origin(std::string_view origin, std::span<const std::string> allowed) noexcept;
 
 // Whether a request that carries ambient credentials comes from the server's own pages or from an allowed origin. Empty
-// strings for headers that are absent; without either header the sender is no browser and is trusted.
-bool is_trusted_origin(std::string_view origin, std::string_view fetch_site, std::string_view host,
+// strings for headers that are absent; without either header the sender is no browser and is trusted. `is_secure`: the
+// server is reached by https, so a page that came by http is not its own, whoever sent it.
+bool is_trusted_origin(std::string_view origin, std::string_view fetch_site, std::string_view host, bool is_secure,
                        std::span<const std::string> allowed);
+
+// Whether what a host says of an advisor names somebody who is signed in now: not with an empty id, which would be
+// anybody's, and not once their session has ended.
+bool is_signed_in(const Advisor& advisor, TimePoint now) noexcept;
 
 // The opening handshake of a WebSocket (RFC 6455 section 4.2.1).
 struct HandshakeHeaders {
@@ -115,6 +124,7 @@ struct ChatClaim {
   Role role = Role::advisor;
   std::string user_id;
   std::optional<std::uint64_t> since;
+  std::optional<Uuid> epoch;
 };
 // nullopt: a parameter is missing or malformed (4400).
 std::optional<ChatClaim> parse_chat_claim(const Query& query);

@@ -1,9 +1,50 @@
 #include "transport/route_table.hpp"
 
-#include <stdexcept>
+#include "core/options.hpp"
+
+#include <algorithm>
 #include <utility>
 
 namespace travelchat::transport {
+namespace {
+
+using options::refuse;
+
+// Whether a pattern matches every path that another one matches.
+template <class Wide, class Narrow>
+bool covers_all(const Wide& wide, const Narrow& narrow) {
+  return std::ranges::equal(wide, narrow, [](std::string_view one, std::string_view other) {
+    if (!one.starts_with(':')) return one == other;
+    return !other.empty();
+  });
+}
+
+std::vector<std::string> split(std::string_view pattern) {
+  std::vector<std::string> segments;
+  pattern.remove_prefix(1);
+  for (;;) {
+    const std::size_t slash = pattern.find('/');
+    segments.emplace_back(pattern.substr(0, slash));
+    if (slash == pattern.npos) return segments;
+    pattern.remove_prefix(slash + 1);
+  }
+}
+
+bool is_chats(std::span<const std::string> segments, MetricsAccess metrics) {
+  for (const Pattern& socket : {Pattern("/ws/chat"), Pattern("/ws/inbox")}) {
+    if (socket.covers(segments)) return true;
+  }
+  // Whatever the method: what the chat does not have there, it answers 405.
+  return std::ranges::any_of(chat_routes(), [&](const ChatRoute& route) {
+    return route.is_served(metrics) && route.pattern.covers(segments);
+  });
+}
+
+}  // namespace
+
+bool Pattern::covers(std::span<const std::string> segments) const {
+  return covers_all(std::span(segments_).first(count_), segments);
+}
 
 bool HostRoutes::Entry::match(std::span<const std::string_view> path, std::vector<std::string>* params) const {
   if (path.size() != segments.size()) return false;
@@ -18,17 +59,22 @@ bool HostRoutes::Entry::match(std::span<const std::string_view> path, std::vecto
   return true;
 }
 
-void HostRoutes::add(std::string method, std::string_view pattern, HttpHandler handler) {
-  if (!pattern.starts_with('/')) throw std::invalid_argument("a route's pattern begins with /");
-  Entry entry{std::move(method), {}, std::move(handler)};
-  pattern.remove_prefix(1);
-  for (;;) {
-    const std::size_t slash = pattern.find('/');
-    entry.segments.emplace_back(pattern.substr(0, slash));
-    if (slash == pattern.npos) break;
-    pattern.remove_prefix(slash + 1);
+void HostRoutes::add(std::string method, std::string pattern, HttpHandler handler, MetricsAccess metrics) {
+  const auto is_capital = [](char c) { return c >= 'A' && c <= 'Z'; };
+  if (method.empty() || !std::ranges::all_of(method, is_capital)) {
+    refuse("method", "must be in capital letters, like GET, which \"" + method + "\" is not");
   }
-  entries_.push_back(std::move(entry));
+  if (method == "HEAD") refuse("method", "must not be HEAD, which the route of GET answers");
+  if (!pattern.starts_with('/')) refuse("pattern", "must begin with /, which \"" + pattern + "\" does not");
+  if (!handler) refuse("handler", "must not be empty");
+  std::vector<std::string> segments = split(pattern);
+  if (is_chats(segments, metrics)) refuse("pattern", "must not be one of the chat's own paths, as " + pattern + " is");
+  for (const Entry& earlier : entries_) {
+    if (earlier.method == method && covers_all(earlier.segments, segments)) {
+      refuse("pattern", "must have paths of its own: " + method + ' ' + earlier.pattern + " takes all of " + pattern);
+    }
+  }
+  entries_.push_back({std::move(method), std::move(pattern), std::move(segments), std::move(handler)});
 }
 
 }  // namespace travelchat::transport

@@ -39,6 +39,9 @@ class Pattern {
     }
   }
 
+  // Whether it matches every path that a pattern of these segments matches.
+  bool covers(std::span<const std::string> segments) const;
+
   // Fills `params` in order when the path matches.
   constexpr bool match(std::span<const std::string_view> path, Params& params) const {
     if (path.size() != count_) return false;
@@ -73,6 +76,10 @@ struct ChatRoute {
   Detached (*handle)(Exchange exchange) = nullptr;
   // Also for pages of the allowed origins (CORS): what needs no session, so that a widget in another site's page works.
   bool cross_origin = false;
+  // Only where BeastServerOptions::metrics is not `nobody`.
+  bool is_metrics = false;
+
+  bool is_served(MetricsAccess metrics) const noexcept { return !is_metrics || metrics != MetricsAccess::nobody; }
 };
 
 // The chat's own routes.
@@ -85,12 +92,14 @@ class HostRoutes {
  public:
   struct Entry {
     std::string method;
+    std::string pattern;
     std::vector<std::string> segments;
     HttpHandler handler;
     bool match(std::span<const std::string_view> path, std::vector<std::string>* params) const;
   };
 
-  void add(std::string method, std::string_view pattern, HttpHandler handler);
+  // Throws OptionError, see BeastServer::route.
+  void add(std::string method, std::string pattern, HttpHandler handler, MetricsAccess metrics);
   std::span<const Entry> entries() const noexcept { return entries_; }
 
  private:

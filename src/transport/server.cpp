@@ -4,6 +4,7 @@
 #include "transport/http_session.hpp"
 #include "transport/relay.hpp"
 #include "transport/request.hpp"
+#include "transport/server_options.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -13,6 +14,8 @@
 
 #include <algorithm>
 #include <array>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 
 namespace travelchat::transport {
@@ -72,20 +75,26 @@ class MetricsText {
 Server::Server(ChatEngine& engine, Host& host, BeastServerOptions options)
     : engine_(engine),
       host_(host),
-      options_(std::move(options)),
-      message_limiter_(options_.rate_limits.messages),
-      chat_token_limiter_(options_.rate_limits.chat_tokens) {
-  for (const std::string& proxy : options_.trusted_proxies) {
-    const auto range = AddressRange::parse(proxy);
-    if (!range) throw boost::system::system_error(make_error_code(errc::invalid_argument), "trusted proxy " + proxy);
-    trusted_proxies_.push_back(*range);
+      options_(checked(std::move(options))),
+      logger_(std::make_shared<const Logger>(options_.log ? options_.log : engine.log())),
+      limits_(options_.rate_limits) {
+  for (const std::string& proxy : options_.trusted_proxies) trusted_proxies_.push_back(*AddressRange::parse(proxy));
+  if (options_.tls) {
+    tls_ = make_tls_context(*options_.tls);
+    if (const auto age = options_.tls->hsts_max_age; age.count() > 0) {
+      hsts_ = "Strict-Transport-Security: max-age=" + std::to_string(age.count()) + "\r\n";
+    }
   }
-  if (options_.tls) tls_ = make_tls_context(*options_.tls);
   shards_.reserve(engine.shard_count());
   for (std::size_t i = 0; i < engine.shard_count(); ++i) {
     shards_.push_back(std::make_unique<Shard>(*this, engine.shard_context(i)));
   }
   listener_ = std::make_shared<Listener>(*shards_.front());
+}
+
+void Server::require_unstarted(const char* call) const {
+  const std::scoped_lock lock(mutex_);
+  if (stage_ != Stage::made) throw std::logic_error(std::string("BeastServer::") + call + " comes before start");
 }
 
 error_code Server::start() {
@@ -108,11 +117,44 @@ bool Server::try_enter() noexcept {
   if (connections_.fetch_add(1) < options_.max_connections) return true;
   // Announced before the place is given back, so that whoever leaves meanwhile sees it.
   listener_waits_ = true;
-  leave();
+  leave(std::nullopt);
   return false;
 }
 
-void Server::leave() {
+bool Server::Place::count(const Address& remote) {
+  const std::size_t limit = server_->options_.rate_limits.connections_per_address;
+  // A proxy's connections are those of many.
+  if (limit == 0 || is_in(remote, server_->trusted_proxies_)) return true;
+  const Address network = remote.network();
+  const std::scoped_lock lock(server_->addresses_mutex_);
+  std::size_t& connections = server_->addresses_[network];
+  if (connections >= limit) {
+    server_->turned_away_.fetch_add(1, std::memory_order_relaxed);
+    return false;
+  }
+  ++connections;
+  counted_ = network;
+  return true;
+}
+
+void Server::make_room() {
+  wants_room_ = true;
+  end_longest_idle(room_maker_++ % shards_.size(), shards_.size());
+}
+
+void Server::end_longest_idle(std::size_t shard, std::size_t tries) {
+  boost::asio::post(shards_[shard]->context(), [self = shared_from_this(), shard, tries] {
+    if (self->shards_[shard]->end_longest_idle() || tries == 1) return;
+    self->gate_->if_open([&] { self->end_longest_idle((shard + 1) % self->shards_.size(), tries - 1); });
+  });
+}
+
+void Server::leave(const std::optional<Address>& counted) {
+  if (counted) {
+    const std::scoped_lock lock(addresses_mutex_);
+    const auto it = addresses_.find(*counted);
+    if (--it->second == 0) addresses_.erase(it);
+  }
   const std::size_t before = connections_.fetch_sub(1);
   if (before <= options_.max_connections && listener_waits_.exchange(false)) {
     gate_->if_open([this] {
@@ -166,14 +208,23 @@ bool Server::serves(std::string_view target) {
                              [&](const ChatRoute& route) { return route.pattern.match(path->segments(), ignored); });
 }
 
+void Server::record(const AccessRecord& record) const noexcept {
+  if (!access_log) return;
+  try {
+    access_log(record);
+  } catch (...) {
+    logger_->caught("access_log_threw", record.path);
+  }
+}
+
 void Server::handle(HttpRequest request, HttpRespond respond) {
   if (!try_enter()) {
-    Answering{std::move(respond)}(refusal(describe(errc::overloaded)));
+    Answering{std::move(respond), logger_}(refusal(describe(errc::overloaded)));
     return;
   }
   Shard& shard = next_shard();
   auto begin = [&shard, place = Place(shared_from_this()), asked = std::move(request),
-                answering = Answering(std::move(respond))]() mutable {
+                answering = Answering(std::move(respond), logger_)]() mutable {
     if (!shard.was_cut()) answer_handed_request(shard, std::move(place), std::move(asked), std::move(answering));
   };
   gate_->if_open([&] { boost::asio::post(shard.context(), std::move(begin)); });
@@ -222,6 +273,9 @@ std::string Server::metrics() const {
   text.value(sum([](const Counters& c) -> auto& { return c.http_connections; }), "{kind=\"http\"}");
   text.value(sum([](const Counters& c) -> auto& { return c.chat_sockets; }), "{kind=\"chat\"}");
   text.value(sum([](const Counters& c) -> auto& { return c.inbox_sockets; }), "{kind=\"inbox\"}");
+  text.family("travelchat_turned_away_connections_total", "counter",
+              "Connections that were closed at once, because their address had as many as allowed.");
+  text.value(turned_away_.load(std::memory_order_relaxed));
   text.family("travelchat_outbox_bytes", "gauge", "Bytes that wait for the kernel.");
   text.value(sum([](const Counters& c) -> auto& { return c.outbox_bytes; }));
   text.family("travelchat_sent_bytes_total", "counter", "Bytes handed to the kernel.");

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "transport/counters.hpp"
+#include "transport/credential_watch.hpp"
 #include "transport/outbox.hpp"
 
 #include <travelchat/event.hpp>
@@ -13,6 +14,7 @@
 
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/intrusive/list.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -25,11 +27,14 @@
 #include <string_view>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace travelchat::transport {
 
 class Server;
+class WebSocket;
+struct Upgrade;
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
@@ -47,12 +52,17 @@ class Connection : public OutboxOwner, public std::enable_shared_from_this<Conne
   Connection& operator=(const Connection&) = delete;
   virtual ~Connection();
 
+  Shard& shard() const noexcept { return shard_; }
   // Looks at its deadlines; there is no timer of its own.
   virtual void tick(const Now& now) = 0;
   // The server stops: finish what was begun and go.
   virtual void drain() = 0;
   // Go now.
   virtual void cut() = 0;
+  // What it rests on that only the host can tell about; null: nothing. Lives as long as the connection.
+  virtual const SocketClaim* claim() const noexcept { return nullptr; }
+  // The host says that it has ended.
+  virtual void end_claim() {}
 
   std::shared_ptr<void> outbox_lifetime() final { return shared_from_this(); }
   // For those that have an outbox.
@@ -71,9 +81,22 @@ class Connection : public OutboxOwner, public std::enable_shared_from_this<Conne
   std::size_t index_ = 0;
 };
 
+// A connection while it has no whole request; in its shard's list, the longest waiting first.
+class IdleConnection
+    : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  // Ends, so that another connection can have its place. False: it is still sending an answer.
+  virtual bool give_way() = 0;
+
+ protected:
+  ~IdleConnection() = default;
+};
+
 // A call that the host has not answered yet, with a coroutine behind it.
 class PendingCall {
  public:
+  // Looks at its deadline. Shard's thread.
+  virtual void tick(SteadyTime now) = 0;
   // Forgets the coroutine. Shard's thread.
   virtual void abandon() = 0;
 
@@ -107,6 +130,7 @@ class Shard {
   Shard(Server& server, boost::asio::io_context& context);
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
+  ~Shard();
 
   Server& server() noexcept { return server_; }
   boost::asio::io_context& context() noexcept { return context_; }
@@ -119,6 +143,12 @@ class Shard {
   std::span<char> scratch() noexcept { return scratch_; }
   // The value of a Date header.
   std::string_view date();
+  // What every socket is told at each `ping_interval`, as whole frames: for its peer's WebSocket a ping, and for the
+  // page behind it, to which browsers show no pings, the event `alive`. One buffer for all, so it costs no more than
+  // the ping alone.
+  const Buffer& heartbeat() const noexcept { return heartbeat_; }
+  // The event alone, where the pings are somebody else's.
+  const Buffer& alive() const noexcept { return alive_; }
 
   void start();
   void drain();
@@ -132,12 +162,28 @@ class Shard {
   void list(Outbox& outbox);
   void unlist(Outbox& outbox) noexcept;
 
+  // From now on it waits for a request, until it is unlinked.
+  void add(IdleConnection& connection);
+  // Ends the one that has waited longest. False: none can.
+  bool end_longest_idle();
+
+  // `visit` opens and closes none.
+  template <class Visit>
+  void for_each_connection(Visit visit) {
+    for (Connection* connection : connections_) visit(*connection);
+  }
+  CredentialWatch& credentials() noexcept { return credentials_; }
+
   void add(PendingCall& call);
   void remove(PendingCall& call) noexcept;
 
-  // False: this participant has as many sockets as allowed.
-  bool admit_socket(const SocketOwner& owner);
-  void release_socket(const SocketOwner& owner) noexcept;
+  // Opens the socket, or refuses it because its owner has as many as allowed and all of them answer: those that are
+  // open are asked, and the newcomer waits until each has, or until one has been silent for too long and is closed for
+  // it. So a network that was lost without a word keeps nobody out.
+  void admit(std::shared_ptr<WebSocket> socket, Upgrade upgrade);
+  // It counts among its owner's from `add` to `remove`.
+  void add(const SocketOwner& owner, WebSocket& socket);
+  void remove(const SocketOwner& owner, WebSocket& socket) noexcept;
 
   // A client's card as the host gave it a short while ago; what is inside may be empty: the host does not know the
   // client. nullopt: ask the host. The pointer lives until the thread does something else.
@@ -153,11 +199,21 @@ class Shard {
  private:
   friend class Connection;
 
+  // The sockets of one owner.
+  struct OwnedSockets {
+    std::vector<WebSocket*> open;  // the oldest first
+    // Until the open ones have answered. Bounded by the limit itself: one more is refused at once.
+    std::vector<std::pair<std::shared_ptr<WebSocket>, std::unique_ptr<Upgrade>>> newcomers;
+    SteadyTime asked_at{};
+  };
+
   struct RememberedCard {
     std::optional<ClientCard> card;
     SteadyTime until;
   };
 
+  // Lets in or refuses newcomers, as far as that is decided.
+  void decide(const SocketOwner& owner, SteadyTime now);
   void flush();
   void post_flush();
   void schedule_tick();
@@ -170,11 +226,16 @@ class Shard {
       timer_;
   std::chrono::milliseconds tick_interval_;
   std::vector<char> scratch_;
+  Buffer alive_;
+  Buffer heartbeat_;
   std::vector<Connection*> connections_;
+  boost::intrusive::list<IdleConnection, boost::intrusive::constant_time_size<false>> idle_;
   std::vector<PendingCall*> calls_;
   std::deque<Outbox*> to_flush_;
-  std::unordered_map<SocketOwner, std::size_t, SocketOwnerHash> sockets_;
+  std::unordered_map<SocketOwner, OwnedSockets, SocketOwnerHash> sockets_;
+  std::vector<SocketOwner> undecided_;  // who has newcomers
   std::unordered_map<std::string, RememberedCard> cards_;
+  CredentialWatch credentials_{*this};
   std::shared_ptr<const EventBatch> inbox_batch_;
   Buffer inbox_bytes_;
   std::string date_;

@@ -85,8 +85,8 @@ Socket::Outcome Socket::write(const ::iovec* buffers, std::size_t count) noexcep
       return {0, errno == EAGAIN || errno == EWOULDBLOCK ? State::blocked : State::failed};
     }
   }
-  // Small buffers share a record. What a blocked call tried to send stands again at the front of the next one, as
-  // OpenSSL demands, because buffers leave only once they are sent.
+  // Small buffers share a record. What a blocked call tried to send must stand again at the front of the next one, as
+  // OpenSSL demands: it does, because buffers leave only once they are sent, and `begun_bytes` are never dropped.
   std::array<char, record_bytes> record;
   std::size_t total = 0;
   std::size_t index = 0;
@@ -107,7 +107,11 @@ Socket::Outcome Socket::write(const ::iovec* buffers, std::size_t count) noexcep
     }
     if (filled == 0) break;
     const int n = SSL_write(tls_.get(), record.data(), static_cast<int>(filled));
-    if (n <= 0) return {total, tls_state(tls_.get(), n)};
+    if (n <= 0) {
+      begun_bytes_ = filled;
+      return {total, tls_state(tls_.get(), n)};
+    }
+    begun_bytes_ = 0;
     total += static_cast<std::size_t>(n);
     for (auto left = static_cast<std::size_t>(n); left > 0;) {
       const std::size_t step = std::min(left, buffers[index].iov_len - offset);

@@ -46,10 +46,15 @@ class Socket {
 
   bool is_open() const noexcept { return tcp_.is_open(); }
   bool has_tls() const noexcept { return tls_ != nullptr; }
+  // Whether its TLS handshake is over; true without TLS.
+  bool is_ready() const noexcept { return transport::is_ready(tls_); }
 
   Outcome read(char* at, std::size_t size) noexcept;
   // Takes what it can of the buffers, in order. `blocked`: not all of it.
   Outcome write(const ::iovec* buffers, std::size_t count) noexcept;
+  // Bytes at the front of what was not taken that have begun to leave all the same: TLS has them in a record, so the
+  // next write must offer them again.
+  std::size_t begun_bytes() const noexcept { return begun_bytes_; }
 
   // Completes with (error_code) when `read` may get on.
   template <class Handler>
@@ -78,6 +83,7 @@ class Socket {
  private:
   Tcp tcp_;
   TlsSession tls_;
+  std::size_t begun_bytes_ = 0;
 };
 
 }  // namespace travelchat::transport

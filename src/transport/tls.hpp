@@ -20,11 +20,14 @@ struct TlsDelete {
 using TlsSession = std::unique_ptr<ssl_st, TlsDelete>;
 using TlsContext = std::unique_ptr<ssl_ctx_st, TlsDelete>;
 
-// Throws boost::system::system_error when the files cannot be used. TLS 1.2 and 1.3; ALPN http/1.1.
+// Throws boost::system::system_error when the files cannot be used. TLS 1.3, and 1.2 with forward secrecy and
+// authenticated encryption only; ALPN http/1.1.
 TlsContext make_tls_context(const TlsOptions& options);
 // The server's side of a connection on `fd`, which stays the caller's; the handshake runs within the first reads. Null
 // when there is no memory.
 TlsSession make_tls_session(ssl_ctx_st& context, int fd);
+// Whether the handshake is over; true without TLS.
+bool is_ready(const TlsSession& session) noexcept;
 // Whether the last read stopped because the kernel would not take a handshake record.
 bool wants_write(const TlsSession& session) noexcept;
 

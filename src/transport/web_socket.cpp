@@ -4,8 +4,10 @@
 #include "transport/chat_socket.hpp"
 #include "transport/inbox_socket.hpp"
 #include "transport/relay_socket.hpp"
+#include "transport/token_check.hpp"
 #include "transport/wire_socket.hpp"
 
+#include "core/clock.hpp"
 #include "core/validate.hpp"
 #include "wire/wire.hpp"
 
@@ -16,6 +18,8 @@ namespace {
 
 // The fifth refused message within this closes.
 constexpr std::uint32_t refusal_window_ms = 10'000;
+// RFC 6455 section 7.1.5: it ended without one.
+constexpr std::uint16_t no_close_code = 1006;
 
 std::uint32_t steady_milliseconds() {
   return static_cast<std::uint32_t>(
@@ -44,10 +48,12 @@ template <template <class> class Kind, class... Args>
 void open_on(Shard& from, Shard& to, Upgrade upgrade, Args... args) {
   auto open = [&to, upgrade = std::move(upgrade), ... args = std::move(args)]() mutable {
     if (to.was_cut()) return;
+    std::shared_ptr<WebSocket> socket;
     if (upgrade.relay)
-      std::make_shared<Kind<RelaySocket>>(to, upgrade, std::move(args)...)->open(upgrade);
+      socket = std::make_shared<Kind<RelaySocket>>(to, upgrade, std::move(args)...);
     else
-      std::make_shared<Kind<WireSocket>>(to, upgrade, std::move(args)...)->open(upgrade);
+      socket = std::make_shared<Kind<WireSocket>>(to, upgrade, std::move(args)...);
+    to.admit(std::move(socket), std::move(upgrade));
   };
   if (&from == &to)
     open();
@@ -55,7 +61,8 @@ void open_on(Shard& from, Shard& to, Upgrade upgrade, Args... args) {
     boost::asio::post(to.context(), std::move(open));
 }
 
-void refuse(Shard& shard, Upgrade upgrade, errc error) {
+// What is not one of ours counts as `errc::internal`.
+void refuse(Shard& shard, Upgrade upgrade, const error_code& error) {
   open_on<RefusedSocket>(shard, shard, std::move(upgrade), &describe(error));
 }
 
@@ -66,20 +73,31 @@ void find_chat_token(Upgrade& upgrade) {
   if (bearer && is_token(*bearer)) upgrade.chat_token = std::string(*bearer);
 }
 
+Credential credential_of(const Advisor& advisor) {
+  if (advisor.session_id.empty()) return {};
+  return Credential::of_session(advisor.session_id, advisor.expires_at.value_or(TimePoint::max()));
+}
+
 Detached admit_inbox(Shard& shard, Upgrade upgrade) {
   find_chat_token(upgrade);
   if (upgrade.chat_token) {
-    const auto claims = co_await ask_engine<TokenClaims>(shard, [&](auto handler) {
-      shard.server().engine().async_authenticate_token(*upgrade.chat_token, std::move(handler));
-    });
+    const auto claims = co_await TokenCheck(shard, upgrade.remote_address, *upgrade.chat_token);
     // A client's credential is good, but not here.
-    refuse(shard, std::move(upgrade), claims ? errc::forbidden : errc::unauthenticated);
+    refuse(shard, std::move(upgrade), claims ? make_error_code(errc::forbidden) : claims.error());
     co_return;
   }
-  auto advisor = co_await ask_host<std::optional<Advisor>>(
-      shard, [&](Host& host, auto reply) { host.authenticate(std::move(upgrade.credentials), std::move(reply)); });
-  if (!advisor || !*advisor) {
-    refuse(shard, std::move(upgrade), advisor ? errc::unauthenticated : errc::internal);
+  auto advisor = co_await ask_host<std::optional<Advisor>>(shard, "authenticate", [&](Host& host, auto reply) {
+    host.authenticate(std::move(upgrade.credentials), std::move(reply));
+  });
+  if (!advisor || !*advisor || !is_signed_in(**advisor, utc_now())) {
+    refuse(shard, std::move(upgrade), advisor ? make_error_code(errc::unauthenticated) : advisor.error());
+    co_return;
+  }
+  if (shard.server()
+          .limits()
+          .take(Limits::Act::opening, {(*advisor)->org_id, Role::advisor, (*advisor)->id, {}})
+          .count() > 0) {
+    refuse(shard, std::move(upgrade), errc::rate_limited);
     co_return;
   }
   // Where other nodes write, the list is read before the handshake is answered, as a conversation's revision is.
@@ -89,11 +107,12 @@ Detached admit_inbox(Shard& shard, Upgrade upgrade) {
       shard.server().engine().async_list_conversations({(*advisor)->org_id, std::nullopt, {}}, std::move(handler));
     });
     if (!list) {
-      refuse(shard, std::move(upgrade), static_cast<errc>(list.error().value()));
+      refuse(shard, std::move(upgrade), list.error());
       co_return;
     }
     listening.known_list = std::move(*list);
   }
+  listening.credential = credential_of(**advisor);
   Shard& home = shard.server().shard(shard.server().engine().shard_of_inbox((*advisor)->org_id));
   open_on<InboxSocket>(shard, home, std::move(upgrade), std::move(**advisor), std::move(listening));
 }
@@ -109,13 +128,15 @@ Detached admit_chat(Shard& shard, Upgrade upgrade) {
   find_chat_token(upgrade);
   Participant participant;
   std::optional<TimePoint> expires_at;
-  SubscribeOptions listening{claim->since};
+  SubscribeOptions listening;
+  listening.since_rev = claim->since;
+  listening.epoch = claim->epoch;
+  auto known = std::make_unique<Conversation>();
+  auto rests_on = std::make_unique<SocketClaim>();
   if (upgrade.chat_token) {
-    auto claims = co_await ask_engine<TokenClaims>(shard, [&](auto handler) {
-      server.engine().async_authenticate_token(*upgrade.chat_token, std::move(handler));
-    });
+    auto claims = co_await TokenCheck(shard, upgrade.remote_address, *upgrade.chat_token);
     if (!claims) {
-      refuse(shard, std::move(upgrade), static_cast<errc>(claims.error().value()));
+      refuse(shard, std::move(upgrade), claims.error());
       co_return;
     }
     if (claim->role != Role::client || claim->user_id != claims->client_id ||
@@ -123,41 +144,55 @@ Detached admit_chat(Shard& shard, Upgrade upgrade) {
       refuse(shard, std::move(upgrade), errc::forbidden);
       co_return;
     }
+    listening.credential = Credential::of_chat_token(*upgrade.chat_token, claims->expires_at);
+    known->id = claims->conversation_id;
+    known->org_id = claims->org_id;
+    known->client_id = claims->client_id;
+    if (const auto token = ChatToken::parse(*upgrade.chat_token)) {
+      rests_on->link = LinkClaim{*token, claims->org_id, claims->client_id, std::move(claims->trip_id)};
+    }
     participant = {std::move(claims->org_id), Role::client, std::move(claims->client_id), {}};
     expires_at = claims->expires_at;
   } else {
-    auto advisor = co_await ask_host<std::optional<Advisor>>(
-        shard, [&](Host& host, auto reply) { host.authenticate(std::move(upgrade.credentials), std::move(reply)); });
-    if (!advisor || !*advisor) {
-      refuse(shard, std::move(upgrade), advisor ? errc::unauthenticated : errc::internal);
+    auto advisor = co_await ask_host<std::optional<Advisor>>(shard, "authenticate", [&](Host& host, auto reply) {
+      host.authenticate(std::move(upgrade.credentials), std::move(reply));
+    });
+    if (!advisor || !*advisor || !is_signed_in(**advisor, utc_now())) {
+      refuse(shard, std::move(upgrade), advisor ? make_error_code(errc::unauthenticated) : advisor.error());
       co_return;
     }
     if (claim->role != Role::advisor || claim->user_id != (*advisor)->id) {
       refuse(shard, std::move(upgrade), errc::forbidden);
       co_return;
     }
+    listening.credential = credential_of(**advisor);
+    rests_on->session_id = std::move((*advisor)->session_id);
     participant = {std::move((*advisor)->org_id), Role::advisor, std::move((*advisor)->id), {}};
     expires_at = (*advisor)->expires_at;
+  }
+  if (server.limits().take(Limits::Act::opening, participant).count() > 0) {
+    refuse(shard, std::move(upgrade), errc::rate_limited);
+    co_return;
   }
   // An advisor's claim is checked with it. A client's token has told; but where other nodes write, the conversation's
   // revision is read before the handshake is answered, so that nothing can happen in between.
   if (participant.role == Role::advisor || server.engine().backplane_state() != BackplaneState::none) {
-    const auto conversation = co_await ask_engine<Conversation>(shard, [&](auto handler) {
+    auto conversation = co_await ask_engine<Conversation>(shard, [&](auto handler) {
       server.engine().async_find_conversation(claim->conversation_id, std::move(handler));
     });
     if (!conversation) {
-      refuse(shard, std::move(upgrade), static_cast<errc>(conversation.error().value()));
+      refuse(shard, std::move(upgrade), conversation.error());
       co_return;
     }
     if (conversation->org_id != participant.org_id) {
       refuse(shard, std::move(upgrade), errc::forbidden);
       co_return;
     }
-    listening.known_rev = conversation->rev;
+    *known = std::move(*conversation);
   }
   Shard& home = server.shard(server.engine().shard_of(claim->conversation_id));
-  open_on<ChatSocket>(shard, home, std::move(upgrade), std::move(participant), claim->conversation_id, listening,
-                      expires_at);
+  open_on<ChatSocket>(shard, home, std::move(upgrade), std::move(participant), std::move(known), listening, expires_at,
+                      std::move(rests_on));
 }
 
 }  // namespace
@@ -178,7 +213,11 @@ Buffer make_text_frame(std::string_view payload) {
   return std::make_shared<const std::string>(std::move(frame));
 }
 
-WebSocket::WebSocket(Shard& shard, Server::Place place) : Connection(shard), place_(std::move(place)) {}
+WebSocket::WebSocket(Shard& shard, Upgrade& upgrade) : Connection(shard), place_(std::move(upgrade.place)) {
+  if (!shard.server().access_log) return;
+  record_ = std::make_unique<Record>(
+      Record{upgrade.remote_address, upgrade.is_inbox ? "/ws/inbox" : "/ws/chat", std::chrono::steady_clock::now()});
+}
 
 WebSocket::~WebSocket() = default;
 
@@ -201,6 +240,12 @@ bool WebSocket::leave_open(Stage next, std::uint16_t code) noexcept {
   if (stage_ != Stage::open) return false;
   stage_ = next;
   shard_.counters().closes_with(code).add(1);
+  if (record_) {
+    const auto duration = std::chrono::steady_clock::now() - record_->begun;
+    shard_.server().record({"GET", record_->path, 101, record_->bytes,
+                            std::chrono::duration_cast<std::chrono::microseconds>(duration), record_->remote_address,
+                            code != 0 ? code : no_close_code});
+  }
   closed();
   return true;
 }

@@ -35,6 +35,7 @@ struct Upgrade {
   bool origin_ok = false;
   std::optional<Query> query;  // nullopt: malformed
   std::optional<std::string> chat_token;
+  std::string remote_address;
   RequestCredentials credentials;
 
   // Where its frames travel: on a connection that is the server's own ...
@@ -51,8 +52,18 @@ void open_web_socket(Shard& shard, Upgrade upgrade);
 
 class WebSocket : public Connection, public Subscriber {
  public:
-  WebSocket(Shard& shard, Server::Place place);
+  WebSocket(Shard& shard, Upgrade& upgrade);
   ~WebSocket() override;
+
+  // Answers the request: opens it, or with `refusal` only to close it with that code, because browsers hide the status
+  // of a handshake that is refused.
+  virtual void open(const Upgrade& upgrade, const ErrorInfo* refusal) = 0;
+  // Whose sockets it counts among; nullopt: nobody's.
+  virtual std::optional<SocketOwner> owner() const { return std::nullopt; }
+  // Has its peer show that it is there, by a ping.
+  virtual void ask() = 0;
+  // When the peer showed that last.
+  virtual SteadyTime heard() const noexcept = 0;
 
   // Starts the closing handshake; `code` 1005 closes without one. Nothing is delivered afterwards.
   virtual void close(std::uint16_t code, std::string_view reason = {}) = 0;
@@ -61,9 +72,11 @@ class WebSocket : public Connection, public Subscriber {
   void close(errc reason) noexcept final;
 
   void drain() final;
+  const SocketClaim* claim() const noexcept final { return is_open() ? claim_.get() : nullptr; }
+  void end_claim() final { close(errc::unauthenticated); }
 
  protected:
-  enum class Stage : std::uint8_t { open, closing, ending, gone };
+  enum class Stage : std::uint8_t { unopened, open, closing, ending, gone };
 
   // The peer has been answered.
   virtual void opened() = 0;
@@ -77,17 +90,31 @@ class WebSocket : public Connection, public Subscriber {
   bool is_open() const noexcept { return stage_ == Stage::open; }
   // Tells the peer that its message was not acceptable; closes when that goes on.
   void refuse(const error_code& error);
+  void rest_on(std::unique_ptr<const SocketClaim> claim) noexcept { claim_ = std::move(claim); }
   void expire_at(std::optional<TimePoint> time) noexcept { expires_at_ = time.value_or(TimePoint::max()); }
   // Whether it was closed because its credential has expired.
   bool close_if_expired(const Now& now);
-  // From open to `next`: counts the code and lets go. False: it was not open.
+  // From open to `next`: counts the code, records it, and lets go. False: it was not open.
   bool leave_open(Stage next, std::uint16_t code) noexcept;
+  void count_sent(std::size_t bytes) noexcept {
+    if (record_) record_->bytes += bytes;
+  }
+
+  // For the access log.
+  struct Record {
+    std::string remote_address;
+    std::string_view path;
+    SteadyTime begun;
+    std::size_t bytes = 0;
+  };
 
   Server::Place place_;
+  std::unique_ptr<Record> record_;  // null: there is no log
+  std::unique_ptr<const SocketClaim> claim_;
   TimePoint expires_at_ = TimePoint::max();
   std::array<std::uint32_t, 4> refused_at_{};  // milliseconds of the steady clock, a ring
   std::uint8_t refused_ = 0;
-  Stage stage_ = Stage::open;
+  Stage stage_ = Stage::unopened;
 };
 
 // A frame for a client, as a buffer of its own.

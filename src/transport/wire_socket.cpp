@@ -18,13 +18,15 @@ const Buffer& ping_buffer() {
 }  // namespace
 
 WireSocket::WireSocket(Shard& shard, Upgrade& upgrade)
-    : WebSocket(shard, std::move(upgrade.place)),
+    : WebSocket(shard, upgrade),
       socket_(shard.context(), std::move(upgrade.socket)),
       outbox_(shard, socket_, *this),
       heard_(std::chrono::steady_clock::now()),
       next_ping_(heard_ + shard.server().options().ping_interval) {}
 
-void WireSocket::open(const Upgrade& upgrade) {
+void WireSocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
+  if (stage_ != Stage::unopened) return;
+  stage_ = Stage::open;
   if (!socket_.is_open()) {
     gone();
     return;
@@ -36,7 +38,10 @@ void WireSocket::open(const Upgrade& upgrade) {
   answer += "\r\n\r\n";
   shard_.counters().answers[0].add(1);
   outbox_.append(std::move(answer));
-  opened();
+  if (refusal != nullptr)
+    close_with(*refusal);
+  else
+    opened();
   if (shard_.draining()) close(describe(errc::closed).close_code);
   if (upgrade.early_bytes.empty()) {
     wait();
@@ -91,6 +96,10 @@ void WireSocket::on_message(std::string_view text) {
   received(text);
 }
 
+void WireSocket::ask() {
+  send(ping_buffer());
+}
+
 void WireSocket::on_ping(std::string_view payload) {
   if (stage_ != Stage::open) return;
   std::string pong;
@@ -110,6 +119,7 @@ void WireSocket::send(Buffer frames) {
     close_with(describe(errc::too_slow));
     return;
   }
+  count_sent(frames->size());
   outbox_.append(std::move(frames));
 }
 
@@ -149,9 +159,9 @@ void WireSocket::tick(const Now& now) {
       gone();
     } else if (!close_if_expired(now) && now.steady >= next_ping_) {
       next_ping_ = now.steady + options.ping_interval;
-      send(ping_buffer());
+      send(shard_.heartbeat());
     }
-  } else if (stage_ != Stage::gone && now.steady >= deadline_) {
+  } else if (stage_ > Stage::open && stage_ != Stage::gone && now.steady >= deadline_) {
     gone();
   }
 }

@@ -22,7 +22,9 @@ class WireSocket : public WebSocket, private FrameSink {
   WireSocket(Shard& shard, Upgrade& upgrade);
 
   // Sends the 101, and then what `opened` does; reads from then on.
-  void open(const Upgrade& upgrade);
+  void open(const Upgrade& upgrade, const ErrorInfo* refusal) final;
+  void ask() final;
+  SteadyTime heard() const noexcept final { return heard_; }
 
   using WebSocket::close;
   void close(std::uint16_t code, std::string_view reason = {}) final;

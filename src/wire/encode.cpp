@@ -1,5 +1,7 @@
 #include "wire/wire.hpp"
 
+#include "core/validate.hpp"
+
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -182,6 +184,16 @@ void append_rev(std::uint64_t rev, std::string& out) {
   out += '}';
 }
 
+// A revision, and of which history it is.
+void append_rev_of(std::uint64_t rev, const std::optional<Uuid>& epoch, std::string& out) {
+  append_rev(rev, out);
+  if (!epoch) return;
+  out.back() = ',';
+  out += R"("epoch":)";
+  append_value(*epoch, out);
+  out += '}';
+}
+
 void append_body(const TypingChanged& event, std::string& out) {
   out += R"({"type":"typing","advisorTyping":)";
   append_bool(event.advisor_typing, out);
@@ -218,12 +230,12 @@ void append_body(const MessagesRead& event, std::string& out) {
 
 void append_body(const CaughtUp& event, std::string& out) {
   out += R"({"type":"caught_up")";
-  append_rev(event.rev, out);
+  append_rev_of(event.rev, event.epoch, out);
 }
 
 void append_body(const Resync& event, std::string& out) {
   out += R"({"type":"resync")";
-  append_rev(event.rev, out);
+  append_rev_of(event.rev, event.epoch, out);
 }
 
 void append_body(const ConversationUpdated& event, std::string& out) {
@@ -242,6 +254,10 @@ void append_string(std::string_view text, std::string& out) {
     text.remove_prefix(plain + 1);
   }
   out += '"';
+}
+
+void append_picture_url(const std::optional<std::string>& url, std::string& out) {
+  append_value(url && is_picture_address(*url) ? url : std::nullopt, out);
 }
 
 void append(const Reaction& reaction, std::string& out) {
@@ -277,6 +293,11 @@ void append(const Message& message, std::string& out) {
   append_message_tail(message, out);
 }
 
+void append_without_reactions(const Message& message, std::string& out) {
+  append_message_without_reactions(message, out);
+  append_message_tail(message, out);
+}
+
 void append(std::span<const Message> messages, std::string& out) {
   append_array(messages, out);
 }
@@ -287,17 +308,15 @@ void append(const ConversationSummary& row, const ClientCard* card, std::string&
     out += R"(,"clientName":)";
     append_value(card->name, out);
     out += R"(,"clientAvatarUrl":)";
-    append_value(card->avatar_url, out);
+    append_picture_url(card->avatar_url, out);
   } else {
     out += R"(,"clientName":null,"clientAvatarUrl":null)";
   }
   out += R"(,"lastMessage":)";
-  if (row.last_message) {
-    append_message_without_reactions(*row.last_message, out);
-    append_message_tail(*row.last_message, out);
-  } else {
+  if (row.last_message)
+    append_without_reactions(*row.last_message, out);
+  else
     out += "null";
-  }
   out += R"(,"unreadCount":)";
   append_number(row.conversation.unread_count, out);
   out += R"(,"activeTrip":)";
@@ -333,6 +352,12 @@ void append_error_event(const ErrorInfo& error, std::string& out) {
   append_string(error.name, out);
   out += R"(,"message":)";
   append_string(error.message, out);
+  out += '}';
+}
+
+void append_alive_event(std::chrono::milliseconds interval, std::string& out) {
+  out += R"({"type":"alive","intervalMs":)";
+  append_number(static_cast<std::uint64_t>(interval.count()), out);
   out += '}';
 }
 

@@ -9,6 +9,7 @@
 #include <travelchat/host.hpp>
 #include <travelchat/types.hpp>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,11 +28,15 @@ void append_time(TimePoint time, std::string& out);
 std::optional<TimePoint> parse_time(std::string_view text);
 // A JSON string with its quotes (RFC 8259 section 7); `text` is valid UTF-8.
 void append_string(std::string_view text, std::string& out);
+// What a page may show as a picture, or null in place of anything else.
+void append_picture_url(const std::optional<std::string>& url, std::string& out);
 
 void append(const Reaction& reaction, std::string& out);
 void append(std::span<const Reaction> reactions, std::string& out);
 void append(const Message& message, std::string& out);
 void append(std::span<const Message> messages, std::string& out);
+// As a list row has it: without its `reactions`.
+void append_without_reactions(const Message& message, std::string& out);
 // A list row. `card` is null when the host does not know the client: then the names are null. A `last_message` is
 // written without its `reactions`.
 void append(const ConversationSummary& row, const ClientCard* card, std::string& out);
@@ -42,6 +47,8 @@ void append(const Event& event, std::string& out);
 void append_conversation_update(const ConversationSummary& row, const ClientCard* card, std::string& out);
 // {"type":"error","code":...,"message":...}
 void append_error_event(const ErrorInfo& error, std::string& out);
+// {"type":"alive","intervalMs":...}
+void append_alive_event(std::chrono::milliseconds interval, std::string& out);
 // {"message":...,"code":...}
 std::string error_body(const ErrorInfo& error);
 

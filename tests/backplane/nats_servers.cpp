@@ -109,8 +109,9 @@ std::size_t NatsServers::subscriptions(std::size_t server) {
 }
 
 std::string NatsServers::script(const std::string& command, std::size_t server) const {
+  // Quoted: the checkout's path may have a space.
   const std::string line =
-      std::string(TRAVELCHAT_NATS_SCRIPT) + ' ' + command + ' ' + folder_.string() + ' ' + std::to_string(server);
+      "'" TRAVELCHAT_NATS_SCRIPT "' " + command + " '" + folder_.string() + "' " + std::to_string(server);
   FILE* output = ::popen(line.c_str(), "re");
   if (output == nullptr) throw std::runtime_error(line);
   std::array<char, 256> text{};

@@ -141,6 +141,56 @@ TEST_CASE("after a restart of the server every node is told once, and messages f
   CHECK(listener.heard(left).empty());
 }
 
+TEST_CASE("nodes with a key hear each other and nobody else") {
+  NatsServers servers;
+  Log log;
+  const std::string key = "a secret of this deployment, 32 bytes and more";
+  const auto with_key = [&](const std::string& secret) {
+    auto options = servers.options();
+    options.key = secret;
+    return options;
+  };
+  auto listening = with_key(key);
+  listening.log = log.sink();
+  Node listener(make_nats_backplane(listening));
+  Node sender(make_nats_backplane(with_key(key)));
+  Node forger(make_nats_backplane(servers.options()));
+  Node stranger(make_nats_backplane(with_key(key + '!')));
+  for (Node* node : {&sender, &forger, &stranger}) node->wait_until_up();
+  const Uuid topic = new_topic();
+  const Uuid other = new_topic();
+  listener.hear(topic);
+  listener.hear(other);
+  forger.hear(topic);
+  stranger.hear(topic);
+
+  sender->publish(topic, "of ours");
+  listener.wait_for(topic, "of ours");
+  // Who has no key sees what travels, and publishes as it likes.
+  const std::string seen = forger.wait_for_count(topic, 1).front();
+  CHECK(seen.size() == 32 + std::string_view("of ours").size());
+  forger->publish(topic, "of ours");
+  forger->publish(topic, "");
+  forger->publish(topic, std::string(32, '\0') + "forged");
+  std::string changed = seen;
+  changed.back() ^= 1;
+  forger->publish(topic, changed);
+  forger->publish(topic, seen + ' ');
+  forger->publish(other, seen);  // of another conversation
+  stranger->publish(topic, "with another key");
+  log.wait_for("not signed with this node's key");
+  // Repeating is all that is left; and behind it, on each topic and from each sender, everything else has come.
+  forger->publish(topic, seen);
+  CHECK(listener.wait_for_count(topic, 2).back() == "of ours");
+  sender->publish(other, "the end");
+  listener.wait_for(other, "the end");
+  exchange(sender, listener, topic);
+  CHECK(listener.heard(topic).size() == 3);
+  CHECK(listener.heard(other) == std::vector<std::string>{"the end"});
+  CHECK(stranger.heard(topic).empty());
+  CHECK(sender->max_payload() + 32 == forger->max_payload());
+}
+
 TEST_CASE("10,000 topics need no threads, and are gone at the server when they were left") {
   NatsServers servers;
   Node sender(make_nats_backplane(servers.options()));
@@ -393,6 +443,8 @@ TEST_CASE("options that no server could be reached with are refused, with a reas
     INFO(prefix);
     CHECK_THAT(reason({.servers = {"nats://one"}, .subject_prefix = prefix}), Contains("subject prefix"));
   }
+  CHECK_THAT(reason({.servers = {"nats://one"}, .key = std::string(31, 'k')}), Contains("at least 32 bytes"));
+  CHECK(reason({.servers = {"nats://one"}, .key = std::string(32, 'k')}) == "accepted");
   for (const char* url : {"nats://one", "nats://one:1", "nats://ada@one", "nats://ada:x@[::1]:4222"}) {
     INFO(url);
     CHECK(reason(at(url)) == "accepted");

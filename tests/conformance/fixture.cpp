@@ -37,6 +37,14 @@ Message Chat::send(const Uuid& conversation_id, Participant sender, std::string 
   return *sent->message;
 }
 
+std::uint64_t Chat::send_many(const Uuid& conversation_id, const Participant& sender, std::size_t count) {
+  std::vector<Write> writes;
+  for (std::size_t i = 0; i < count; ++i) writes.push_back(draft(conversation_id, sender, "one of many"));
+  const auto results = commit(writes);
+  for (const auto& sent : results) REQUIRE(sent);
+  return results.back()->conversation.rev;
+}
+
 result<Written> Chat::react(const Message& message, Participant reactor, std::optional<Emoji> emoji) {
   const TimePoint at = tick();
   return write(PutReaction{make_uuid(at), message.conversation_id, message.id, std::move(reactor), emoji, at});

@@ -6,6 +6,8 @@
 #include <travelchat/storage.hpp>
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +46,8 @@ class Chat {
                       std::optional<std::string> client_message_id = std::nullopt);
   Message send(const Uuid& conversation_id, Participant sender, std::string content,
                std::optional<std::string> client_message_id = std::nullopt);
+  // In one commit; answers with the last one's rev.
+  std::uint64_t send_many(const Uuid& conversation_id, const Participant& sender, std::size_t count);
   result<Written> react(const Message& message, Participant reactor, std::optional<Emoji> emoji);
   result<Written> mark(const Uuid& conversation_id, Participant viewer);
 

@@ -298,6 +298,64 @@ TEST_CASE("paging by revision to the end meets every changed message, also those
   for (std::size_t seq = 1; seq <= 21; ++seq) CHECK(met[seq]);
 }
 
+TEST_CASE("what one mark changed is one page of up to 1,000 messages") {
+  ON_EVERY_BACKEND(chat);
+  const auto conversation = chat.open();
+  const auto since = [&](std::uint64_t rev, std::size_t limit) {
+    return MessageQuery{conversation.id, std::nullopt, rev, limit};
+  };
+  chat.send(conversation.id, client(), "before");                                      // 1
+  REQUIRE(chat.send_many(conversation.id, advisor(), max_changed_messages) == 1'001);  // 2 to 1,001
+  REQUIRE(chat.react(chat.message(conversation.id, 7), client(), Emoji::joy));         // 1,002
+  REQUIRE(chat.mark(conversation.id, client()));                                       // 1,003: all but the first
+  for (const std::size_t limit : {1, 200}) {
+    const auto page = chat.page(since(1, limit));
+    CHECK(seqs(page) == range(2, 1'001));
+    CHECK_FALSE(page.has_more);
+    CHECK(page.messages[5].reactions.size() == 1);
+    CHECK(std::all_of(page.messages.begin(), page.messages.end(), [](const Message& m) { return m.rev == 1'003; }));
+  }
+  chat.send(conversation.id, client(), "after");  // 1,004
+  const auto first = chat.page(since(0, 1));
+  CHECK(seqs(first) == range(1, 1));
+  CHECK(first.has_more);
+  for (const std::size_t limit : {1, 200}) {
+    const auto second = chat.page(since(1, limit));
+    CHECK(seqs(second) == range(2, 1'001));
+    CHECK(second.has_more);
+  }
+  const auto third = chat.page(since(1'003, 1));
+  CHECK(seqs(third) == range(1'002, 1'002));
+  CHECK_FALSE(third.has_more);
+  // With the one before it there are 1,001.
+  CHECK(failed_with(chat.storage().list_messages(since(0, 2)), errc::too_many_changes));
+  CHECK(failed_with(chat.storage().list_messages(since(0, 200)), errc::too_many_changes));
+}
+
+TEST_CASE("a page since a revision is refused when one mark has changed more than 1,000 messages") {
+  ON_EVERY_BACKEND(chat);
+  const auto conversation = chat.open();
+  const auto since = [&](std::uint64_t rev, std::size_t limit) {
+    return MessageQuery{conversation.id, std::nullopt, rev, limit};
+  };
+  REQUIRE(chat.send_many(conversation.id, client(), max_changed_messages + 1) == 1'001);
+  CHECK(seqs(chat.page(since(0, 200))) == range(1, 200));
+  REQUIRE(chat.mark(conversation.id, advisor()));  // 1,002
+  chat.send(conversation.id, advisor(), "after");  // 1,003
+  for (const std::uint64_t rev : {0, 500, 1'001}) {
+    for (const std::size_t limit : {1, 200}) {
+      CHECK(failed_with(chat.storage().list_messages(since(rev, limit)), errc::too_many_changes));
+    }
+  }
+  const auto rest = chat.page(since(1'002, 1));
+  CHECK(seqs(rest) == range(1'002, 1'002));
+  CHECK_FALSE(rest.has_more);
+  // What the refused one loads instead.
+  const auto newest = chat.page({conversation.id, std::nullopt, std::nullopt, 200});
+  CHECK(seqs(newest) == range(803, 1'002));
+  CHECK(newest.has_more);
+}
+
 TEST_CASE("a long content and long ids are kept whole") {
   ON_EVERY_BACKEND(chat);
   const std::string long_id(128, '~');

@@ -4,7 +4,10 @@
 #include "fixture.hpp"
 #include "postgres_server.hpp"
 
+#include <travelchat/engine.hpp>
 #include <travelchat/postgres_storage.hpp>
+
+#include <boost/asio/use_future.hpp>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -14,6 +17,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <future>
 #include <list>
 #include <map>
 #include <random>
@@ -24,6 +28,7 @@ namespace travelchat::conformance {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using std::chrono::minutes;
 
 // A wire between the storage and a server that can be cut.
 class Wire {
@@ -510,13 +515,276 @@ TEST_CASE("postgres: a lock that a host keeps fails what waits for it, and nothi
   REQUIRE_FALSE(storage->commit(batch, results));
   CHECK(failed_with(results[0], errc::storage_failed));
   const auto written = std::count_if(results.begin(), results.end(), [](const auto& r) { return r.has_value(); });
-  CHECK(written > 0);
+  CHECK(written == 96 - 8);  // one of twelve conversations has eight of them
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const bool is_locked = i % ids.size() == 0;
+    CHECK((is_locked ? failed_with(results[i], errc::storage_failed) : results[i].has_value()));
+  }
   host.query("COMMIT");
   CHECK(host.value("SELECT count(*) FROM messages") == std::to_string(written));
   std::vector<Write> again{batch[0]};
   REQUIRE_FALSE(storage->commit(again, results));
   CHECK(results.front());
   CHECK(count_wrong(host) == "0");
+}
+
+TEST_CASE("postgres: while rows of one conversation are locked the others are written, and it is in its order") {
+  Realm realm;
+  const std::string url = realm.url();
+  Session(url).query(
+      "CREATE TABLE organizations (id varchar PRIMARY KEY); INSERT INTO organizations VALUES ('org-1'), ('org-2');"
+      "CREATE TABLE clients (id varchar PRIMARY KEY);"
+      "INSERT INTO clients SELECT 'client-' || n FROM generate_series(0, 99) n");
+  // Nobody is to be failed here, and no wait to end by itself.
+  auto owned = open(url, minutes{10});
+  PostgresStorage& storage = *owned;
+  const auto ids = open_conversations(storage, 8);
+  std::vector<result<Written>> results;
+  std::vector<Write> before{OpenConversation{make_uuid(now()), "org-2", "client-0", now()}};
+  REQUIRE_FALSE(storage.commit(before, results));
+  const Uuid elsewhere = results[0].value().conversation.id;
+  const Participant guest{"org-2", Role::client, "client-0", "G"};
+  before = {message_to(elsewhere, guest, "zero")};
+  REQUIRE_FALSE(storage.commit(before, results));
+  const Uuid message = results[0].value().message->id;
+
+  Session host(url);
+  host.query("BEGIN");
+  const std::string row = "id = '" + to_string(elsewhere) + "'";
+  bool is_about_marks = false;
+  SECTION("by a SELECT FOR UPDATE") {
+    host.query("SELECT FROM conversations WHERE " + row + " FOR UPDATE");
+  }
+  SECTION("by what a host has written and not yet committed") {
+    host.query(
+        "INSERT INTO messages (conversation_id, org_id, sender_type, sender_id, sender_name, content) VALUES ('" +
+        to_string(elsewhere) + "', 'org-2', 'advisor', 'a', 'A', 'by the host')");
+  }
+  SECTION("by a lock on its organization, which a message refers to") {
+    host.query("SELECT FROM organizations WHERE id = 'org-2' FOR UPDATE");
+  }
+  SECTION("by a lock on a message that is to be marked") {
+    is_about_marks = true;
+    host.query("SELECT FROM messages WHERE id = '" + to_string(message) + "' FOR UPDATE");
+  }
+  SECTION("by an advisory lock that a trigger of the host's waits for") {
+    host.query("ROLLBACK");
+    host.query(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN "
+        "NEW;"
+        " END $$; CREATE TRIGGER slow BEFORE INSERT ON messages FOR EACH ROW WHEN (NEW.org_id = 'org-2')"
+        " EXECUTE FUNCTION slow()");
+    host.query("BEGIN");
+    host.query("SELECT pg_advisory_xact_lock(1)");
+  }
+
+  ChatEngine engine(std::move(owned));
+  using boost::asio::use_future;
+  const auto send = [&](const Participant& sender, const Uuid& id, const std::string& content) {
+    Draft draft;
+    draft.conversation_id = id;
+    draft.content = content;
+    return engine.async_send(sender, draft, use_future);
+  };
+  const Participant advisor_there{"org-2", Role::advisor, "advisor-2", "B"};
+  std::vector<std::future<result<Sent>>> locked;
+  std::future<result<Marked>> mark;
+  if (is_about_marks) {
+    mark = engine.async_mark(advisor_there, elsewhere, use_future);
+  } else {
+    locked.push_back(send(guest, elsewhere, "one"));
+  }
+  milliseconds longest{0};
+  for (int i = 0; i < 40; ++i) {
+    const auto start = Clock::now();
+    // From now and then one to several at once, as under load.
+    std::vector<std::future<result<Sent>>> others;
+    for (int n = 0; n < (i % 10 == 0 ? 70 : 1); ++n) {
+      others.push_back(send(advisor(), ids[static_cast<std::size_t>(n) % ids.size()], "to others"));
+    }
+    if (i == 5) locked.push_back(send(guest, elsewhere, "two"));
+    for (auto& other : others) {
+      REQUIRE(other.wait_for(minutes{1}) == std::future_status::ready);
+      CHECK(other.get());
+    }
+    if (i == 25) locked.push_back(send(advisor_there, elsewhere, "three"));
+    longest = std::max(longest, std::chrono::duration_cast<milliseconds>(Clock::now() - start));
+  }
+  for (auto& waiting : locked) CHECK(waiting.wait_for(seconds{0}) == std::future_status::timeout);
+  if (is_about_marks) CHECK(mark.wait_for(seconds{0}) == std::future_status::timeout);
+  WARN("the longest of the others took " << longest.count() << " ms");
+  CHECK(longest < seconds{10});  // what counts is that they did not wait for the lock, which is still held
+
+  host.query("COMMIT");
+  std::uint64_t last = 0;
+  for (auto& waiting : locked) {
+    REQUIRE(waiting.wait_for(minutes{1}) == std::future_status::ready);
+    const auto sent = waiting.get();
+    REQUIRE(sent);
+    CHECK(sent->message.seq > last);
+    last = sent->message.seq;
+  }
+  if (is_about_marks) {
+    REQUIRE(mark.wait_for(minutes{1}) == std::future_status::ready);
+    CHECK(mark.get());
+  }
+  engine.close();
+  CHECK(host.value("SELECT string_agg(content, ',' ORDER BY seq) FROM messages WHERE org_id = 'org-2' AND"
+                   " content <> 'by the host'") == (is_about_marks ? "zero,two,three" : "zero,one,two,three"));
+  CHECK(host.value("SELECT count(*) FROM messages WHERE org_id = 'org-1'") == std::to_string(4 * 70 + 36));
+  CHECK(count_wrong(host) == "0");
+}
+
+TEST_CASE("postgres: of a large commit what is locked is left, in one go, and the rest is written") {
+  Schema schema;
+  auto storage = open(schema.url(), minutes{10});
+  const auto ids = open_conversations(*storage, 128);
+  Session host(schema.url());
+  host.query("BEGIN");
+  for (const std::size_t i : {3U, 64U, 127U}) {
+    host.query("SELECT FROM conversations WHERE id = '" + to_string(ids[i]) + "' FOR UPDATE");
+  }
+  // A client whose conversation somebody makes at this moment.
+  host.query("INSERT INTO conversations (org_id, client_id) VALUES ('org-1', 'newcomer')");
+  std::vector<Write> batch;
+  for (std::size_t i = 0; i < 511; ++i) {
+    batch.emplace_back(message_to(ids[i % ids.size()], advisor(), std::to_string(i)));
+  }
+  batch.emplace_back(OpenConversation{make_uuid(now()), "org-1", "newcomer", now()});
+  std::vector<result<Written>> results;
+  const auto is_locked = [](std::size_t i) { return i == 511 || i % 128 == 3 || i % 128 == 64 || i % 128 == 127; };
+  std::size_t wrong = 0;
+  // The first call may run out of the time that it gives to locks; by the third everything is known.
+  std::vector<std::optional<Written>> stored(batch.size());
+  for (int call = 0; call < 3; ++call) {
+    std::vector<Write> again;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (stored[i]) continue;
+      again.push_back(batch[i]);
+      places.push_back(i);
+    }
+    REQUIRE_FALSE(storage->try_commit(again, results));
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      if (results[i]) {
+        stored[places[i]] = *results[i];
+      } else if (results[i].error() != postponed()) {
+        ++wrong;
+      }
+    }
+  }
+  CHECK(wrong == 0);
+  for (std::size_t i = 0; i < batch.size(); ++i) wrong += stored[i].has_value() == is_locked(i) ? 1 : 0;
+  CHECK(wrong == 0);
+  host.query("COMMIT");
+  std::vector<Write> left;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (!stored[i]) left.push_back(batch[i]);
+  }
+  REQUIRE_FALSE(storage->commit(left, results));
+  for (const auto& written : results) CHECK(written);
+  CHECK_FALSE(results.back()->changed);  // the host was first
+  CHECK(host.value("SELECT count(*) FROM messages") == "511");
+  CHECK(host.value("SELECT count(*) FROM (SELECT content::int < lag(content::int) OVER (PARTITION BY conversation_id"
+                   " ORDER BY seq) AS back FROM messages) m WHERE back") == "0");
+  CHECK(count_wrong(host) == "0");
+}
+
+TEST_CASE("postgres: a row that a host's trigger refuses, or drops without a word, fails alone") {
+  const std::string refusal = GENERATE("RAISE EXCEPTION 'not here'", "RETURN NULL");
+  CAPTURE(refusal);
+  Schema schema;
+  auto storage = open(schema.url());
+  const auto ids = open_conversations(*storage, 12);
+  Session host(schema.url());
+  host.query("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN " + refusal +
+             "; END $$;"
+             "CREATE TRIGGER refuse BEFORE INSERT ON messages FOR EACH ROW WHEN (NEW.content = '40') EXECUTE FUNCTION "
+             "refuse()");
+  std::vector<Write> batch;
+  for (std::size_t i = 0; i < 96; ++i) batch.emplace_back(message_to(ids[i % 12], advisor(), std::to_string(i)));
+  std::vector<result<Written>> results;
+  REQUIRE_FALSE(storage->commit(batch, results));
+  for (std::size_t i = 0; i < results.size(); ++i) CHECK(results[i].has_value() == (i != 40));
+  CHECK(results[40].error() == errc::storage_failed);
+  CHECK(host.value("SELECT count(*) FROM messages") == "95");
+  CHECK(count_wrong(host) == "0");
+}
+
+TEST_CASE("postgres: a row that holds what it cannot fails its conversation alone, and leaves no transaction open") {
+  Schema schema;
+  auto storage = open(schema.url() + "&application_name=" + schema.name());
+  const auto ids = open_conversations(*storage, 12);
+  std::vector<Write> batch;
+  for (const Uuid& id : ids) batch.emplace_back(message_to(id, client("client-0"), "x"));
+  std::vector<result<Written>> results;
+  batch.erase(batch.begin() + 1, batch.end());
+  REQUIRE_FALSE(storage->commit(batch, results));
+  Session host(schema.url());
+  // No trigger looks at that; a mark is answered with the newest message.
+  host.query("UPDATE messages SET sender_type = 'robot'");
+  batch.clear();
+  for (std::size_t i = 0; i < 96; ++i) {
+    batch.emplace_back(i == 0 ? Write(MarkConversation{ids[0], advisor(), now()})
+                              : Write(message_to(ids[1 + i % 11], advisor(), std::to_string(i))));
+  }
+  REQUIRE_FALSE(storage->commit(batch, results));
+  for (std::size_t i = 0; i < results.size(); ++i) CHECK(results[i].has_value() == (i != 0));
+  CHECK(
+      host.value("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND application_name = '" +
+                 schema.name() + "'") == "0");
+}
+
+TEST_CASE("postgres: a table that somebody locks for a moment fails no commit of any size") {
+  Schema schema;
+  auto storage = open(schema.url(), minutes{10});
+  const auto ids = open_conversations(*storage, 80);
+  Session host(schema.url());
+  host.query("BEGIN");
+  host.query("LOCK TABLE conversations");
+  std::vector<Write> batch;
+  for (std::size_t i = 0; i < 160; ++i) batch.emplace_back(message_to(ids[i % 80], advisor(), std::to_string(i)));
+  batch.emplace_back(OpenConversation{make_uuid(now()), "org-1", "newcomer", now()});
+  std::vector<result<Written>> results;
+  // What waits is given again until it is free, as the engine does.
+  for (int call = 0; call < 4; ++call) {
+    REQUIRE_FALSE(storage->try_commit(batch, results));
+    for (const auto& left : results) CHECK((left.has_error() && left.error() == postponed()));
+  }
+  host.query("COMMIT");
+  REQUIRE_FALSE(storage->commit(batch, results));
+  for (const auto& written : results) CHECK(written);
+  CHECK(host.value("SELECT count(*) FROM messages") == "160");
+  CHECK(count_wrong(host) == "0");
+}
+
+TEST_CASE("postgres: a statement that an operator cancels breaks no commit") {
+  Schema schema;
+  Session session(schema.url());
+  auto storage = open(schema.url() + "&application_name=" + schema.name(), minutes{10});
+  const auto ids = open_conversations(*storage, 4);
+  std::atomic<int> commits{0};
+  std::jthread canceller([&](std::stop_token stop) {
+    Session other(schema.url());
+    for (int seen = 0; !stop.stop_requested(); std::this_thread::yield()) {
+      if (commits == seen) continue;
+      seen = commits;
+      other.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = '" + schema.name() +
+                  "'");
+    }
+  });
+  for (int n = 0; n < 200; ++commits) {
+    std::vector<Write> batch;
+    for (int i = 0; i < 10; ++i, ++n)
+      batch.emplace_back(message_to(ids[static_cast<std::size_t>(n) % 4], advisor(), "x"));
+    std::vector<result<Written>> results;
+    REQUIRE_FALSE(storage->commit(batch, results));
+    for (const auto& written : results) CHECK(written);
+  }
+  canceller.request_stop();
+  canceller.join();
+  CHECK(session.value("SELECT count(*) FROM messages") == "200");
+  CHECK(count_wrong(session) == "0");
 }
 
 }  // namespace travelchat::conformance

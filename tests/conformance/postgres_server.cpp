@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -28,7 +29,14 @@ std::string run(const std::string& command) {
 
 const std::string starter = TRAVELCHAT_POSTGRES_STARTER;
 
-// Runs as long as this process: it ends when its standard input does, however we end.
+std::string first_line(const std::string& file) {
+  std::string line;
+  std::getline(std::ifstream(file), line);
+  if (line.empty()) throw std::runtime_error("nothing in " + file + ": no PostgreSQL server is there");
+  return line;
+}
+
+// Runs as long as this process: it ends when its standard input does, however we end. Its folder.
 std::string start_with_this_process() {
   static const TemporaryFolder folder;
   int input[2];
@@ -46,7 +54,15 @@ std::string start_with_this_process() {
   std::string url;
   for (char c = 0; ::read(output[0], &c, 1) == 1 && c != '\n';) url += c;
   if (url.empty()) throw std::runtime_error("no PostgreSQL server");
-  return url;
+  return place;
+}
+
+const std::string& shared_folder() {
+  static const std::string folder = [] {
+    const char* const given = ::getenv("TRAVELCHAT_TEST_POSTGRES");
+    return given != nullptr ? std::string(given) : start_with_this_process();
+  }();
+  return folder;
 }
 
 }  // namespace
@@ -105,15 +121,17 @@ void PostgresServer::restart_at_once() {
   run("'" + starter + "' restart --immediate '" + (folder_.path() / "server").string() + "'");
 }
 
+std::string PostgresServer::admin_url() const {
+  return first_line((folder_.path() / "server" / "admin-url").string());
+}
+
 const std::string& shared_postgres() {
-  static const std::string url = [] {
-    const char* const folder = ::getenv("TRAVELCHAT_TEST_POSTGRES");
-    if (folder == nullptr) return start_with_this_process();
-    std::string line;
-    std::getline(std::ifstream(std::string(folder) + "/url"), line);
-    if (line.empty()) throw std::runtime_error(std::string("no PostgreSQL server in ") + folder);
-    return line;
-  }();
+  static const std::string url = first_line(shared_folder() + "/url");
+  return url;
+}
+
+const std::string& shared_postgres_admin() {
+  static const std::string url = first_line(shared_folder() + "/admin-url");
   return url;
 }
 
@@ -130,6 +148,32 @@ Schema::~Schema() {
   } catch (const std::exception& failure) {
     std::fputs(failure.what(), stderr);
   }
+}
+
+Realm::Realm() : admin_(shared_postgres_admin()) {
+  static std::atomic<int> count{0};
+  name_ = "realm_" + std::to_string(::getpid()) + "_" + std::to_string(++count);
+  admin_.query("CREATE DATABASE " + name_ + " OWNER " + role());
+  url_ = shared_postgres_admin();
+  url_ = url_.substr(0, url_.rfind('/') + 1) + name_;
+}
+
+Realm::~Realm() {
+  admin_.try_run("DROP DATABASE IF EXISTS " + name_ + " WITH (FORCE)");
+  for (const std::string& made : roles_) admin_.try_run("DROP ROLE IF EXISTS " + made);
+}
+
+std::string Realm::role(const std::string& name) {
+  const std::string full = name_ + "_" + name;
+  if (std::find(roles_.begin(), roles_.end(), full) == roles_.end()) {
+    admin_.query("CREATE ROLE " + full + " LOGIN PASSWORD 'x'");
+    roles_.push_back(full);
+  }
+  return full;
+}
+
+std::string Realm::url(const std::string& name) {
+  return "postgres://" + role(name) + ":x" + url_.substr(url_.find('@'));
 }
 
 std::string count_wrong(Session& session) {

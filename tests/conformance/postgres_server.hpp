@@ -41,7 +41,10 @@ class PostgresServer {
   PostgresServer& operator=(const PostgresServer&) = delete;
   ~PostgresServer();
 
+  // Of a plain role that owns the database.
   const std::string& url() const noexcept { return url_; }
+  // The superuser's.
+  std::string admin_url() const;
   // Without a shutdown, as after a crash.
   void restart_at_once();
 
@@ -52,7 +55,10 @@ class PostgresServer {
 
 // The server that all tests share: ctest's fixture if there is one (TRAVELCHAT_TEST_POSTGRES names its folder), else
 // one that this process starts.
+// A plain role's, which owns the database and may make others.
 const std::string& shared_postgres();
+// The superuser's.
+const std::string& shared_postgres_admin();
 
 // An empty schema on a server, gone with its owner.
 class Schema {
@@ -69,6 +75,29 @@ class Schema {
  private:
   std::string server_url_;
   std::string name_;
+  std::string url_;
+};
+
+// A database of a test's own on the shared server, with roles of its own, gone with its owner. Its owner is a role that
+// may log in and nothing else.
+class Realm {
+ public:
+  Realm();
+  Realm(const Realm&) = delete;
+  Realm& operator=(const Realm&) = delete;
+  ~Realm();
+
+  // The full name of a role that may log in and nothing else; made when it is first asked for.
+  std::string role(const std::string& name = "owner");
+  // The database for such a role.
+  std::string url(const std::string& name = "owner");
+  // For the superuser.
+  const std::string& admin_url() const noexcept { return url_; }
+
+ private:
+  std::string name_;
+  Session admin_;
+  std::vector<std::string> roles_;
   std::string url_;
 };
 

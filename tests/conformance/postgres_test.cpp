@@ -11,6 +11,7 @@
 #include <atomic>
 #include <deque>
 #include <fstream>
+#include <future>
 #include <set>
 #include <system_error>
 #include <thread>
@@ -109,7 +110,7 @@ std::string refusal(const std::string& url, errc expected) {
 std::string everything(Session& session, const std::string& schema) {
   std::string sql = "SELECT md5(string_agg(x, ',' ORDER BY x)) FROM (";
   for (const char* table : {"conversations", "messages", "message_reactions", "client_chat_tokens",
-                            "travelchat_changes", "travelchat_schema"}) {
+                            "travelchat_changes", "travelchat_schema", "travelchat_epoch", "travelchat_pruned"}) {
     sql += "SELECT '" + std::string(table) + "' || xmin::text || ctid::text AS x FROM " + table + " UNION ALL ";
   }
   sql += "SELECT 'class' || xmin::text || oid::text FROM pg_class WHERE relnamespace = '" + schema + "'::regnamespace";
@@ -405,7 +406,7 @@ TEST_CASE("postgres: what cannot be adopted is refused by name and number, and l
        "3 rows of messages cannot be adopted: sender_type"},
       {"INSERT INTO conversations (org_id, client_id) SELECT 'org-1', 'client-' || n FROM generate_series(1, 4) n",
        "4 rows of conversations cannot be adopted: another one has the same"},
-      {"CREATE TABLE travelchat_schema (version integer PRIMARY KEY); INSERT INTO travelchat_schema VALUES (2)",
+      {"CREATE TABLE travelchat_schema (version integer PRIMARY KEY); INSERT INTO travelchat_schema VALUES (1000)",
        "newer version"},
   }));
   INFO(change);
@@ -437,7 +438,7 @@ TEST_CASE("postgres: a server without fsync and a standby are refused, and a ses
     PostgresServer server;
     Schema schema(server.url());
     const auto storage = open(schema.url());
-    Session session(server.url());
+    Session session(server.admin_url());
     // A reload reaches the sessions that are there, but for what they have pinned.
     const auto setting = [&] {
       std::string value;
@@ -472,6 +473,32 @@ TEST_CASE("postgres: a server without fsync and a standby are refused, and a ses
   }
 }
 
+TEST_CASE("postgres: an option that is not valid is refused by its name") {
+  Schema schema;
+  const auto refused = [&](auto set) {
+    PostgresStorageOptions options;
+    options.url = schema.url();
+    set(options);
+    try {
+      PostgresStorage::open(options);
+    } catch (const OptionError& error) {
+      return std::string(error.what());
+    }
+    return std::string("none");
+  };
+  using Options = PostgresStorageOptions;
+  CHECK(refused([](Options& o) { o.url.clear(); }).starts_with("url must not be empty"));
+  CHECK(refused([](Options& o) { o.url += '\0'; }) == "url must not hold a NUL");
+  CHECK(refused([](Options& o) { o.lanes = 1'025; }) == "lanes must be at most 1024");
+  CHECK(refused([](Options& o) { o.max_readers = std::size_t(-1); }) == "max_readers must be at most 1024");
+  CHECK(refused([](Options& o) { o.patience = milliseconds{0}; }) == "patience must be longer than 0");
+  CHECK(refused([](Options& o) { o.connect_timeout = milliseconds{-1}; }) == "connect_timeout must be longer than 0");
+  CHECK(Session(schema.url())
+            .value("SELECT count(*) FROM information_schema.tables WHERE table_schema = '" + schema.name() + "'") ==
+        "0");
+  CHECK(refused([](Options&) {}) == "none");
+}
+
 TEST_CASE("postgres: what is wrong with the address is said without the password") {
   CHECK(refusal("postgres://me:secret%zz@localhost/x", errc::invalid_argument).find("secret") == std::string::npos);
   CHECK_FALSE(refusal("postgres://me:secret%zz@localhost/x", errc::invalid_argument).empty());
@@ -498,7 +525,7 @@ TEST_CASE("postgres: the tables are found along the search path and completed wh
   CHECK(session.value("SELECT count(*) FROM pg_class WHERE relnamespace = '" + first.name() + "'::regnamespace") ==
         "0");
   CHECK(session.value("SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = '" + second.name() +
-                      "'::regnamespace") == "8");
+                      "'::regnamespace") == "10");
   const TimePoint now{seconds{1'764'000'000}};
   REQUIRE(commit_one(*storage, OpenConversation{make_uuid(now), "org-1", "client-1", now}));
   // A writer that names the schema and looks elsewhere is followed as well.
@@ -695,6 +722,40 @@ TEST_CASE("postgres: of reactions that a race had doubled, the newest is adopted
   REQUIRE(page->messages.size() == 1);
   REQUIRE(page->messages[0].reactions.size() == 1);
   CHECK(page->messages[0].reactions[0].emoji == Emoji::heart);
+}
+
+TEST_CASE("postgres: who looks a token up, or pings, does not wait for reads of any number") {
+  Schema schema;
+  auto storage = open(schema.url());
+  std::vector<result<Written>> results;
+  const auto now = std::chrono::floor<milliseconds>(std::chrono::system_clock::now());
+  const std::vector<Write> opening{OpenConversation{make_uuid(now), "org-1", "client-1", now}};
+  REQUIRE_FALSE(storage->commit(opening, results));
+  const Uuid id = results.front().value().conversation.id;
+  Session host(schema.url());
+  host.query("BEGIN");
+  host.query("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE");
+  const std::size_t readers = PostgresStorageOptions{}.max_readers;
+  std::vector<std::future<bool>> reads;
+  for (std::size_t i = 0; i <= readers; ++i) {
+    reads.push_back(std::async(std::launch::async, [&] {
+      return storage->list_messages({id, std::nullopt, std::nullopt, 20}).has_value();
+    }));
+  }
+  const std::string waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'messages'::regclass";
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+  while (host.value(waiting) != std::to_string(readers) && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  CHECK(host.value(waiting) == std::to_string(readers));
+  auto looks = std::async(std::launch::async, [&] {
+    const auto token = storage->find_token(sha256("nobody's"), now);
+    return !storage->ping() && token && !token->has_value();
+  });
+  CHECK(looks.wait_for(std::chrono::seconds{10}) == std::future_status::ready);
+  host.query("COMMIT");
+  CHECK(looks.get());
+  for (auto& read : reads) CHECK(read.get());
 }
 
 TEST_CASE("postgres: a host's own work commits or leaves nothing") {

@@ -5,14 +5,19 @@
 #include <travelchat/sqlite_storage.hpp>
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <fstream>
 #include <latch>
+#include <mutex>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 namespace travelchat::conformance {
 namespace {
@@ -59,6 +64,24 @@ std::string query(sqlite3* database, const std::string& sql) {
   return value;
 }
 
+// The permissions of a file as a number, as in 0600; 0 when there is none.
+unsigned mode_of(std::filesystem::path path, const char* suffix = "") {
+  struct stat status {};
+  path += suffix;
+  return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 07777U : 0;
+}
+
+class Umask {
+ public:
+  explicit Umask(mode_t mask) : before_(::umask(mask)) {}
+  Umask(const Umask&) = delete;
+  Umask& operator=(const Umask&) = delete;
+  ~Umask() { ::umask(before_); }
+
+ private:
+  const mode_t before_;
+};
+
 bool execute(sqlite3* database, const std::string& sql) {
   return sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK;
 }
@@ -102,6 +125,63 @@ std::vector<Write> drafts(const Uuid& conversation_id, std::size_t count, std::s
 }
 
 }  // namespace
+
+TEST_CASE("sqlite: an option that is not valid is refused by its name") {
+  SqliteFixture fixture;
+  const auto refused = [&](auto set) {
+    SqliteStorageOptions options = fixture.options;
+    set(options);
+    try {
+      static_cast<void>(SqliteStorage::open(options));
+    } catch (const OptionError& error) {
+      CHECK_FALSE(std::filesystem::exists(fixture.options.path));
+      return std::string(error.what());
+    }
+    return std::string("none");
+  };
+  using Options = SqliteStorageOptions;
+  CHECK(refused([](Options& o) { o.path.clear(); }) == "path must not be empty");
+  CHECK(refused([](Options& o) { o.path += std::string("\0x", 2); }) == "path must not hold a NUL");
+  CHECK(refused([](Options& o) { o.max_readers = 1'025; }) == "max_readers must be at most 1024");
+  CHECK(refused([](Options& o) { o.checkpoint_bytes = 0; }) == "checkpoint_bytes must be at least 1");
+  CHECK(refused([](Options& o) { o.checkpoint_bytes = std::size_t(-1); }) ==
+        "checkpoint_bytes must be at most 1099511627776");
+  CHECK(refused([](Options&) {}) == "none");
+}
+
+TEST_CASE("files that the storage makes are their owner's alone, whatever the umask") {
+  const Umask everybody_may_read(022);
+  const SqliteFixture file;
+  const auto link = file.folder.path() / "link.db";
+  std::filesystem::create_symlink("behind-the-link.db", link);
+  for (const auto& path : {file.options.path, link}) {
+    const auto storage = SqliteStorage::open({.path = path});
+    REQUIRE(storage);
+    REQUIRE_FALSE((*storage)->write([](sqlite3* database) { return execute(database, "CREATE TABLE mine (x)"); }));
+    CHECK(query_reader(**storage, "SELECT count(*) FROM mine") == "0");
+    for (const auto* suffix : {"", "-wal", "-shm"}) {
+      INFO(path.string() << suffix);
+      CHECK(mode_of(std::filesystem::weakly_canonical(path), suffix) == 0600);
+    }
+    CHECK(mode_of(std::filesystem::weakly_canonical(path), "-lock") == 0600);
+  }
+}
+
+TEST_CASE("a file that is there keeps its mode, and gives it to those beside it") {
+  const Umask everybody_may_read(022);
+  const SqliteFixture file;
+  file.must_open();
+  for (const unsigned mode : {0640U, 0600U}) {
+    REQUIRE(::chmod(file.options.path.c_str(), mode) == 0);
+    const auto storage = file.must_open();
+    REQUIRE_FALSE(storage->write([](sqlite3* database) {
+      return execute(database, "CREATE TABLE IF NOT EXISTS mine (x)") &&
+             execute(database, "INSERT INTO mine VALUES (1)");
+    }));
+    CHECK(mode_of(file.options.path) == mode);
+    CHECK(mode_of(file.options.path, "-wal") == mode);
+  }
+}
 
 TEST_CASE("sqlite: everything is there after a reopen, and the file is intact") {
   Chat chat(backend("sqlite").make());
@@ -158,6 +238,20 @@ TEST_CASE("sqlite: a second process is refused") {
   CHECK(WEXITSTATUS(status) == 0);
 }
 
+TEST_CASE("sqlite: a file from before there were epochs gets one") {
+  SqliteFixture fixture;
+  fixture.must_open().reset();
+  fixture.run_sql(
+      "DROP TABLE travelchat_epoch; ALTER TABLE travelchat_conversations DROP COLUMN pruned_rev;"
+      "DELETE FROM travelchat_schema WHERE version = 2");
+  const auto first = fixture.must_open()->list_revisions({});
+  REQUIRE(first);
+  REQUIRE(first->epoch);
+  const auto again = fixture.must_open()->list_revisions({});
+  REQUIRE(again);
+  CHECK(again->epoch == first->epoch);
+}
+
 TEST_CASE("sqlite: a file that a newer version made is refused and left as it is") {
   SqliteFixture fixture;
   fixture.must_open().reset();
@@ -183,6 +277,55 @@ TEST_CASE("sqlite: a path that cannot be opened fails") {
   CHECK(failed_with(fixture.open(), errc::storage_failed));
   fixture.options.path = fixture.folder.path();
   CHECK(failed_with(fixture.open(), errc::storage_failed));
+}
+
+TEST_CASE("sqlite: the log is told why a file cannot be had") {
+  SqliteFixture fixture;
+  std::vector<std::string> told;
+  fixture.options.log = [&](std::string_view line) { told.emplace_back(line); };
+  const auto file = std::filesystem::canonical(fixture.folder.path()) / "chat.db";
+  auto first = fixture.must_open();
+  CHECK(told.empty());
+  CHECK(failed_with(fixture.open(), errc::storage_locked));
+  first.reset();
+  fixture.run_sql("INSERT INTO travelchat_schema (version) VALUES (1000)");
+  CHECK(failed_with(fixture.open(), errc::storage_incompatible));
+  std::ofstream(fixture.options.path) << std::string(5000, 'x');
+  CHECK(failed_with(fixture.open(), errc::storage_incompatible));
+  fixture.options.path = fixture.folder.path();
+  CHECK(failed_with(fixture.open(), errc::storage_failed));
+  fixture.options.path = fixture.folder.path() / "absent" / "chat.db";
+  CHECK(failed_with(fixture.open(), errc::storage_failed));
+  REQUIRE(told.size() == 5);
+  CHECK(told[0] == file.string() +
+                       " is in use by another process, or by another storage of this one: one at a time may have it. "
+                       "Processes that run side by side share a PostgreSQL database instead.");
+  CHECK(told[1] == file.string() + " was made by a newer version");
+  CHECK(told[2] == file.string() + " is no SQLite database");
+  CHECK(told[3].starts_with(file.parent_path().string() + " cannot be opened: unable to open database file"));
+  CHECK(told[4] ==
+        (file.parent_path() / "absent" / "chat.db").string() + " cannot be opened: its folder does not exist");
+}
+
+TEST_CASE("sqlite: the log is told why a transaction and a read failed") {
+  SqliteFixture fixture;
+  std::vector<std::string> told;
+  std::mutex mutex;
+  fixture.options.log = [&](std::string_view line) {
+    const std::scoped_lock lock(mutex);
+    told.emplace_back(line);
+  };
+  auto storage = fixture.must_open();
+  const Uuid id = open_conversation(*storage);
+  REQUIRE_FALSE(storage->write([](sqlite3* database) {
+    return sqlite3_exec(database, "DROP TABLE travelchat_messages", nullptr, nullptr, nullptr) == SQLITE_OK;
+  }));
+  std::vector<result<Written>> results;
+  CHECK(storage->commit(drafts(id, 1), results) == errc::storage_failed);
+  CHECK(failed_with(storage->list_messages({.conversation_id = id}), errc::storage_failed));
+  REQUIRE(told.size() == 2);
+  CHECK(told[0] == "a transaction failed: no such table: travelchat_messages");
+  CHECK(told[1] == "a read failed: no such table: travelchat_messages");
 }
 
 TEST_CASE("sqlite: a host's database is adopted with its tables and its user_version") {

@@ -1,5 +1,7 @@
 #include "fixture.hpp"
 
+#include <algorithm>
+
 namespace travelchat::conformance {
 namespace {
 
@@ -146,6 +148,65 @@ TEST_CASE("a digest that is taken fails alone") {
   CHECK(failed_with(chat.write(PutToken{digest(1), claims(conversation, chat.now() + seconds{99}), chat.now()}),
                     errc::internal));
   CHECK(*chat.storage().find_token(digest(1), chat.now()) == first);
+}
+
+TEST_CASE("tokens are revoked by client, by trip and by both") {
+  ON_EVERY_BACKEND(chat);
+  const auto a = chat.open("client-a");
+  const auto b = chat.open("client-b");
+  const auto elsewhere = chat.open("client-a", "org-2");
+  const TimePoint late = chat.now() + seconds{10};
+  const auto put_all = [&] {
+    REQUIRE(chat.write(PutToken{digest(1), claims(a, late), chat.tick()}));
+    REQUIRE(chat.write(PutToken{digest(2), claims(a, late, "trip-2"), chat.tick()}));
+    REQUIRE(chat.write(PutToken{digest(3), claims(b, late), chat.tick()}));
+    REQUIRE(chat.write(PutToken{digest(4), claims(elsewhere, late), chat.tick()}));
+  };
+  const auto revoke = [&](std::optional<std::string> client_id, std::optional<std::string> trip_id) {
+    const auto written = chat.write(RevokeTokens{a.org_id, std::move(client_id), std::move(trip_id)});
+    REQUIRE(written);
+    CHECK(written->count == written->evicted.size());
+    CHECK(written->changed == (written->count > 0));
+    auto gone = written->evicted;
+    std::sort(gone.begin(), gone.end());
+    return gone;
+  };
+  using Digests = std::vector<Sha256Digest>;
+  put_all();
+  CHECK(revoke("client-c", std::nullopt).empty());
+  CHECK(revoke("client-b", "trip-2").empty());
+  CHECK(revoke("client-a", "trip-2") == Digests{digest(2)});
+  CHECK_FALSE(is_live(chat, 2));
+  CHECK(revoke(std::nullopt, "trip-1") == Digests{digest(1), digest(3)});
+  CHECK_FALSE(is_live(chat, 1));
+  CHECK_FALSE(is_live(chat, 3));
+  CHECK(is_live(chat, 4));
+  REQUIRE(chat.write(DeleteToken{digest(4)}));
+  put_all();
+  CHECK(revoke("client-a", std::nullopt) == Digests{digest(1), digest(2)});
+  CHECK(is_live(chat, 3));
+  CHECK(is_live(chat, 4));
+}
+
+TEST_CASE("of many tokens those that are live are told at once") {
+  ON_EVERY_BACKEND(chat);
+  const auto conversation = chat.open();
+  const TimePoint expires_at = chat.now() + seconds{10};
+  REQUIRE(chat.write(PutToken{digest(1), claims(conversation, expires_at), chat.now()}));
+  REQUIRE(chat.write(PutToken{digest(2), claims(conversation, expires_at - seconds{5}), chat.now()}));
+  REQUIRE(chat.write(PutToken{digest(3), claims(conversation, expires_at), chat.now()}));
+  REQUIRE(chat.write(DeleteToken{digest(3)}));
+  const std::vector<Sha256Digest> asked{digest(4), digest(3), digest(2), digest(1)};
+  auto live = chat.storage().list_live_tokens(asked, chat.now());
+  REQUIRE(live);
+  std::sort(live->begin(), live->end());
+  CHECK(*live == std::vector<Sha256Digest>{digest(1), digest(2)});
+  live = chat.storage().list_live_tokens(asked, expires_at - seconds{5});
+  REQUIRE(live);
+  CHECK(*live == std::vector<Sha256Digest>{digest(1)});
+  live = chat.storage().list_live_tokens({}, chat.now());
+  REQUIRE(live);
+  CHECK(live->empty());
 }
 
 }  // namespace travelchat::conformance

@@ -113,6 +113,11 @@ struct Running {
     return get(engine.async_subscribe(who, conversation, std::move(subscriber), SubscribeOptions{since}, use_future))
         .value();
   }
+  std::optional<Uuid> epoch(const Uuid& conversation) {
+    MessageQuery query;
+    query.conversation_id = conversation;
+    return get(engine.async_list_messages(advisor, query, use_future)).value().epoch;
+  }
   std::vector<Message> messages(const Uuid& conversation) {
     MessageQuery query;
     query.conversation_id = conversation;

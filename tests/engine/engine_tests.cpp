@@ -1,10 +1,15 @@
 #include "engine_fixture.hpp"
 
+#include <travelchat/arguments.hpp>
+
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <algorithm>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 using namespace travelchat;
 using namespace travelchat::test;
@@ -16,6 +21,21 @@ namespace {
 errc code_of(const error_code& error) {
   return describe(error).code;
 }
+
+// A storage that gives as many messages as it has, whatever the bound is.
+class Boundless : public Gate {
+ public:
+  explicit Boundless(std::size_t messages) : messages_(messages) {}
+
+  result<MessagePage> list_messages(const MessageQuery&) override {
+    MessagePage page;
+    page.messages.resize(messages_);
+    return page;
+  }
+
+ private:
+  std::size_t messages_;
+};
 
 }  // namespace
 
@@ -58,6 +78,57 @@ TEST_CASE("what is malformed is refused before it reaches the storage") {
   REQUIRE(f.engine.stats().writes == 1);
 }
 
+TEST_CASE("what is malformed has a problem with a name") {
+  const auto said = [](const Problem& problem) { return problem ? std::string(problem->what()) : std::string(); };
+  const std::string must = " must be 1 to 128 printable ASCII characters without spaces, and ";
+  CHECK(said(find_problem_of_host_id("client_id", "client-1")).empty());
+  CHECK(said(find_problem_of_host_id("client_id", "")) == "client_id" + must + "is empty");
+  CHECK(said(find_problem(Participant{"org 1", Role::client, "client-1"})) == "org_id" + must + "holds a space");
+  CHECK(said(find_problem(Participant{"org-1", Role::client, "cl\xC3\xA4ra"})) ==
+        "id" + must + "holds another character");
+  CHECK(said(find_problem(Participant{"org-1", Role::client, std::string(129, 'x')})) == "id" + must + "has 129");
+  CHECK(said(find_problem(advisor)).empty());
+
+  Draft attached;
+  attached.attachment_url = "https://files.example/a.pdf";
+  attached.attachment_type = "application/pdf";
+  CHECK(said(find_problem(attached)).empty());
+  attached.attachment_type = std::string(2'049, 'x');
+  CHECK(said(find_problem(attached)) == "attachment_type must be 1 to 2048 bytes of UTF-8 without a NUL, and has 2049");
+  for (const char* url : {"javascript:alert(1)", "//evil.example/a", "data:text/html,secret"}) {
+    attached.attachment_url = url;
+    CHECK(said(find_problem(attached)) ==
+          "attachment_url must be an http or https URL without a user name, or a path of the server that begins with "
+          "one /");
+  }
+
+  CHECK(said(find_problem(MessageQuery{.limit = 201})) == "limit must be 1 to 200, and is 201");
+  CHECK(said(find_problem(MessageQuery{.before_seq = 0})) == "before_seq must be at least 1: the first message's seq");
+  CHECK(said(find_problem(MessageQuery{.before_seq = 2, .since_rev = 2})) ==
+        "before_seq and since_rev exclude each other");
+  CHECK(said(find_problem(ConversationQuery{"org-1", "\xFF"})) == "text must be UTF-8");
+  CHECK(said(find_problem(TokenGrant{"org-1", "client-1", "trip 1", Uuid()})) == "trip_id" + must + "holds a space");
+  CHECK(said(find_problem(TokenGrant{"org-1", "client-1", "trip-1", Uuid(), ""})) ==
+        "share_token must not be empty: without one, leave it out");
+  CHECK(said(find_problem(TokenFilter{"org-1"})) == "client_id or trip_id must be given, or both");
+  CHECK(said(find_problem(TokenFilter{"org-1", "client-1"})).empty());
+}
+
+TEST_CASE("an attachment is where a page may follow, on the web or on the server") {
+  Running f;
+  const Uuid conversation = f.open();
+  Draft attached = draft(conversation, "x");
+  for (const char* url :
+       {"javascript:alert(1)", "JAVASCRIPT:alert(1)", "data:text/html,x", "//evil.example/a", "a.pdf"}) {
+    attached.attachment_url = url;
+    CHECK(code_of(f.send(client, attached).error()) == errc::invalid_argument);
+  }
+  for (const char* url : {"https://files.example/a.pdf", "/files/1"}) {
+    attached.attachment_url = url;
+    CHECK(f.send(client, attached).value().message.attachment_url == url);
+  }
+}
+
 TEST_CASE("a conversation of another organization or client answers as one that does not exist") {
   Running f;
   const Uuid conversation = f.open();
@@ -89,6 +160,20 @@ TEST_CASE("paging parameters outside their bounds are invalid") {
     query.since_rev = since;
     CHECK(code_of(get(f.engine.async_list_messages(advisor, query, use_future)).error()) == errc::invalid_argument);
   }
+}
+
+TEST_CASE("more messages than a page by revision may have are refused, although the storage gives them") {
+  const auto since = [](std::size_t messages, std::optional<std::uint64_t> rev) {
+    Running f({}, std::make_unique<Boundless>(messages));
+    MessageQuery query;
+    query.conversation_id = f.open();
+    query.since_rev = rev;
+    return get(f.engine.async_list_messages(advisor, query, use_future));
+  };
+  const auto whole = since(max_changed_messages, 0);
+  REQUIRE(whole.has_value());
+  CHECK(whole->messages.size() == max_changed_messages);
+  CHECK(code_of(since(max_changed_messages + 1, 0).error()) == errc::too_many_changes);
 }
 
 TEST_CASE("a full queue refuses further writes and loses none that it took") {
@@ -137,6 +222,39 @@ TEST_CASE("a storage that throws is a failed storage, and the engine goes on") {
   REQUIRE(code_of(get(f.engine.async_find_conversation(conversation, use_future)).error()) == errc::storage_failed);
   gate.throwing = false;
   REQUIRE(f.send(client, draft(conversation, "x")).has_value());
+}
+
+TEST_CASE("the log hears what a storage throws and how it fails, and nothing of the messages") {
+  auto owned = std::make_unique<Gate>();
+  Gate& gate = *owned;
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  EngineOptions options;
+  options.log = [&](const LogRecord& record) {
+    const std::lock_guard lock(mutex);
+    if (record.level != LogLevel::error) lines.emplace_back("of another level");
+    lines.push_back(std::string(record.event) + ": " + std::string(record.subject) + ": " + std::string(record.detail));
+    throw std::runtime_error("a log that fails");
+  };
+  Running f(options, std::move(owned));
+  const Uuid conversation = f.open();
+  gate.throwing = true;
+  REQUIRE_FALSE(f.send(client, draft(conversation, "secret")).has_value());
+  REQUIRE_FALSE(get(f.engine.async_find_conversation(conversation, use_future)).has_value());
+  gate.throwing = false;
+  gate.failing = errc::storage_full;
+  REQUIRE_FALSE(f.send(client, draft(conversation, "secret")).has_value());
+  gate.failing.reset();
+  // What a caller does wrong is no trouble of the storage's.
+  REQUIRE_FALSE(f.send(client, draft(Uuid(), "secret")).has_value());
+  REQUIRE(f.send(client, draft(conversation, "kept")).has_value());
+  const std::lock_guard lock(mutex);
+  // The engine reads by itself, too: what a failed commit may have left.
+  std::erase(lines, "storage_failed: read: storage_full");
+  lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
+  REQUIRE(lines == std::vector<std::string>{"storage_threw: commit: a storage of somebody else's",
+                                            "storage_threw: read: a storage of somebody else's",
+                                            "storage_failed: commit: storage_full"});
 }
 
 TEST_CASE("close carries out what was accepted and answers everything else with closed") {

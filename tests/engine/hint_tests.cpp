@@ -50,7 +50,9 @@ std::vector<Hint> samples() {
                     MessagesSeen{at, 11}, MessagesRead{at, 12}}},
           NodeTyping{make_uuid(at), {true, false}, 6s},
           InboxRow{summary},
-          row};
+          row,
+          CredentialsEnded{},
+          CredentialsEnded{{Credential::of_session("s").digest, Credential::of_session("t").digest}}};
 }
 
 }  // namespace

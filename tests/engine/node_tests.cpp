@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 using namespace travelchat;
@@ -32,7 +34,24 @@ class Shared : public Storage {
   }
   result<MessagePage> list_messages(const MessageQuery& query) override { return inner_->list_messages(query); }
   result<ChangeList> list_changes(const Uuid& id, std::uint64_t since, std::size_t limit) override {
+    {
+      std::unique_lock lock(mutex_);
+      ++replays_begun_;
+      changed_.notify_all();
+      changed_.wait(lock, [&] { return !are_replays_held_; });
+    }
     return inner_->list_changes(id, since, limit);
+  }
+  void hold_replays(bool on) {
+    const std::lock_guard lock(mutex_);
+    are_replays_held_ = on;
+    if (on) replays_begun_ = 0;
+    changed_.notify_all();
+  }
+  // Whether as many have begun since they were held, within `patience`.
+  bool replays_reach(int count, std::chrono::milliseconds patience) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, patience, [&] { return replays_begun_ >= count; });
   }
   result<Revisions> list_revisions(const RevisionQuery& query) override {
     if (failing_polls > 0 && failing_polls-- > 0) return errc::storage_failed;
@@ -42,13 +61,22 @@ class Shared : public Storage {
   result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) override {
     return inner_->find_token(digest, now);
   }
+  result<std::vector<Sha256Digest>> list_live_tokens(std::span<const Sha256Digest> digests, TimePoint now) override {
+    if (failing_checks > 0 && failing_checks-- > 0) return errc::storage_failed;
+    return inner_->list_live_tokens(digests, now);
+  }
   error_code ping() override { return inner_->ping(); }
 
   std::atomic<int> doubtful_commits{0};
+  std::atomic<int> failing_checks{0};
   std::atomic<int> failing_polls{0};
 
  private:
   std::shared_ptr<Storage> inner_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool are_replays_held_ = false;
+  int replays_begun_ = 0;
 };
 
 class Lossy : public Backplane {
@@ -237,6 +265,31 @@ TEST_CASE("what was committed while nothing got through is told once the nodes h
   CHECK(std::get<ConversationUpdated>(rows.front()).summary.conversation.rev == 1);
 }
 
+TEST_CASE("an outage that many conversations missed is made up for a few reads at a time") {
+  constexpr int conversations = 40;
+  constexpr int at_once = 16;
+  EngineOptions options = without_polling();
+  options.shards = 1;
+  options.readers = 64;
+  Pair nodes(options);
+  std::vector<Uuid> ids;
+  std::vector<std::shared_ptr<Recorder>> listeners;
+  std::vector<Subscription> subscriptions;
+  for (int i = 0; i < conversations; ++i) {
+    ids.push_back(nodes.a.open("client-" + std::to_string(i)));
+    listeners.push_back(std::make_shared<Recorder>());
+    subscriptions.push_back(nodes.b.subscribe(advisor, ids.back(), listeners.back()));
+  }
+  nodes.a.backplane.drop_every = 1;
+  for (const Uuid& id : ids) nodes.a.send(advisor, id, "lost").value();
+  nodes.b.storage.hold_replays(true);
+  nodes.b.backplane.listener->missed();
+  CHECK(nodes.b.storage.replays_reach(at_once, 20s));
+  CHECK_FALSE(nodes.b.storage.replays_reach(at_once + 1, 200ms));
+  nodes.b.storage.hold_replays(false);
+  for (const auto& listener : listeners) CHECK(revisions(listener->wait_for_rev(1)).size() == 1);
+}
+
 TEST_CASE("while the backplane is down, polling tells what other nodes have written") {
   Pair nodes(with_fast_polling());
   const Uuid conversation = nodes.a.open();
@@ -286,7 +339,10 @@ TEST_CASE("further behind than a replay reaches, listeners are told to load the 
   const Message last = nodes.b.send(advisor, conversation, "11").value().message;
   const std::vector<Event> heard =
       listener->wait([](const std::vector<Event>& events) { return std::holds_alternative<Resync>(events.back()); });
-  CHECK(heard.back() == Event(Resync{last.rev}));
+  MessageQuery query;
+  query.conversation_id = conversation;
+  const auto epoch = get(nodes.a.engine.async_list_messages(advisor, query, use_future)).value().epoch;
+  CHECK(heard.back() == Event(Resync{last.rev, epoch}));
   nodes.a.backplane.drop_every = 0;
   nodes.a.send(advisor, conversation, "12").value();
   CHECK(revision(listener->wait_for_rev(12).back()) == 12);
@@ -448,4 +504,70 @@ TEST_CASE("nodes that end while others write to them leave nothing behind") {
   }
   stop = true;
   writer.join();
+}
+
+namespace {
+
+// A client of node `on` who listens by a chat token of node `of`.
+struct ByToken {
+  ByToken(Node& on, Node& of, const Uuid& conversation) {
+    const TokenGrant grant{"org-1", "client-1", "trip-1", conversation};
+    token = get(of.engine.async_issue_token(grant, use_future)).value().token;
+    SubscribeOptions options;
+    options.credential = Credential::of_chat_token(token, TimePoint::max());
+    subscription = get(on.engine.async_subscribe(client, conversation, recorder, options, use_future)).value();
+  }
+  std::shared_ptr<Recorder> recorder = std::make_shared<Recorder>();
+  std::string token;
+  Subscription subscription;
+};
+
+}  // namespace
+
+TEST_CASE("a credential that ends on one node ends its listeners on the others") {
+  EngineOptions options = without_polling();
+  options.credential_check_interval = 1h;
+  Pair nodes(options);
+  const Uuid conversation = nodes.a.open();
+  const ByToken there(nodes.b, nodes.a, conversation);
+  get(nodes.b.engine.async_authenticate_token(there.token, use_future)).value();
+  const auto colleague = std::make_shared<Recorder>();
+  SubscribeOptions by_session;
+  by_session.credential = Credential::of_session("session-1");
+  const Subscription listening =
+      get(nodes.b.engine.async_subscribe(advisor, conversation, colleague, by_session, use_future)).value();
+
+  get(nodes.a.engine.async_revoke_token(there.token, use_future)).value();
+  CHECK(there.recorder->wait_for_close() == errc::unauthenticated);
+  // Also for requests: the token was remembered there.
+  CHECK(describe(get(nodes.b.engine.async_authenticate_token(there.token, use_future)).error()).code ==
+        errc::unauthenticated);
+  nodes.a.engine.end_session("session-1");
+  CHECK(colleague->wait_for_close() == errc::unauthenticated);
+}
+
+TEST_CASE("a token that ends while the nodes do not hear of each other is found by looking") {
+  EngineOptions options = without_polling();
+  options.credential_check_interval = 20ms;
+  Pair nodes(options);
+  nodes.a.backplane.up = nodes.b.backplane.up = false;
+  const Uuid conversation = nodes.a.open();
+  const ByToken ends(nodes.b, nodes.a, conversation);
+  const ByToken goes_on(nodes.b, nodes.a, conversation);
+  get(nodes.a.engine.async_revoke_token(ends.token, use_future)).value();
+  CHECK(ends.recorder->wait_for_close() == errc::unauthenticated);
+  const std::uint64_t rev = nodes.b.send(advisor, conversation, "still here").value().message.rev;
+  goes_on.recorder->wait_for_rev(rev);
+}
+
+TEST_CASE("a storage that does not answer ends nobody") {
+  EngineOptions options = without_polling();
+  options.credential_check_interval = 5ms;
+  Pair nodes(options);
+  const Uuid conversation = nodes.a.open();
+  const ByToken there(nodes.b, nodes.a, conversation);
+  nodes.b.storage.failing_checks = 5;
+  while (nodes.b.storage.failing_checks > 0) std::this_thread::yield();
+  const std::uint64_t rev = nodes.b.send(advisor, conversation, "still here").value().message.rev;
+  there.recorder->wait_for_rev(rev);
 }

@@ -107,9 +107,10 @@ TEST_CASE("a listener too far behind, or ahead of the conversation, is told to r
              (std::holds_alternative<CaughtUp>(events.back()) || std::holds_alternative<Resync>(events.back()));
     });
   };
-  REQUIRE(hear(rev - 4) == std::vector<Event>{TypingChanged{}, Resync{rev}});
-  REQUIRE(hear(rev + 1) == std::vector<Event>{TypingChanged{}, Resync{rev}});
-  REQUIRE(hear(rev) == std::vector<Event>{TypingChanged{}, CaughtUp{rev}});
+  const auto epoch = f.epoch(conversation);
+  REQUIRE(hear(rev - 4) == std::vector<Event>{TypingChanged{}, Resync{rev, epoch}});
+  REQUIRE(hear(rev + 1) == std::vector<Event>{TypingChanged{}, Resync{rev, epoch}});
+  REQUIRE(hear(rev) == std::vector<Event>{TypingChanged{}, CaughtUp{rev, epoch}});
   REQUIRE(hear(rev - 3).size() == 5);
 }
 

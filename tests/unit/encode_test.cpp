@@ -32,6 +32,13 @@ std::uint64_t number_of(const json::value& value) {
   return value.to_number<std::uint64_t>();
 }
 
+Uuid id_of(const json::value& value);
+
+std::optional<Uuid> epoch_of(const json::value& event) {
+  const json::value* epoch = event.as_object().if_contains("epoch");
+  return epoch == nullptr ? std::nullopt : std::optional(id_of(*epoch));
+}
+
 Uuid id_of(const json::value& value) {
   return parse_uuid(text_of(value)).value();
 }
@@ -92,9 +99,11 @@ std::string encode_again(const json::value& event) {
   } else if (type == "read") {
     wire::append(MessagesRead{time_of(event.at("readAt")), number_of(event.at("rev"))}, out);
   } else if (type == "caught_up") {
-    wire::append(CaughtUp{number_of(event.at("rev"))}, out);
+    wire::append(CaughtUp{number_of(event.at("rev")), epoch_of(event)}, out);
   } else if (type == "resync") {
-    wire::append(Resync{number_of(event.at("rev"))}, out);
+    wire::append(Resync{number_of(event.at("rev")), epoch_of(event)}, out);
+  } else if (type == "alive") {
+    wire::append_alive_event(std::chrono::milliseconds(number_of(event.at("intervalMs"))), out);
   } else if (type == "conversation_update") {
     const auto& row = event.at("conversation");
     ConversationSummary summary;
@@ -325,6 +334,25 @@ TEST_CASE("what is not exactly such a time is not read") {
     INFO(bad);
     CHECK_FALSE(wire::parse_time(bad));
   }
+}
+
+TEST_CASE("a picture of nothing that a page may show is none") {
+  const auto text = [](std::optional<std::string> url) {
+    std::string out;
+    wire::append_picture_url(url, out);
+    ConversationSummary row;
+    const ClientCard card{"carl", "Carl", std::move(url), std::nullopt};
+    std::string json;
+    wire::append(row, &card, json);
+    CHECK(json.find("\"clientAvatarUrl\":" + out) != json.npos);
+    return out;
+  };
+  CHECK(text("/avatars/carl.svg") == "\"/avatars/carl.svg\"");
+  CHECK(text("https://cdn.example/carl.png") == "\"https://cdn.example/carl.png\"");
+  CHECK(text("data:image/png;base64,iVBORw0KGgo=") == "\"data:image/png;base64,iVBORw0KGgo=\"");
+  for (const char* url : {"javascript:alert(1)", "data:text/html,x", "//evil.example/a.png", ""})
+    CHECK(text(url) == "null");
+  CHECK(text(std::nullopt) == "null");
 }
 
 TEST_CASE("a text frame's header takes the fewest bytes that hold the length") {

@@ -9,7 +9,7 @@ using namespace travelchat;
 
 TEST_CASE("every error has one row, in the order of the enumerators, under a name of its own") {
   const auto table = error_table();
-  REQUIRE(table.size() == static_cast<std::size_t>(errc::internal));
+  REQUIRE(table.size() == static_cast<std::size_t>(errc::upgrade_required));
   std::set<std::string_view> names;
   int value = 1;
   for (const ErrorInfo& row : table) {
@@ -49,6 +49,7 @@ TEST_CASE("each error is answered as the contract says") {
       Expected{errc::method_not_allowed, "method_not_allowed", 405, 4400},
       Expected{errc::request_timeout, "request_timeout", 408, 1008},
       Expected{errc::idempotency_conflict, "idempotency_conflict", 409, 4400},
+      Expected{errc::epoch_changed, "epoch_changed", 409, 4400},
       Expected{errc::payload_too_large, "payload_too_large", 413, 1009},
       Expected{errc::unsupported_media_type, "unsupported_media_type", 415, 1003},
       Expected{errc::rate_limited, "rate_limited", 429, 4429},
@@ -59,6 +60,8 @@ TEST_CASE("each error is answered as the contract says") {
       Expected{errc::overloaded, "overloaded", 503, 1013},
       Expected{errc::closed, "closed", 503, 1012},
       Expected{errc::internal, "internal", 500, 1011},
+      Expected{errc::too_many_changes, "too_many_changes", 409, 4400},
+      Expected{errc::upgrade_required, "upgrade_required", 426, 4400},
   };
   for (const Expected& row : expected) {
     INFO(row.name);
@@ -80,10 +83,15 @@ TEST_CASE("an error code of ours carries its kind, its category and its message"
   CHECK(describe(ec).code == errc::not_found);
 }
 
+TEST_CASE("a closed engine is called that to the embedder, and a restart to people") {
+  CHECK(describe(errc::closed).message == "The server is restarting.");
+  CHECK(make_error_code(errc::closed).message() == "The engine or the server is closed, or was not started.");
+}
+
 TEST_CASE("what is not an error of ours is described as internal and tells nothing") {
   CHECK(describe(static_cast<errc>(0)).code == errc::internal);
   CHECK(describe(static_cast<errc>(-7)).code == errc::internal);
-  CHECK(describe(static_cast<errc>(static_cast<int>(errc::internal) + 1)).code == errc::internal);
+  CHECK(describe(static_cast<errc>(static_cast<int>(errc::upgrade_required) + 1)).code == errc::internal);
   CHECK(describe(static_cast<errc>(10'000)).code == errc::internal);
   CHECK(describe(error_code()).code == errc::internal);
   const error_code foreign(2, boost::system::system_category());

@@ -1,4 +1,5 @@
 #include <travelchat/event.hpp>
+#include <travelchat/subscriber.hpp>
 
 #include "catch.hpp"
 
@@ -56,4 +57,33 @@ TEST_CASE("a batch without an encoder has no bytes, and says so without a null")
   REQUIRE(empty.encoded());
   CHECK(empty.encoded()->empty());
   CHECK(empty.events().size() == 1);
+}
+
+TEST_CASE("one Resync stands for all that a reader was not given, and who types for what nothing repeats") {
+  ResyncPoint point;
+  CHECK(point.events() == std::vector<Event>{Resync{}});
+  const Uuid epoch = make_uuid(TimePoint{});
+  const Uuid restored = make_uuid(TimePoint{});
+  const auto note = [&point](const std::vector<Event>& events) {
+    for (const Event& event : events) point.note(event);
+  };
+
+  note({TypingChanged{false, true}, MessagesSeen{{}, 4}, CaughtUp{5, epoch}});
+  CHECK(point.events() == std::vector<Event>{Resync{5, epoch}, TypingChanged{false, true}});
+  // In a replay the messages come as they are now, and older revisions behind newer ones count for nothing.
+  note({MessagesRead{{}, 7}, MessagesSeen{{}, 6}, TypingChanged{}});
+  CHECK(point.events() == std::vector<Event>{Resync{7, epoch}, TypingChanged{}});
+  // The revisions of the epoch before a restore say nothing about the one after it.
+  note({Resync{3, restored}});
+  CHECK(point.events() == std::vector<Event>{Resync{3, restored}, TypingChanged{}});
+  note({Resync{2, restored}});
+  CHECK(point.events() == std::vector<Event>{Resync{3, restored}, TypingChanged{}});
+}
+
+TEST_CASE("an inbox has no revision to load the list up to") {
+  ResyncPoint point;
+  ConversationUpdated updated;
+  updated.summary.conversation.rev = 8;
+  point.note(updated);
+  CHECK(point.events() == std::vector<Event>{Resync{}});
 }

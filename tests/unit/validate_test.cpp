@@ -189,6 +189,50 @@ TEST_CASE("a name has at most 200 code points") {
   CHECK(clean_name(repeat("\xFF", 300)) == repeat("\uFFFD", 200));
 }
 
+TEST_CASE("an address that a page may open is a URL of the web or a path of the server") {
+  for (const char* url : {"https://files.example/a.pdf", "http://files.example", "HTTPS://Files.example:8443/a?b=c#d",
+                          "https://[2001:db8::1]/a", "/files/1", "/", "/files/\u65E5.pdf", "/a:b@c"}) {
+    INFO(url);
+    CHECK(is_web_address(url));
+    CHECK(is_picture_address(url));
+  }
+  for (const std::string& url : {std::string("javascript:alert(1)"),
+                                 std::string("JavaScript:alert(1)"),
+                                 std::string("java\nscript:alert(1)"),
+                                 std::string(" javascript:alert(1)"),
+                                 std::string("data:text/html,x"),
+                                 std::string("vbscript:x"),
+                                 std::string("blob:https://files.example/1"),
+                                 std::string("file:///etc/passwd"),
+                                 std::string("ftp://files.example"),
+                                 std::string("//evil.example/a"),
+                                 std::string("/\\evil.example/a"),
+                                 std::string("\\\\evil.example"),
+                                 std::string("/\t/evil.example"),
+                                 std::string("/a b"),
+                                 std::string("/a\x7F"),
+                                 std::string("/a\u0085b"),
+                                 std::string("/a\xFF"),
+                                 std::string("/a\0b", 4),
+                                 std::string("https://"),
+                                 std::string("https:///a"),
+                                 std::string("https://:80/a"),
+                                 std::string("https://files.example@evil.example/"),
+                                 std::string("https:files.example"),
+                                 std::string("files/1"),
+                                 std::string("files.example"),
+                                 std::string("#a"),
+                                 std::string("?a"),
+                                 std::string()}) {
+    INFO(url);
+    CHECK_FALSE(is_web_address(url));
+    CHECK_FALSE(is_picture_address(url));
+  }
+  CHECK(is_picture_address("data:image/png;base64,iVBORw0KGgo="));
+  CHECK_FALSE(is_web_address("data:image/png;base64,iVBORw0KGgo="));
+  CHECK_FALSE(is_picture_address("data:text/html;base64,PHNjcmlwdD4="));
+}
+
 TEST_CASE("the first code points are cut between code points") {
   CHECK(first_code_points("", 5).empty());
   CHECK(first_code_points("abc", 0).empty());

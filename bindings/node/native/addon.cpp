@@ -2,9 +2,11 @@
 #include "engine.hpp"
 #include "loop.hpp"
 #include "subscription.hpp"
+#include "values.hpp"
 
 #include <travelchat/beast_server.hpp>
 #include <travelchat/error.hpp>
+#include <travelchat/text_search.hpp>
 
 #include <napi.h>
 
@@ -32,12 +34,20 @@ Napi::Value serves(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), BeastServer::serves(std::string(info[0].As<Napi::String>())));
 }
 
+Napi::Value fold(const Napi::CallbackInfo& info) {
+  const auto text = to_text(info[0].As<Napi::String>());
+  if (!text) throw Napi::TypeError::New(info.Env(), std::string("text must be ") + well_formed);
+  return Napi::String::New(info.Env(), fold_text(*text));
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   const auto loop = Loop::of(env);
   loop->listener_class = Napi::Persistent(Listener::define(env));
   exports.Set("Engine", Engine::define(env));
   exports.Set("errors", Napi::Function::New(env, errors));
+  exports.Set("defaultMaxBodyBytes", Napi::Number::New(env, static_cast<double>(default_max_body_bytes)));
   exports.Set("serves", Napi::Function::New(env, serves));
+  exports.Set("foldText", Napi::Function::New(env, fold));
   exports.Set("hold", Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Loop::of(info.Env())->hold(); }));
   exports.Set("release",
               Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Loop::of(info.Env())->release(); }));

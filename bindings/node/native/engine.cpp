@@ -28,25 +28,9 @@ namespace {
 
 // ---- Results as text ----
 
-void append(const Conversation& conversation, JsonObject& object) {
-  object.add("id", conversation.id);
-  object.add("orgId", conversation.org_id);
-  object.add("clientId", conversation.client_id);
-  object.add("createdAt", conversation.created_at);
-  if (conversation.last_message_at)
-    object.add("lastMessageAt", *conversation.last_message_at);
-  else
-    object.key("lastMessageAt") += "null";
-  object.add("unreadCount", conversation.unread_count);
-  object.add("rev", conversation.rev);
-}
-
 std::string to_json(const Conversation& conversation) {
   std::string json;
-  {
-    JsonObject object(json);
-    append(conversation, object);
-  }
+  append_conversation(conversation, json);
   return json;
 }
 
@@ -54,19 +38,17 @@ std::string to_json(const std::vector<ConversationSummary>& rows) {
   std::string json = "[";
   for (const ConversationSummary& row : rows) {
     if (json.size() > 1) json += ',';
-    JsonObject object(json);
-    append(row.conversation, object);
-    std::string& last = object.key("lastMessage");
-    if (row.last_message)
-      wire::append(*row.last_message, last);
-    else
-      last += "null";
+    append_summary(row, json);
   }
   return json += ']';
 }
 
 std::string to_json(std::uint64_t number) {
   return std::to_string(number);
+}
+
+std::string to_json(const Uuid& id) {
+  return '"' + to_string(id) + '"';
 }
 
 std::string to_json(bool value) {
@@ -89,6 +71,7 @@ std::string to_json(const MessagePage& page) {
     JsonObject object(json);
     wire::append(std::span<const Message>(page.messages), object.key("messages"));
     object.add("hasMore", page.has_more);
+    if (page.epoch) object.add("epoch", *page.epoch);
   }
   return json;
 }
@@ -153,7 +136,19 @@ class Settle {
   std::uint64_t done_;
 };
 
-using Run = void (*)(ChatEngine& engine, const Arguments& args, Settle done);
+// Gives the engine, or throws: reading the arguments may have run what closed it. So each operation reads all of them
+// before it asks for the engine.
+class Open {
+ public:
+  Open(EngineState& state, Napi::Env env) : state_(state), env_(env) {}
+  ChatEngine& operator()() const;
+
+ private:
+  EngineState& state_;
+  Napi::Env env_;
+};
+
+using Run = void (*)(const Open& engine, const Arguments& args, Settle done);
 
 struct Operation {
   std::string_view name;
@@ -162,74 +157,131 @@ struct Operation {
 
 // clang-format off
 constexpr Operation operations[] = {
-    {"openConversation", [](ChatEngine& engine, const Arguments& args, Settle done) {
-       engine.async_open_conversation(args.string("orgId"), args.string("clientId"), std::move(done));
+    {"openConversation", [](const Open& engine, const Arguments& args, Settle done) {
+       std::string org_id = args.string("orgId");
+       std::string client_id = args.string("clientId");
+       args.require_none(find_problem_of_host_id("orgId", org_id));
+       args.require_none(find_problem_of_host_id("clientId", client_id));
+       engine().async_open_conversation(std::move(org_id), std::move(client_id), std::move(done));
      }},
-    {"findConversation", [](ChatEngine& engine, const Arguments& args, Settle done) {
-       engine.async_find_conversation(args.uuid("conversationId"), std::move(done));
+    {"findConversation", [](const Open& engine, const Arguments& args, Settle done) {
+       const Uuid id = args.uuid("conversationId");
+       engine().async_find_conversation(id, std::move(done));
      }},
-    {"listConversations", [](ChatEngine& engine, const Arguments& args, Settle done) {
-       engine.async_list_conversations({args.string("orgId"), args.optional_string("text"), args.strings("clientIds")},
-                                       std::move(done));
+    {"listConversations", [](const Open& engine, const Arguments& args, Settle done) {
+       ConversationQuery query;
+       query.org_id = args.string("orgId");
+       query.text = args.optional_string("text");
+       query.client_ids = args.strings("clientIds");
+       args.require_none(find_problem(query));
+       engine().async_list_conversations(std::move(query), std::move(done));
      }},
-    {"countUnread", [](ChatEngine& engine, const Arguments& args, Settle done) {
-       engine.async_count_unread(args.string("orgId"), std::move(done));
+    {"countUnread", [](const Open& engine, const Arguments& args, Settle done) {
+       std::string org_id = args.string("orgId");
+       engine().async_count_unread(std::move(org_id), std::move(done));
      }},
-    {"send", [](ChatEngine& engine, const Arguments& args, Settle done) {
+    {"send", [](const Open& engine, const Arguments& args, Settle done) {
        Participant sender = args.participant("sender");
        Draft draft;
-       draft.content = args.string("content");
+       draft.content = args.content("content");
        draft.client_message_id = args.optional_string("clientMessageId");
        draft.attachment_url = args.optional_string("attachmentUrl");
        draft.attachment_type = args.optional_string("attachmentType");
        draft.attachment_name = args.optional_string("attachmentName");
        draft.conversation_id = args.uuid("conversationId");
-       engine.async_send(std::move(sender), std::move(draft), std::move(done));
+       args.require_none(find_problem(sender), "sender");
+       args.require_none(find_problem(draft));
+       engine().async_send(std::move(sender), std::move(draft), std::move(done));
      }},
-    {"listMessages", [](ChatEngine& engine, const Arguments& args, Settle done) {
+    {"listMessages", [](const Open& engine, const Arguments& args, Settle done) {
        Participant reader = args.participant("reader");
        MessageQuery query;
        query.before_seq = args.optional_number("before");
        query.since_rev = args.optional_number("since");
+       query.epoch = args.optional_epoch("epoch");
        query.limit = static_cast<std::size_t>(args.optional_number("limit").value_or(query.limit));
        query.conversation_id = args.uuid("conversationId");
-       engine.async_list_messages(std::move(reader), std::move(query), std::move(done));
+       args.require_none(find_problem(query));
+       engine().async_list_messages(std::move(reader), std::move(query), std::move(done));
      }},
-    {"react", [](ChatEngine& engine, const Arguments& args, Settle done) {
+    {"react", [](const Open& engine, const Arguments& args, Settle done) {
        Participant reactor = args.participant("reactor");
-       const Emoji emoji = to_emoji(args.string("emoji"));
-       engine.async_react(std::move(reactor), args.uuid("conversationId"), args.uuid("messageId"), emoji,
-                          std::move(done));
+       const Emoji emoji = to_emoji(args, "emoji");
+       const Uuid conversation_id = args.uuid("conversationId");
+       const Uuid message_id = args.uuid("messageId");
+       args.require_none(find_problem(reactor), "reactor");
+       engine().async_react(std::move(reactor), conversation_id, message_id, emoji, std::move(done));
      }},
-    {"unreact", [](ChatEngine& engine, const Arguments& args, Settle done) {
+    {"unreact", [](const Open& engine, const Arguments& args, Settle done) {
        Participant reactor = args.participant("reactor");
-       engine.async_unreact(std::move(reactor), args.uuid("conversationId"), args.uuid("messageId"), std::move(done));
+       const Uuid conversation_id = args.uuid("conversationId");
+       const Uuid message_id = args.uuid("messageId");
+       args.require_none(find_problem(reactor), "reactor");
+       engine().async_unreact(std::move(reactor), conversation_id, message_id, std::move(done));
      }},
-    {"mark", [](ChatEngine& engine, const Arguments& args, Settle done) {
+    {"mark", [](const Open& engine, const Arguments& args, Settle done) {
        Participant viewer = args.participant("viewer");
-       engine.async_mark(std::move(viewer), args.uuid("conversationId"), std::move(done));
+       const Uuid conversation_id = args.uuid("conversationId");
+       args.require_none(find_problem(viewer), "viewer");
+       engine().async_mark(std::move(viewer), conversation_id, std::move(done));
      }},
-    {"issueToken", [](ChatEngine& engine, const Arguments& args, Settle done) {
-       engine.async_issue_token({args.string("orgId"), args.string("clientId"), args.string("tripId"),
-                                 args.uuid("conversationId")},
-                                std::move(done));
+    {"issueToken", [](const Open& engine, const Arguments& args, Settle done) {
+       TokenGrant grant;
+       grant.org_id = args.string("orgId");
+       grant.client_id = args.string("clientId");
+       grant.trip_id = args.string("tripId");
+       grant.conversation_id = args.uuid("conversationId");
+       grant.share_token = args.optional_string("shareToken");
+       args.require_none(find_problem(grant));
+       engine().async_issue_token(std::move(grant), std::move(done));
      }},
-    {"authenticateToken", [](ChatEngine& engine, const Arguments& args, Settle done) {
-       engine.async_authenticate_token(args.string("token"), std::move(done));
+    {"authenticateToken", [](const Open& engine, const Arguments& args, Settle done) {
+       std::string token = args.word("token");
+       engine().async_authenticate_token(std::move(token), std::move(done));
      }},
-    {"revokeToken", [](ChatEngine& engine, const Arguments& args, Settle done) {
-       engine.async_revoke_token(args.string("token"), std::move(done));
+    {"revokeToken", [](const Open& engine, const Arguments& args, Settle done) {
+       std::string token = args.word("token");
+       engine().async_revoke_token(std::move(token), std::move(done));
      }},
-    {"sweepTokens", [](ChatEngine& engine, const Arguments&, Settle done) {
-       engine.async_sweep_tokens(std::move(done));
+    {"revokeTokens", [](const Open& engine, const Arguments& args, Settle done) {
+       TokenFilter filter;
+       filter.org_id = args.string("orgId");
+       filter.client_id = args.optional_string("clientId");
+       filter.trip_id = args.optional_string("tripId");
+       args.require_none(find_problem(filter));
+       engine().async_revoke_tokens(std::move(filter), std::move(done));
      }},
-    {"ping", [](ChatEngine& engine, const Arguments&, Settle done) { engine.async_ping(std::move(done)); }},
+    {"sweepTokens", [](const Open& engine, const Arguments&, Settle done) {
+       engine().async_sweep_tokens(std::move(done));
+     }},
+    {"pruneChanges", [](const Open& engine, const Arguments&, Settle done) {
+       engine().async_prune_changes(std::move(done));
+     }},
+    {"beginEpoch", [](const Open& engine, const Arguments&, Settle done) {
+       engine().async_begin_epoch(std::move(done));
+     }},
+    {"ping", [](const Open& engine, const Arguments&, Settle done) { engine().async_ping(std::move(done)); }},
 };
 // clang-format on
 
 // ---- Options ----
 
-EngineOptions to_options(const Arguments& from) {
+// JavaScript's names of them.
+const char* to_name(LogLevel level) noexcept {
+  switch (level) {
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::info:
+      return "info";
+    case LogLevel::warning:
+      return "warning";
+    case LogLevel::error:
+      break;
+  }
+  return "error";
+}
+
+EngineOptions to_options(const std::shared_ptr<Loop>& loop, const Arguments& from) {
   EngineOptions options;
   const auto size = [&](const char* name, std::size_t& into) {
     if (const auto value = from.optional_number(name)) into = static_cast<std::size_t>(*value);
@@ -252,8 +304,40 @@ EngineOptions to_options(const Arguments& from) {
   size("tokenCacheEntries", options.token_cache_entries);
   time("tokenCacheLifetime", options.token_cache_lifetime);
   time("sweepInterval", options.sweep_interval);
+  if (const auto count = from.optional_number("maxKeptChanges")) options.max_kept_changes = *count;
+  if (const auto age = from.optional_milliseconds("maxChangeAge")) {
+    options.max_change_age = std::chrono::ceil<std::chrono::hours>(*age);
+  }
   time("pollInterval", options.poll_interval);
+  time("pollIntervalDown", options.poll_interval_down);
+  time("credentialCheckInterval", options.credential_check_interval);
+  if (from.has("log")) {
+    // log(level, event, subject, detail)
+    options.log = [loop, listener = Listening(loop, from.value("log").As<Napi::Function>())](const LogRecord& record) {
+      loop->post([listener, level = to_name(record.level), event = std::string(record.event),
+                  subject = std::string(record.subject), detail = std::string(record.detail)](Loop&, Napi::Env env) {
+        const Napi::FunctionReference* function = listener.function();
+        if (function == nullptr) return;
+        function->Call({Napi::String::New(env, level), Napi::String::New(env, event), Napi::String::New(env, subject),
+                        Napi::String::New(env, detail)});
+      });
+    };
+  }
   return options;
+}
+
+// Empty: nobody is told.
+std::function<void(std::string_view)> to_log(const std::shared_ptr<Loop>& loop, const Arguments& from) {
+  if (!from.has("log")) return {};
+  const Napi::Value log = from.value("log");
+  if (!log.IsFunction()) {
+    throw Napi::TypeError::New(log.Env(), "storage.log must be a function, not " + kind_of(log));
+  }
+  return [loop, listener = Listening(loop, log.As<Napi::Function>())](std::string_view line) {
+    loop->post([listener, line = std::string(line)](Loop&, Napi::Env env) {
+      if (const auto* function = listener.function()) function->Call({Napi::String::New(env, line)});
+    });
+  };
 }
 
 PostgresStorageOptions to_postgres_options(const std::shared_ptr<Loop>& loop, const Arguments& from) {
@@ -263,15 +347,7 @@ PostgresStorageOptions to_postgres_options(const std::shared_ptr<Loop>& loop, co
   if (const auto n = from.optional_number("maxReaders")) options.max_readers = static_cast<std::size_t>(*n);
   if (const auto time = from.optional_milliseconds("patience")) options.patience = *time;
   if (const auto time = from.optional_milliseconds("connectTimeout")) options.connect_timeout = *time;
-  if (from.has("log")) {
-    const Napi::Value log = from.value("log");
-    if (!log.IsFunction()) throw Napi::TypeError::New(log.Env(), "storage.log must be a function");
-    options.log = [loop, listener = Listening(loop, log.As<Napi::Function>())](std::string_view line) {
-      loop->post([listener, line = std::string(line)](Loop&, Napi::Env env) {
-        if (const auto* function = listener.function()) function->Call({Napi::String::New(env, line)});
-      });
-    };
-  }
+  options.log = to_log(loop, from);
   return options;
 }
 
@@ -300,8 +376,21 @@ Floor to_floor(const std::shared_ptr<Loop>& loop, const Arguments& from) {
     options.path = from.string("path");
     if (const auto n = from.optional_number("maxReaders")) options.max_readers = static_cast<std::size_t>(*n);
     if (const auto n = from.optional_number("checkpointBytes")) options.checkpoint_bytes = static_cast<std::size_t>(*n);
+    // While it is opened, what is told becomes the exception's.
+    struct Told {
+      bool is_open = false;
+      std::string last;
+    };
+    const auto told = std::make_shared<Told>();
+    options.log = [told, log = to_log(loop, from)](std::string_view line) {
+      if (!told->is_open)
+        told->last = line;
+      else if (log)
+        log(line);
+    };
     auto opened = SqliteStorage::open(std::move(options));
-    if (!opened) throw Refused{describe(opened.error()).code};
+    if (!opened) throw Refused{describe(opened.error()).code, told->last};
+    told->is_open = true;
     return {std::move(*opened), nullptr};
   }
   if (kind == "postgres") {
@@ -312,7 +401,12 @@ Floor to_floor(const std::shared_ptr<Loop>& loop, const Arguments& from) {
   }
   const Napi::Value call = from.value("call");
   if (!call.IsFunction()) throw Napi::TypeError::New(call.Env(), "storage is none that travelchat knows");
-  return {std::make_unique<JsStorage>(loop, call.As<Napi::Function>()), make_local_backplane(make_local_bus())};
+  std::unique_ptr<Storage> storage;
+  if (from.boolean("hasUpkeep", false))
+    storage = std::make_unique<JsStorageWithUpkeep>(loop, call.As<Napi::Function>());
+  else
+    storage = std::make_unique<JsStorage>(loop, call.As<Napi::Function>());
+  return {std::move(storage), make_local_backplane(make_local_bus())};
 }
 
 errc to_errc(const std::error_code& error) noexcept {
@@ -321,12 +415,21 @@ errc to_errc(const std::error_code& error) noexcept {
 }
 
 // An error by its name; the package makes a ChatError of it, whose cause says `detail` to an operator.
-Napi::Error named_error(Napi::Env env, errc code, const char* detail = nullptr) {
+Napi::Error named_error(Napi::Env env, errc code, const std::string& detail = {}) {
   const ErrorInfo& info = describe(code);
   Napi::Error error = Napi::Error::New(env, std::string(info.message));
-  if (detail != nullptr) error.Set("cause", Napi::Error::New(env, detail).Value());
+  if (!detail.empty()) error.Set("cause", Napi::Error::New(env, detail).Value());
   error.Set("code", std::string(info.name));
   return error;
+}
+
+Napi::Error closed_error(Napi::Env env) {
+  return named_error(env, errc::closed, "the engine is closed");
+}
+
+ChatEngine& Open::operator()() const {
+  if (state_.is_closed()) throw closed_error(env_);
+  return state_.engine();
 }
 
 std::uint64_t keep(Loop& loop, const Napi::Value& function) {
@@ -341,10 +444,13 @@ void settle(Loop& loop, std::uint64_t done, const error_code& error, std::string
                 Loop& here, Napi::Env env) {
     const Napi::FunctionReference function = here.take(done);
     if (function.IsEmpty()) return;
-    if (name.empty())
-      function.Call({env.Null(), Napi::String::New(env, json)});
-    else
+    napi_value text = nullptr;
+    if (!name.empty())
       function.Call({Napi::String::New(env, name), env.Undefined()});
+    else if (napi_create_string_utf8(env, json.data(), json.size(), &text) == napi_ok)
+      function.Call({env.Null(), text});
+    else  // longer than a string can be
+      function.Call({Napi::String::New(env, std::string(describe(errc::internal).name)), env.Undefined()});
   });
 }
 
@@ -409,22 +515,25 @@ Napi::Function Engine::define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {InstanceMethod("invoke", &Engine::invoke), InstanceMethod("subscribe", &Engine::subscribe),
                       InstanceMethod("close", &Engine::close), InstanceMethod("stats", &Engine::stats),
-                      InstanceMethod("refresh", &Engine::refresh), InstanceMethod("serve", &Engine::serve),
-                      InstanceMethod("metrics", &Engine::metrics), InstanceMethod("handle", &Engine::handle),
-                      InstanceMethod("answer", &Engine::answer), InstanceMethod("flush", &Engine::flush),
-                      InstanceMethod("adopt", &Engine::adopt), InstanceMethod("bridge", &Engine::bridge)});
+                      InstanceMethod("refresh", &Engine::refresh), InstanceMethod("endSession", &Engine::end_session),
+                      InstanceMethod("serve", &Engine::serve), InstanceMethod("metrics", &Engine::metrics),
+                      InstanceMethod("handle", &Engine::handle), InstanceMethod("answer", &Engine::answer),
+                      InstanceMethod("flush", &Engine::flush), InstanceMethod("adopt", &Engine::adopt),
+                      InstanceMethod("bridge", &Engine::bridge)});
 }
 
 Engine::Engine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine>(info) {
   const auto loop = Loop::of(info.Env());
-  if (loop->has_ended()) throw named_error(info.Env(), errc::closed);
+  if (loop->has_ended()) throw named_error(info.Env(), errc::closed, "the process or the worker ends");
   try {
-    const EngineOptions options = to_options(Arguments::of(info[1], "options"));
+    const EngineOptions options = to_options(loop, Arguments::of(info[1], "options"));
     state_ = std::make_shared<EngineState>(loop, to_floor(loop, Arguments::of(info[0], "storage")), options);
   } catch (const Refused& refused) {
-    throw named_error(info.Env(), refused.code);
+    throw named_error(info.Env(), refused.code, refused.detail);
   } catch (const Unavailable& unavailable) {
     throw named_error(info.Env(), errc::storage_failed, unavailable.problem);
+  } catch (const OptionError& refused) {
+    throw named_error(info.Env(), errc::invalid_argument, to_sentence(refused));
   } catch (const std::system_error& failed) {
     throw named_error(info.Env(), to_errc(failed.code()), failed.what());
   }
@@ -437,7 +546,7 @@ Engine::~Engine() {
 }
 
 void Engine::require_open(const Napi::CallbackInfo& info) const {
-  if (state_->is_closed()) throw named_error(info.Env(), errc::closed);
+  if (state_->is_closed()) throw closed_error(info.Env());
 }
 
 // invoke(name, arguments, done)
@@ -449,10 +558,10 @@ void Engine::invoke(const Napi::CallbackInfo& info) {
     const Arguments args = Arguments::of(info[1], name);
     const std::uint64_t done = keep(state_->loop(), info[2]);
     try {
-      operation.run(state_->engine(), args, Settle(state_->loop().shared_from_this(), done));
+      operation.run(Open(*state_, info.Env()), args, Settle(state_->loop().shared_from_this(), done));
     } catch (const Refused& refused) {
       state_->loop().take(done);
-      throw named_error(info.Env(), refused.code);
+      throw named_error(info.Env(), refused.code, refused.detail);
     } catch (...) {
       state_->loop().take(done);
       throw;
@@ -462,14 +571,15 @@ void Engine::invoke(const Napi::CallbackInfo& info) {
   throw Napi::TypeError::New(info.Env(), "there is no operation " + name);
 }
 
-// subscribe({participant?, conversationId?, orgId?, since?, maxQueued}, onWake, done): done(error, subscription)
+// subscribe({as?, conversationId?, orgId?, since?, maxQueued}, onWake, done): done(error, subscription)
 void Engine::subscribe(const Napi::CallbackInfo& info) {
   require_open(info);
-  const Arguments args = Arguments::of(info[0], "subscribe");
+  const bool is_inbox = info[0].IsObject() && info[0].As<Napi::Object>().Has("orgId");
+  const Arguments args = Arguments::of(info[0], is_inbox ? "subscribeInbox" : "subscribe");
   try {
-    start_subscription(state_, args, info[1].As<Napi::Function>(), info[2].As<Napi::Function>());
+    start_subscription(state_, args, is_inbox, info[1].As<Napi::Function>(), info[2].As<Napi::Function>());
   } catch (const Refused& refused) {
-    throw named_error(info.Env(), refused.code);
+    throw named_error(info.Env(), refused.code, refused.detail);
   }
 }
 
@@ -493,18 +603,35 @@ Napi::Value Engine::stats(const Napi::CallbackInfo& info) {
     object.add("queuedWrites", stats.queued_writes);
     object.add("subscribers", stats.subscribers);
     object.add("rooms", stats.rooms);
+    object.add("catchUps", stats.catch_ups);
   }
   return Napi::String::New(info.Env(), json);
 }
 
 void Engine::refresh(const Napi::CallbackInfo& info) {
   require_open(info);
-  if (!info[0].IsString()) throw Napi::TypeError::New(info.Env(), "refresh.conversationId must be a string");
+  if (!info[0].IsString()) {
+    throw Napi::TypeError::New(info.Env(), "refresh.conversationId must be a string, not " + kind_of(info[0]));
+  }
   const auto id = parse_uuid(std::string(info[0].As<Napi::String>()));
-  if (!id) throw named_error(info.Env(), errc::not_found);
+  if (!id) {
+    throw named_error(info.Env(), errc::not_found,
+                      "refresh.conversationId must be an id that the engine gave, a UUID in lower case");
+  }
   // Others cannot have changed anything.
   if (!state_->has_other_writers()) return;
   state_->engine().refresh(*id);
+}
+
+// endSession(sessionId)
+void Engine::end_session(const Napi::CallbackInfo& info) {
+  require_open(info);
+  if (!info[0].IsString()) {
+    throw Napi::TypeError::New(info.Env(), "endSession.sessionId must be a string, not " + kind_of(info[0]));
+  }
+  const auto session_id = to_text(info[0].As<Napi::String>());
+  if (!session_id) throw Napi::TypeError::New(info.Env(), std::string("endSession.sessionId must be ") + well_formed);
+  state_->engine().end_session(*session_id);
 }
 
 }  // namespace travelchat::node

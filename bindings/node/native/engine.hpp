@@ -84,6 +84,7 @@ class Engine final : public Napi::ObjectWrap<Engine> {
   void close(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
   void refresh(const Napi::CallbackInfo& info);
+  void end_session(const Napi::CallbackInfo& info);
 
   void serve(const Napi::CallbackInfo& info);
   Napi::Value metrics(const Napi::CallbackInfo& info);

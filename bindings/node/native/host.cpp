@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <map>
 #include <type_traits>
-#include <unordered_map>
 #include <utility>
 
 namespace travelchat::node {
@@ -19,13 +20,14 @@ std::optional<Advisor> to_advisor(Napi::Value value) {
   if (value.IsNull() || value.IsUndefined()) return std::nullopt;
   const Arguments from = Arguments::of(value, "authenticate()");
   Advisor advisor;
-  advisor.org_id = from.string("orgId");
-  advisor.id = from.string("id");
+  advisor.org_id = from.host_id("orgId");
+  advisor.id = from.host_id("id");
   advisor.name = from.optional_string("name").value_or("");
   advisor.avatar_url = from.optional_string("avatarUrl");
   advisor.expires_at = from.optional_time("expiresAt");
   // Unless the host knows better, a session is a cookie's: then writes from other origins are refused.
   advisor.by_cookie = from.boolean("byCookie", true);
+  advisor.session_id = from.optional_string("sessionId").value_or("");
   return advisor;
 }
 
@@ -45,27 +47,40 @@ std::optional<SharedTrip> to_trip(Napi::Value value) {
   return trip;
 }
 
+ClientCard to_card(const Arguments& from) {
+  ClientCard card;
+  card.id = from.string("id");
+  card.name = from.string("name");
+  card.avatar_url = from.optional_string("avatarUrl");
+  if (const auto trip = from.optional_object("activeTrip")) {
+    card.active_trip = ActiveTrip{trip->string("id"), trip->string("title")};
+  }
+  return card;
+}
+
 std::vector<ClientCard> to_cards(Napi::Value value) {
   auto holder = Napi::Object::New(value.Env());
   holder.Set("findClients()", value);
-  std::vector<ClientCard> cards;
-  for (const Arguments& from : Arguments(holder).objects("findClients()")) {
-    ClientCard card;
-    card.id = from.string("id");
-    card.name = from.string("name");
-    card.avatar_url = from.optional_string("avatarUrl");
-    if (const auto trip = from.optional_object("activeTrip")) {
-      card.active_trip = ActiveTrip{trip->string("id"), trip->string("title")};
-    }
-    cards.push_back(std::move(card));
-  }
-  return cards;
+  return Arguments(holder).objects("findClients()", to_card);
 }
 
 std::vector<std::string> to_ids(Napi::Value value) {
   auto holder = Napi::Object::New(value.Env());
   holder.Set("searchClients()", value);
-  return Arguments(holder).strings("searchClients()");
+  const Arguments from(holder);
+  if (!from.has("searchClients()"))
+    throw Napi::TypeError::New(value.Env(), "searchClients() must be an array of strings, not " + kind_of(value));
+  return from.strings("searchClients()");
+}
+
+// Nothing is no answer: it would end every session.
+std::vector<std::string> to_session_ids(Napi::Value value) {
+  if (!value.IsArray()) {
+    throw Napi::TypeError::New(value.Env(), "checkSessions() must be an array of strings, not " + kind_of(value));
+  }
+  auto holder = Napi::Object::New(value.Env());
+  holder.Set("checkSessions()", value);
+  return Arguments(holder).strings("checkSessions()");
 }
 
 std::uint64_t to_number(const Napi::Value& value) {
@@ -100,12 +115,23 @@ struct JsHost::Questions {
   // Reads the answer, or throws; gives what is to be done on the engine's threads.
   using Take = std::function<std::function<void()>(const Napi::Value& error, const Napi::Value& value)>;
 
-  std::unordered_map<std::uint64_t, Take> open;
+  struct Open {
+    std::chrono::steady_clock::time_point since;
+    Take take;
+  };
+
+  // Nobody waits any longer for those that were asked before that.
+  void forget_until(std::chrono::steady_clock::time_point time) {
+    while (!open.empty() && open.begin()->second.since < time) open.erase(open.begin());
+  }
+
+  std::map<std::uint64_t, Open> open;  // the oldest first
   std::uint64_t last = 0;
 };
 
-JsHost::JsHost(EngineState& state, Napi::Function ask)
+JsHost::JsHost(EngineState& state, Napi::Function ask, std::chrono::milliseconds timeout)
     : state_(state),
+      timeout_(timeout),
       loop_(state.loop().shared_from_this()),
       ask_(loop_, ask),
       questions_(std::make_shared<Questions>()) {}
@@ -118,26 +144,29 @@ JsHost::~JsHost() {
 template <class T, class Read>
 void JsHost::ask(const char* method, std::string json, const std::shared_ptr<void>& context, Reply<T> reply,
                  Read read) {
-  loop_->post([ask = ask_, questions = questions_, method, json = std::move(json), request = to_number(context.get()),
-               reply = std::move(reply), read](Loop&, Napi::Env env) {
+  loop_->post([ask = ask_, questions = questions_, timeout = timeout_, method, json = std::move(json),
+               request = to_number(context.get()), reply = std::move(reply), read](Loop&, Napi::Env env) {
     const Napi::FunctionReference* function = ask.function();
     if (function == nullptr) return;
     const std::uint64_t question = ++questions->last;
     if constexpr (!std::is_same_v<T, Nothing>) {
-      questions->open.emplace(question, [reply, read](const Napi::Value& error, const Napi::Value& value) {
+      const auto now = std::chrono::steady_clock::now();
+      if (timeout.count() > 0) questions->forget_until(now - timeout);
+      auto take = [reply, read](const Napi::Value& error, const Napi::Value& value) {
         result<T> outcome(make_error_code(errc::internal));
         if (error.IsString()) {
           outcome = to_errc(std::string(error.As<Napi::String>()));
         } else {
           try {
             outcome = read(value);
-          } catch (const Napi::Error&) {
+          } catch (...) {
             reply(errc::internal);
             throw;
           }
         }
         return std::function<void()>([reply, outcome = std::move(outcome)]() mutable { reply(std::move(outcome)); });
-      });
+      };
+      questions->open.emplace(question, Questions::Open{now, std::move(take)});
     }
     function->Call({Napi::Number::New(env, static_cast<double>(question)), Napi::String::New(env, method),
                     Napi::String::New(env, json), Napi::Number::New(env, static_cast<double>(request))});
@@ -147,7 +176,7 @@ void JsHost::ask(const char* method, std::string json, const std::shared_ptr<voi
 void JsHost::answer(const Napi::CallbackInfo& info) {
   const auto found = questions_->open.find(to_number(info[0]));
   if (found == questions_->open.end()) return;
-  const Questions::Take take = std::move(found->second);
+  const Questions::Take take = std::move(found->second.take);
   questions_->open.erase(found);
   state_.defer(take(info[1], info[2]));
 }
@@ -182,6 +211,15 @@ void JsHost::search_clients(std::string org_id, std::string text, Reply<std::vec
     object.add("text", text);
   }
   ask<std::vector<std::string>>("searchClients", std::move(json), nullptr, std::move(reply), to_ids);
+}
+
+void JsHost::check_sessions(std::vector<std::string> session_ids, Reply<std::vector<std::string>> reply) {
+  std::string json;
+  {
+    JsonObject object(json);
+    append_strings(session_ids, object.key("sessionIds"));
+  }
+  ask<std::vector<std::string>>("checkSessions", std::move(json), nullptr, std::move(reply), to_session_ids);
 }
 
 void JsHost::notify(PushNotification notification) {
@@ -234,6 +272,13 @@ HttpRequest to_request(const Napi::CallbackInfo& info, std::size_t at) {
   return request;
 }
 
+// Checked by the package.
+static MetricsAccess to_access(std::string_view name) {
+  if (name == "loopback") return MetricsAccess::loopback;
+  if (name == "token") return MetricsAccess::token;
+  return name == "nobody" ? MetricsAccess::nobody : MetricsAccess::everyone;
+}
+
 BeastServerOptions to_server_options(Napi::Value value) {
   const Arguments from = Arguments::of(value, "options");
   BeastServerOptions options;
@@ -255,6 +300,11 @@ BeastServerOptions to_server_options(Napi::Value value) {
   time("pingInterval", options.ping_interval);
   time("silenceTimeout", options.silence_timeout);
   time("closeTimeout", options.close_timeout);
+  time("hostTimeout", options.host_timeout);
+  time("sessionCheckInterval", options.session_check_interval);
+  time("shareCheckInterval", options.share_check_interval);
+  if (const auto metrics = from.optional_string("metrics")) options.metrics = to_access(*metrics);
+  options.metrics_token = from.optional_string("metricsToken").value_or("");
   if (const Napi::Value limits = from.value("rateLimits"); limits.IsBoolean() && !limits.ToBoolean()) {
     options.rate_limits = RateLimits::off();
   } else if (const auto given = from.optional_object("rateLimits")) {
@@ -267,6 +317,11 @@ BeastServerOptions to_server_options(Napi::Value value) {
     limit("messages", options.rate_limits.messages);
     limit("typingFrames", options.rate_limits.typing_frames);
     limit("chatTokens", options.rate_limits.chat_tokens);
+    limit("reactions", options.rate_limits.reactions);
+    limit("marks", options.rate_limits.marks);
+    limit("pages", options.rate_limits.pages);
+    limit("openings", options.rate_limits.openings);
+    limit("unknownTokens", options.rate_limits.unknown_tokens);
     if (const auto count = given->optional_number("socketsPerParticipant")) {
       options.rate_limits.sockets_per_participant = static_cast<std::size_t>(*count);
     }

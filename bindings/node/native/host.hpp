@@ -8,6 +8,7 @@
 
 #include <napi.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,8 +21,9 @@ class EngineState;
 class JsHost final : public Host {
  public:
   // `ask(question, method, json, request)`: `answer` is called with that number then, but for "notify". `request` is
-  // the number that JavaScript gave with the request, or 0. JavaScript's thread; `state` owns this.
-  JsHost(EngineState& state, Napi::Function ask);
+  // the number that JavaScript gave with the request, or 0. An answer that takes longer than `timeout` is not waited
+  // for, nor is its question kept; 0: for ever. JavaScript's thread; `state` owns this.
+  JsHost(EngineState& state, Napi::Function ask, std::chrono::milliseconds timeout);
   ~JsHost() override;
 
   // answer(question, errorName | null, value). Only the first one counts. A value of another type than asked for throws
@@ -33,6 +35,7 @@ class JsHost final : public Host {
   void find_clients(std::string org_id, std::vector<std::string> client_ids,
                     Reply<std::vector<ClientCard>> reply) override;
   void search_clients(std::string org_id, std::string text, Reply<std::vector<std::string>> reply) override;
+  void check_sessions(std::vector<std::string> session_ids, Reply<std::vector<std::string>> reply) override;
   void notify(PushNotification notification) override;
 
  private:
@@ -43,6 +46,7 @@ class JsHost final : public Host {
   void ask(const char* method, std::string json, const std::shared_ptr<void>& context, Reply<T> reply, Read read);
 
   EngineState& state_;
+  std::chrono::milliseconds timeout_;
   std::shared_ptr<Loop> loop_;
   Listening ask_;
   std::shared_ptr<Questions> questions_;

@@ -15,6 +15,8 @@ class Waiting {
     if (!answered_) promise_.set_value(errc::storage_failed);
   }
   std::future<result<T>> future() { return promise_.get_future(); }
+  // JavaScript's thread.
+  bool is_answered() const noexcept { return answered_; }
   // JavaScript's thread; the first counts.
   void answer(result<T> value) {
     if (std::exchange(answered_, true)) return;
@@ -25,6 +27,14 @@ class Waiting {
   std::promise<result<T>> promise_;
   bool answered_ = false;
 };
+
+Facts facts_of(const Napi::CallbackInfo& info) {
+  try {
+    return to_facts(Arguments::of(info.Length() > 0 ? info[0] : info.Env().Undefined(), "facts"));
+  } catch (const Refused& refused) {
+    throw Napi::TypeError::New(info.Env(), refused.detail);
+  }
+}
 
 std::string id_json(const Uuid& id) {
   std::string json;
@@ -42,58 +52,70 @@ JsStorage::~JsStorage() {
 }
 
 template <class T, class Read>
-result<T> JsStorage::ask(const char* method, std::string json, Read read) {
+result<T> JsStorage::ask(const char* method, std::string json, Read read, const Decide* decide) {
   auto waiting = std::make_shared<Waiting<T>>();
   auto future = waiting->future();
-  loop_->post(
-      [waiting = std::move(waiting), call = call_, method, json = std::move(json), read](Loop& loop, Napi::Env env) {
-        const Napi::FunctionReference* function = loop.listener(call);
-        if (function == nullptr) return;
-        const std::uint64_t expected = loop.expect([waiting] { waiting->answer(errc::storage_failed); });
-        const auto answer = Napi::Function::New(env, [waiting, read, expected, &loop](const Napi::CallbackInfo& info) {
-          loop.met(expected);
-          if (info.Length() > 0 && info[0].IsString()) {
-            waiting->answer(to_errc(std::string(info[0].As<Napi::String>())));
-          } else {
-            try {
-              waiting->answer(read(info.Length() > 1 ? info[1] : info.Env().Undefined()));
-            } catch (const Refused&) {
-              waiting->answer(errc::storage_failed);
-            } catch (const Napi::Error&) {
-              waiting->answer(errc::storage_failed);
-              throw;
-            }
-          }
-        });
-        function->Call({Napi::String::New(env, method), Napi::String::New(env, json), answer});
+  loop_->post([waiting = std::move(waiting), call = call_, method, json = std::move(json), read, decide](
+                  Loop& loop, Napi::Env env) {
+    const Napi::FunctionReference* function = loop.listener(call);
+    if (function == nullptr) return;
+    const std::uint64_t expected = loop.expect([waiting] { waiting->answer(errc::storage_failed); });
+    const auto answer = Napi::Function::New(env, [waiting, read, expected, &loop](const Napi::CallbackInfo& info) {
+      loop.met(expected);
+      if (info.Length() > 0 && info[0].IsString()) {
+        waiting->answer(to_errc(std::string(info[0].As<Napi::String>())));
+      } else {
+        try {
+          waiting->answer(read(info.Length() > 1 ? info[1] : info.Env().Undefined()));
+        } catch (const Refused& refused) {
+          waiting->answer(errc::storage_failed);
+          throw Napi::TypeError::New(info.Env(), refused.detail);
+        } catch (...) {
+          waiting->answer(errc::storage_failed);
+          throw;
+        }
+      }
+    });
+    Napi::Value decision = env.Undefined();
+    if (decide != nullptr) {
+      decision = Napi::Function::New(env, [waiting, decide](const Napi::CallbackInfo& info) -> Napi::Value {
+        // Reading them may run JavaScript.
+        Facts facts = facts_of(info);
+        // Whoever waited has gone on, and what it decides with with it.
+        if (waiting->is_answered()) throw Napi::Error::New(info.Env(), "transact() has ended");
+        std::string effects;
+        append((*decide)(std::move(facts)), effects);
+        return Napi::String::New(info.Env(), effects);
       });
+    }
+    function->Call({Napi::String::New(env, method), Napi::String::New(env, json), answer, decision});
+  });
   return future.get();
 }
 
-error_code JsStorage::commit(std::span<const Write> writes, std::vector<result<Written>>& results) {
-  std::string json = "[";
-  for (const Write& write : writes) {
-    if (json.size() > 1) json += ',';
-    append_write(write, json);
-  }
-  json += ']';
-  auto outcome = ask<std::vector<result<Written>>>("commit", std::move(json), [](Napi::Value value) {
-    std::vector<result<Written>> all;
-    if (!value.IsArray()) throw Napi::TypeError::New(value.Env(), "commit must give an array");
-    const auto array = value.As<Napi::Array>();
-    for (std::uint32_t i = 0; i < array.Length(); ++i) {
-      const Arguments one = Arguments::of(array.Get(i), "commit()[" + std::to_string(i) + "]");
-      if (const auto error = one.optional_string("error"))
-        all.emplace_back(to_errc(*error));
-      else
-        all.emplace_back(to_written(one));
+error_code JsStorage::transact(const Questions& questions, const Decide& decide) {
+  std::string json;
+  append(questions, json);
+  const auto ended = ask<bool>(
+      "transact", std::move(json), [](Napi::Value) { return result<bool>(true); }, &decide);
+  return ended ? error_code() : ended.error();
+}
+
+result<RemovedTokens> JsStorage::remove_tokens(const TokenRemoval& removal) {
+  std::string json;
+  append(removal, json);
+  const bool names_them = std::holds_alternative<RevokeTokens>(removal);
+  return ask<RemovedTokens>("removeTokens", std::move(json), [names_them](Napi::Value value) {
+    const Arguments from = Arguments::of(value, "removeTokens()");
+    RemovedTokens removed;
+    removed.count = from.number("count");
+    if (names_them) {
+      if (!from.has("digests"))
+        throw Refused{errc::storage_failed, "removeTokens().digests must be an array of strings"};
+      for (const std::string& hex : from.strings("digests")) removed.digests.push_back(to_digest(hex));
     }
-    return result<std::vector<result<Written>>>(std::move(all));
+    return result<RemovedTokens>(std::move(removed));
   });
-  if (!outcome) return outcome.error();
-  if (outcome->size() != writes.size()) return errc::storage_failed;
-  results = std::move(*outcome);
-  return {};
 }
 
 result<std::optional<Conversation>> JsStorage::find_conversation(const Uuid& id) {
@@ -114,9 +136,7 @@ result<std::vector<ConversationSummary>> JsStorage::list_conversations(const Con
   return ask<std::vector<ConversationSummary>>("listConversations", std::move(json), [](Napi::Value value) {
     auto holder = Napi::Object::New(value.Env());
     holder.Set("listConversations()", value);
-    std::vector<ConversationSummary> rows;
-    for (const Arguments& row : Arguments(holder).objects("listConversations()")) rows.push_back(to_summary(row));
-    return result<std::vector<ConversationSummary>>(std::move(rows));
+    return result<std::vector<ConversationSummary>>(Arguments(holder).objects("listConversations()", to_summary));
   });
 }
 
@@ -132,8 +152,9 @@ result<MessagePage> JsStorage::list_messages(const MessageQuery& query) {
   return ask<MessagePage>("listMessages", std::move(json), [](Napi::Value value) {
     const Arguments from = Arguments::of(value, "listMessages()");
     MessagePage page;
-    for (const Arguments& message : from.objects("messages")) page.messages.push_back(to_message(message));
+    page.messages = from.objects("messages", to_message);
     page.has_more = from.boolean("hasMore", false);
+    page.epoch = from.optional_epoch("epoch");
     return result<MessagePage>(std::move(page));
   });
 }
@@ -151,7 +172,10 @@ result<ChangeList> JsStorage::list_changes(const Uuid& conversation_id, std::uin
     ChangeList list;
     list.current_rev = from.number("currentRev");
     list.too_many = from.boolean("tooMany", false);
-    for (const Arguments& change : from.objects("changes")) list.changes.push_back(to_change(change));
+    from.each_object("changes", [&](const Arguments& one) {
+      if (auto change = to_change(one)) list.changes.push_back(*std::move(change));
+    });
+    list.epoch = from.optional_epoch("epoch");
     return result<ChangeList>(std::move(list));
   });
 }
@@ -168,17 +192,17 @@ result<Revisions> JsStorage::list_revisions(const RevisionQuery& query) {
   return ask<Revisions>(
       "listRevisions", std::move(json),
       [conversations = query.conversation_ids.size(), organizations = query.org_ids.size()](Napi::Value value) {
+        const Arguments from = Arguments::of(value, "listRevisions()");
         const auto numbers = [&](const char* name, std::size_t count) {
-          const Napi::Value list = Arguments::of(value, "listRevisions()").value(name);
-          std::vector<std::uint64_t> all;
-          if (!list.IsArray() || list.As<Napi::Array>().Length() != count) throw Refused{errc::storage_failed};
-          for (std::uint32_t i = 0; i < count; ++i) {
-            all.push_back(static_cast<std::uint64_t>(list.As<Napi::Array>().Get(i).ToNumber().Int64Value()));
+          std::vector<std::uint64_t> all = from.numbers(name);
+          if (all.size() != count) {
+            throw Refused{errc::storage_failed, from.name_of(name) + " must have " + std::to_string(count) +
+                                                    " numbers, not " + std::to_string(all.size())};
           }
           return all;
         };
-        return result<Revisions>(
-            Revisions{numbers("conversations", conversations), numbers("organizations", organizations)});
+        return result<Revisions>(Revisions{numbers("conversations", conversations),
+                                           numbers("organizations", organizations), from.optional_epoch("epoch")});
       });
 }
 
@@ -186,8 +210,9 @@ result<std::uint64_t> JsStorage::count_unread(const std::string& org_id) {
   std::string json;
   JsonObject(json).add("orgId", org_id);
   return ask<std::uint64_t>("countUnread", std::move(json), [](Napi::Value value) {
-    if (!value.IsNumber()) throw Napi::TypeError::New(value.Env(), "countUnread must give a number");
-    return result<std::uint64_t>(static_cast<std::uint64_t>(value.ToNumber().Int64Value()));
+    auto holder = Napi::Object::New(value.Env());
+    holder.Set("countUnread()", value);
+    return result<std::uint64_t>(Arguments(holder).number("countUnread()"));
   });
 }
 
@@ -204,9 +229,67 @@ result<std::optional<TokenClaims>> JsStorage::find_token(const Sha256Digest& dig
   });
 }
 
+result<std::vector<Sha256Digest>> JsStorage::list_live_tokens(std::span<const Sha256Digest> digests, TimePoint now) {
+  std::string json;
+  {
+    JsonObject object(json);
+    std::vector<std::string> texts;
+    for (const Sha256Digest& digest : digests) texts.push_back(to_hex(digest));
+    append_strings(texts, object.key("digests"));
+    object.add("now", now);
+  }
+  return ask<std::vector<Sha256Digest>>("listLiveTokens", std::move(json), [](Napi::Value value) {
+    if (!value.IsArray()) {
+      throw Napi::TypeError::New(value.Env(), "listLiveTokens() must be an array, not " + kind_of(value));
+    }
+    auto holder = Napi::Object::New(value.Env());
+    holder.Set("listLiveTokens()", value);
+    std::vector<Sha256Digest> live;
+    for (const std::string& hex : Arguments(holder).strings("listLiveTokens()")) live.push_back(to_digest(hex));
+    return result<std::vector<Sha256Digest>>(std::move(live));
+  });
+}
+
 error_code JsStorage::ping() {
-  const auto outcome = ask<bool>("ping", "{}", [](Napi::Value) { return result<bool>(true); });
+  const auto outcome = ask<bool>("ping", "{}", [](Napi::Value value) {
+    // It says nothing when it is well; false is no way to say so.
+    if (value.IsBoolean() && !value.As<Napi::Boolean>()) return result<bool>(errc::storage_failed);
+    return result<bool>(true);
+  });
   return outcome ? error_code() : outcome.error();
+}
+
+result<Pruned> JsStorageWithUpkeep::prune_changes(const PruneChanges& step) {
+  std::string json;
+  {
+    JsonObject object(json);
+    if (step.after == Uuid())
+      object.add("after", std::optional<std::string>());
+    else
+      object.add("after", step.after);
+    object.add("keepRevisions", step.keep_revisions);
+    if (step.older_than)
+      object.add("olderThan", *step.older_than);
+    else
+      object.add("olderThan", std::optional<std::string>());
+    object.add("maxConversations", std::uint64_t{step.max_conversations});
+    object.add("maxChanges", std::uint64_t{step.max_changes});
+  }
+  return ask<Pruned>("pruneChanges", std::move(json), [](Napi::Value value) {
+    const Arguments from = Arguments::of(value, "pruneChanges()");
+    Pruned pruned;
+    pruned.count = from.number("count");
+    pruned.next = from.optional_epoch("next");
+    pruned.epoch = from.optional_epoch("epoch");
+    return result<Pruned>(pruned);
+  });
+}
+
+error_code JsStorageWithUpkeep::begin_epoch(const Uuid& epoch) {
+  std::string json;
+  JsonObject(json).add("epoch", epoch);
+  const auto begun = ask<bool>("beginEpoch", std::move(json), [](Napi::Value) { return result<bool>(true); });
+  return begun ? error_code() : begun.error();
 }
 
 }  // namespace travelchat::node

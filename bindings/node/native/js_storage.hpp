@@ -1,13 +1,13 @@
 // A storage that is written in JavaScript.
 //
 // Its calls come on the engine's threads; each is put to JavaScript's thread as a name and JSON text, and waits for the
-// answer, which may come at once or from a promise. An environment that ends answers what waits with
-// `errc::storage_failed`.
+// answer, which may come at once or from a promise. The decision on what it loads is made there, too, while the
+// engine's thread waits. An environment that ends answers what waits with `errc::storage_failed`.
 #pragma once
 
 #include "loop.hpp"
 
-#include <travelchat/storage.hpp>
+#include <travelchat/transactional_storage.hpp>
 
 #include <napi.h>
 
@@ -21,13 +21,13 @@
 
 namespace travelchat::node {
 
-class JsStorage final : public Storage {
+class JsStorage : public TransactionalStorage {
  public:
-  // `call(method, json, answer)`; `answer(errorName | null, value)`. JavaScript's thread.
+  // `call(method, json, answer, decide)`; `answer(errorName | null, value)`; `decide(facts)`, of `transact` only, gives
+  // the effects as JSON text. JavaScript's thread.
   JsStorage(std::shared_ptr<Loop> loop, Napi::Function call);
   ~JsStorage() override;
 
-  error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) override;
   result<std::optional<Conversation>> find_conversation(const Uuid& id) override;
   result<std::vector<ConversationSummary>> list_conversations(const ConversationQuery& query) override;
   result<MessagePage> list_messages(const MessageQuery& query) override;
@@ -35,14 +35,29 @@ class JsStorage final : public Storage {
   result<Revisions> list_revisions(const RevisionQuery& query) override;
   result<std::uint64_t> count_unread(const std::string& org_id) override;
   result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) override;
+  result<std::vector<Sha256Digest>> list_live_tokens(std::span<const Sha256Digest> digests, TimePoint now) override;
   error_code ping() override;
 
- private:
-  template <class T, class Read>
-  result<T> ask(const char* method, std::string json, Read read);
+ protected:
+  error_code transact(const Questions& questions, const Decide& decide) override;
+  result<RemovedTokens> remove_tokens(const TokenRemoval& removal) override;
 
+  // `decide`: lives until this returns; nullptr: there is nothing to decide.
+  template <class T, class Read>
+  result<T> ask(const char* method, std::string json, Read read, const Decide* decide = nullptr);
+
+ private:
   std::shared_ptr<Loop> loop_;
   std::uint64_t call_;
+};
+
+// One that has the methods for it.
+class JsStorageWithUpkeep final : public JsStorage, public StorageUpkeep {
+ public:
+  using JsStorage::JsStorage;
+
+  result<Pruned> prune_changes(const PruneChanges& step) override;
+  error_code begin_epoch(const Uuid& epoch) override;
 };
 
 }  // namespace travelchat::node

@@ -1,6 +1,7 @@
 #include "loop.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace travelchat::node {
@@ -67,6 +68,8 @@ void Loop::drain(Napi::Env env) {
       task(*this, env);
     } catch (const Napi::Error& error) {
       napi_fatal_exception(env, error.Value());
+    } catch (const std::exception& error) {
+      napi_fatal_exception(env, Napi::Error::New(env, error.what()).Value());
     }
   }
 }

@@ -1,6 +1,7 @@
 // The members of Engine that hand over what Node's HTTP server has received.
 #include "engine.hpp"
 #include "host.hpp"
+#include "values.hpp"
 
 #include <travelchat/beast_server.hpp>
 
@@ -41,12 +42,17 @@ BeastServer& Engine::server(const Napi::CallbackInfo& info) const {
 // and the body as bytes in characters; forget(request), for one that was handed over with `adopt` or `bridge`.
 void Engine::serve(const Napi::CallbackInfo& info) {
   require_open(info);
-  if (state_->server() != nullptr) throw Napi::Error::New(info.Env(), "this engine is served already");
   const auto loop = state_->loop().shared_from_this();
-  auto host = std::make_unique<JsHost>(*state_, info[1].As<Napi::Function>());
+  BeastServerOptions options = to_server_options(info[0]);
+  auto host = std::make_unique<JsHost>(*state_, info[1].As<Napi::Function>(), options.host_timeout);
+  // Reading them may have run what closed or served it.
+  require_open(info);
+  if (state_->server() != nullptr) throw Napi::Error::New(info.Env(), "this engine is served already");
   std::unique_ptr<BeastServer> made;
   try {
-    made = std::make_unique<BeastServer>(state_->engine(), *host, to_server_options(info[0]));
+    made = std::make_unique<BeastServer>(state_->engine(), *host, std::move(options));
+  } catch (const OptionError& refused) {
+    throw Napi::TypeError::New(info.Env(), to_sentence(refused));
   } catch (const boost::system::system_error& error) {
     throw Napi::TypeError::New(info.Env(), error.what());
   }

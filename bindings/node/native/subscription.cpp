@@ -3,6 +3,7 @@
 #include "wire/wire.hpp"
 
 #include <utility>
+#include <variant>
 
 namespace travelchat::node {
 
@@ -11,16 +12,28 @@ namespace travelchat::node {
 void EventQueue::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
   const std::scoped_lock lock(mutex_);
   if (ended_) return;
+  for (const Event& event : batch->events()) newest_.note(event);
   if (queued_ + batch->events().size() > max_queued_) {
-    ended_ = errc::too_slow;
+    events_.clear();
+    queued_ = 0;
+    for (const Event& event : newest_.events()) append(event);
   } else {
-    for (const Event& event : batch->events()) {
-      if (!events_.empty()) events_ += ',';
-      wire::append(event, events_);
-    }
-    queued_ += batch->events().size();
+    for (const Event& event : batch->events()) append(event);
   }
   wake_up();
+}
+
+void EventQueue::append(const Event& event) {
+  if (!events_.empty()) events_ += ',';
+  if (const auto* updated = std::get_if<ConversationUpdated>(&event)) {
+    // As `listConversations` gives it: the wire's row has members that only a host knows.
+    JsonObject object(events_);
+    object.add("type", "conversation_update");
+    append_summary(updated->summary, object.key("conversation"));
+  } else {
+    wire::append(event, events_);
+  }
+  ++queued_;
 }
 
 void EventQueue::close(errc reason) noexcept {
@@ -99,19 +112,25 @@ void Listener::close(const Napi::CallbackInfo&) {
   queue_.reset();
 }
 
-void start_subscription(const std::shared_ptr<EngineState>& state, const Arguments& args, Napi::Function wake,
-                        Napi::Function done) {
+void start_subscription(const std::shared_ptr<EngineState>& state, const Arguments& args, bool is_inbox,
+                        Napi::Function wake, Napi::Function done) {
   const auto loop = state->loop().shared_from_this();
   const auto max_queued = static_cast<std::size_t>(args.number("maxQueued"));
-  const auto org_id = args.optional_string("orgId");
-  Participant listener;
+  std::optional<std::string> org_id;
+  std::optional<Participant> listener;  // empty: a program that reads everything
   Uuid conversation_id;
   SubscribeOptions options;
-  if (!org_id) {
-    listener = args.participant("participant");
+  if (is_inbox) {
+    org_id = args.string("orgId");
+  } else {
+    if (args.has("as")) listener = args.participant("as");
     options.since_rev = args.optional_number("since");
+    options.epoch = args.optional_epoch("epoch");
     conversation_id = args.uuid("conversationId");
+    if (listener) args.require_none(find_problem(*listener), "as");
   }
+  // Reading them may have run what closed it.
+  if (state->is_closed()) throw Refused{errc::closed, "the engine is closed"};
   const std::uint64_t wake_id = loop->listen(wake);
   const std::uint64_t done_id = loop->keep(done);
   auto queue = std::make_shared<EventQueue>(loop, wake_id, max_queued);
@@ -130,10 +149,17 @@ void start_subscription(const std::shared_ptr<EngineState>& state, const Argumen
       function.Call({env.Null(), object});
     });
   };
-  if (org_id)
-    state->engine().async_subscribe_inbox(*org_id, queue, opened);
-  else
-    state->engine().async_subscribe(std::move(listener), conversation_id, queue, options, opened);
+  ChatEngine& engine = state->engine();
+  if (org_id) return engine.async_subscribe_inbox(*org_id, queue, opened);
+  if (listener) return engine.async_subscribe(std::move(*listener), conversation_id, queue, options, opened);
+  engine.async_find_conversation(conversation_id,
+                                 [&engine, queue, options, opened](result<Conversation> found) mutable {
+                                   if (!found) return opened(found.error());
+                                   Participant program{found->org_id, Role::advisor, "-", {}};
+                                   const Uuid id = found->id;
+                                   options.known = &*found;
+                                   engine.async_subscribe(std::move(program), id, queue, std::move(options), opened);
+                                 });
 }
 
 }  // namespace travelchat::node

@@ -19,8 +19,9 @@
 
 namespace travelchat::node {
 
-// Between the shard, which fills it, and JavaScript, which empties it. Bounded: a listener that falls further behind
-// has its subscription ended with `errc::too_slow`, behind what it can still take.
+// Between the shard, which fills it, and JavaScript, which empties it. Bounded by `max_queued` events. One more, and
+// all that wait are replaced by a Resync up to the newest revision (and the last typing state, which nothing repeats);
+// what comes later follows as usual.
 class EventQueue final : public Subscriber {
  public:
   EventQueue(std::shared_ptr<Loop> loop, std::uint64_t wake, std::size_t max_queued) noexcept
@@ -36,6 +37,7 @@ class EventQueue final : public Subscriber {
   std::optional<errc> ended() const;
 
  private:
+  void append(const Event& event);
   void wake_up();
 
   std::shared_ptr<Loop> loop_;
@@ -44,6 +46,7 @@ class EventQueue final : public Subscriber {
   mutable std::mutex mutex_;
   std::string events_;  // with commas between them
   std::size_t queued_ = 0;
+  ResyncPoint newest_;
   std::optional<errc> ended_;
   bool sleeps_ = true;
 };
@@ -68,7 +71,7 @@ class Listener final : public Napi::ObjectWrap<Listener> {
   Subscription subscription_;
 };
 
-void start_subscription(const std::shared_ptr<EngineState>& state, const Arguments& args, Napi::Function wake,
-                        Napi::Function done);
+void start_subscription(const std::shared_ptr<EngineState>& state, const Arguments& args, bool is_inbox,
+                        Napi::Function wake, Napi::Function done);
 
 }  // namespace travelchat::node

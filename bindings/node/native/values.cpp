@@ -1,5 +1,6 @@
 #include "values.hpp"
 
+#include "core/validate.hpp"
 #include "wire/wire.hpp"
 
 #include <cmath>
@@ -17,36 +18,108 @@ bool is_nothing(const Napi::Value& value) {
   return value.IsUndefined() || value.IsNull();
 }
 
-Sha256Digest to_digest(const Arguments& from, const std::string& hex) {
-  (void)from;
+// A whole number from 0 on; nothing of anything else.
+std::optional<std::uint64_t> to_whole(const Napi::Value& value) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1.0;
+  if (!(number >= 0 && number <= max_exact && std::floor(number) == number)) return std::nullopt;
+  return static_cast<std::uint64_t>(number);
+}
+
+}  // namespace
+
+Sha256Digest to_digest(const std::string& hex) {
   Sha256Digest digest{};
   const auto nibble = [](char c) -> int {
     if (c >= '0' && c <= '9') return c - '0';
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
   };
-  if (hex.size() != 2 * digest.size()) throw Refused{errc::storage_failed};
+  const Refused refused{errc::storage_failed, "the digest of a token must be 64 hexadecimal digits in lower case"};
+  if (hex.size() != 2 * digest.size()) throw refused;
   for (std::size_t i = 0; i < digest.size(); ++i) {
     const int high = nibble(hex[2 * i]);
     const int low = nibble(hex[2 * i + 1]);
-    if (high < 0 || low < 0) throw Refused{errc::storage_failed};
+    if (high < 0 || low < 0) throw refused;
     digest[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
   return digest;
 }
 
-}  // namespace
+std::string to_sentence(const OptionError& refused) {
+  std::string name;
+  for (const char c : refused.option()) {
+    const bool begins_word = !name.empty() && name.back() == '_';
+    if (begins_word) name.pop_back();
+    name += begins_word && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  // The two that JavaScript knows by shorter names.
+  for (const std::string_view longer : {"beforeSeq", "sinceRev"}) {
+    if (const std::size_t at = name.find(longer); at != name.npos) name.erase(at + longer.size() - 3, 3);
+  }
+  return name + ' ' + refused.problem();
+}
+
+std::string kind_of(const Napi::Value& value) {
+  switch (value.Type()) {
+    case napi_undefined:
+      return "undefined";
+    case napi_null:
+      return "null";
+    case napi_boolean:
+      return value.As<Napi::Boolean>() ? "true" : "false";
+    case napi_number:
+      return "the number " + std::string(value.ToString());
+    case napi_string:
+      return "a string";
+    case napi_symbol:
+      return "a symbol";
+    case napi_bigint:
+      return "a bigint";
+    case napi_function:
+      return "a function";
+    default:
+      return value.IsArray() ? "an array" : "an object";
+  }
+}
+
+std::optional<std::string> to_text(const Napi::String& value) {
+  std::string text = value;
+  // Node writes U+FFFD for half of a pair: only a text with one of these has to be looked at again.
+  if (text.find("\xEF\xBF\xBD") == text.npos) return text;
+  const std::u16string units = value;
+  const auto is_half = [&](std::size_t i, char16_t first) { return i < units.size() && (units[i] & 0xFC00) == first; };
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    if (is_half(i, 0xDC00)) return std::nullopt;
+    if (is_half(i, 0xD800) && !is_half(++i, 0xDC00)) return std::nullopt;
+  }
+  return text;
+}
 
 // ---- Arguments ----
 
 Arguments Arguments::of(Napi::Value value, std::string path) {
   if (!value.IsObject() || value.IsArray()) {
-    throw Napi::TypeError::New(value.Env(), path + " must be an object");
+    throw Napi::TypeError::New(value.Env(), path + " must be an object, not " + kind_of(value));
   }
   return Arguments(value.As<Napi::Object>(), std::move(path));
 }
 
-void Arguments::refuse(const char* name, const char* expected) const {
-  throw Napi::TypeError::New(object_.Env(), (path_.empty() ? "" : path_ + ".") + name + " must be " + expected);
+std::string Arguments::name_of(std::string_view name) const {
+  return (path_.empty() ? "" : path_ + ".") + std::string(name);
+}
+
+void Arguments::refuse(const char* name, const std::string& expected) const {
+  throw Napi::TypeError::New(object_.Env(), name_of(name) + " must be " + expected);
+}
+
+void Arguments::refuse(const char* name, const std::string& expected, const Napi::Value& value) const {
+  refuse(name, expected + ", not " + kind_of(value));
+}
+
+void Arguments::require_none(const Problem& problem, std::string_view member) const {
+  if (!problem) return;
+  std::string sentence = to_sentence(*problem);
+  if (!member.empty()) sentence = std::string(member) + "." + sentence;
+  throw Refused{errc::invalid_argument, name_of(sentence)};
 }
 
 bool Arguments::has(const char* name) const {
@@ -54,57 +127,118 @@ bool Arguments::has(const char* name) const {
 }
 
 std::string Arguments::string(const char* name) const {
+  return text(name, object_.Get(name));
+}
+
+std::string Arguments::word(const char* name) const {
   const Napi::Value value = object_.Get(name);
-  if (!value.IsString()) refuse(name, "a string");
+  if (!value.IsString()) refuse(name, "a string", value);
   return value.As<Napi::String>();
+}
+
+std::string Arguments::content(const char* name) const {
+  const Napi::Value value = object_.Get(name);
+  if (!value.IsString()) refuse(name, "a string", value);
+  auto text = to_text(value.As<Napi::String>());
+  if (!text) throw Refused{errc::invalid_content, name_of(name) + " must be " + well_formed};
+  return *std::move(text);
+}
+
+std::string Arguments::text(const char* name, const Napi::Value& value) const {
+  if (!value.IsString()) refuse(name, "a string", value);
+  auto text = to_text(value.As<Napi::String>());
+  if (!text) refuse(name, well_formed);
+  return *std::move(text);
+}
+
+std::string Arguments::host_id(const char* name) const {
+  std::string id = string(name);
+  if (const Problem problem = find_problem_of_host_id(name_of(name), id)) {
+    throw Napi::TypeError::New(object_.Env(), problem->what());
+  }
+  return id;
 }
 
 std::optional<std::string> Arguments::optional_string(const char* name) const {
   const Napi::Value value = object_.Get(name);
   if (is_nothing(value)) return std::nullopt;
-  if (!value.IsString()) refuse(name, "a string");
-  return std::string(value.As<Napi::String>());
+  return text(name, value);
+}
+
+void Arguments::each(const char* name, const char* expected,
+                     const std::function<void(const Napi::Value& item, std::uint32_t index)>& take) const {
+  const Napi::Value value = object_.Get(name);
+  if (!value.IsArray()) refuse(name, expected, value);
+  const auto array = value.As<Napi::Array>();
+  // Read once: what reading an item runs may make it longer.
+  const std::uint32_t length = array.Length();
+  if (length > max_items) {
+    refuse(name, std::string(expected) + ", at most " + std::to_string(max_items) + " of them");
+  }
+  for (std::uint32_t i = 0; i < length; ++i) {
+    // Else a long array is as many handles at once.
+    const Napi::HandleScope scope(array.Env());
+    take(array.Get(i), i);
+  }
+}
+
+void Arguments::each_object(const char* name, const std::function<void(const Arguments& one)>& take) const {
+  each(name, "an array", [&](const Napi::Value& item, std::uint32_t index) {
+    take(of(item, name_of(name) + "[" + std::to_string(index) + "]"));
+  });
+}
+
+std::vector<std::uint64_t> Arguments::numbers(const char* name) const {
+  std::vector<std::uint64_t> all;
+  each(name, "an array of whole numbers from 0 on", [&](const Napi::Value& item, std::uint32_t index) {
+    const auto number = to_whole(item);
+    if (!number) refuse((name + ("[" + std::to_string(index) + "]")).c_str(), "a whole number from 0 on", item);
+    all.push_back(*number);
+  });
+  return all;
 }
 
 std::vector<std::string> Arguments::strings(const char* name) const {
-  const Napi::Value value = object_.Get(name);
   std::vector<std::string> texts;
-  if (is_nothing(value)) return texts;
-  if (!value.IsArray()) refuse(name, "an array of strings");
-  const auto array = value.As<Napi::Array>();
-  texts.reserve(array.Length());
-  for (std::uint32_t i = 0; i < array.Length(); ++i) {
-    const Napi::Value text = array.Get(i);
-    if (!text.IsString()) refuse(name, "an array of strings");
-    texts.push_back(text.As<Napi::String>());
-  }
+  if (!has(name)) return texts;
+  constexpr const char* expected = "an array of strings";
+  each(name, expected, [&](const Napi::Value& text, std::uint32_t index) {
+    if (!text.IsString()) refuse((name + ("[" + std::to_string(index) + "]")).c_str(), "a string", text);
+    auto bytes = to_text(text.As<Napi::String>());
+    if (!bytes) refuse((name + ("[" + std::to_string(index) + "]")).c_str(), well_formed);
+    texts.push_back(*std::move(bytes));
+  });
   return texts;
 }
 
 bool Arguments::boolean(const char* name, bool otherwise) const {
+  return has(name) ? boolean(name) : otherwise;
+}
+
+bool Arguments::boolean(const char* name) const {
   const Napi::Value value = object_.Get(name);
-  if (is_nothing(value)) return otherwise;
-  if (!value.IsBoolean()) refuse(name, "a boolean");
+  if (!value.IsBoolean()) refuse(name, "a boolean", value);
   return value.As<Napi::Boolean>();
 }
 
 std::optional<std::uint64_t> Arguments::optional_number(const char* name) const {
   const Napi::Value value = object_.Get(name);
   if (is_nothing(value)) return std::nullopt;
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1.0;
-  if (!(number >= 0 && number <= max_exact && std::floor(number) == number)) refuse(name, "a whole number from 0 on");
-  return static_cast<std::uint64_t>(number);
+  const auto number = to_whole(value);
+  if (!number) refuse(name, "a whole number from 0 on", value);
+  return number;
 }
 
 std::uint64_t Arguments::number(const char* name) const {
   const auto value = optional_number(name);
-  if (!value) refuse(name, "a whole number from 0 on");
+  if (!value) refuse(name, "a whole number from 0 on", object_.Get(name));
   return *value;
 }
 
 std::optional<std::chrono::milliseconds> Arguments::optional_milliseconds(const char* name) const {
   const auto value = optional_number(name);
   if (!value) return std::nullopt;
+  if (*value > static_cast<std::uint64_t>(max_duration.count())) refuse(name, "at most ten years, in milliseconds");
   return std::chrono::milliseconds{*value};
 }
 
@@ -119,42 +253,39 @@ std::optional<TimePoint> Arguments::optional_time(const char* name) const {
   } else if (value.IsString()) {
     if (const auto time = wire::parse_time(std::string(value.As<Napi::String>()))) return *time;
   }
-  if (!(std::abs(at) <= max_exact)) refuse(name, "a Date, milliseconds since 1970, or such a text");
+  if (!(std::abs(at) <= max_exact)) {
+    refuse(name, "a Date, milliseconds since 1970, or a text like 2026-11-23T06:51:47.120Z", value);
+  }
   return TimePoint{std::chrono::milliseconds{static_cast<std::int64_t>(at)}};
 }
 
 TimePoint Arguments::time(const char* name) const {
   const auto value = optional_time(name);
-  if (!value) refuse(name, "a Date, milliseconds since 1970, or such a text");
+  if (!value) refuse(name, "a Date, milliseconds since 1970, or such a text", object_.Get(name));
   return *value;
 }
 
 Uuid Arguments::uuid(const char* name) const {
-  const auto id = parse_uuid(string(name));
-  if (!id) throw Refused{errc::not_found};
+  const auto id = parse_uuid(word(name));
+  if (!id) throw Refused{errc::not_found, name_of(name) + " must be an id that the engine gave, a UUID in lower case"};
   return *id;
 }
 
+std::optional<Uuid> Arguments::optional_epoch(const char* name) const {
+  const auto text = optional_string(name);
+  if (!text) return std::nullopt;
+  const auto epoch = parse_uuid(*text);
+  if (!epoch) throw Refused{errc::invalid_argument, name_of(name) + " must be a UUID in lower case"};
+  return epoch;
+}
+
 Arguments Arguments::object(const char* name) const {
-  return of(object_.Get(name), (path_.empty() ? "" : path_ + ".") + name);
+  return of(object_.Get(name), name_of(name));
 }
 
 std::optional<Arguments> Arguments::optional_object(const char* name) const {
   if (!has(name)) return std::nullopt;
   return object(name);
-}
-
-std::vector<Arguments> Arguments::objects(const char* name) const {
-  std::vector<Arguments> all;
-  const Napi::Value value = object_.Get(name);
-  if (is_nothing(value)) return all;
-  if (!value.IsArray()) refuse(name, "an array");
-  const auto array = value.As<Napi::Array>();
-  all.reserve(array.Length());
-  for (std::uint32_t i = 0; i < array.Length(); ++i) {
-    all.push_back(of(array.Get(i), (path_.empty() ? "" : path_ + ".") + name + "[" + std::to_string(i) + "]"));
-  }
-  return all;
 }
 
 Participant Arguments::participant(const char* name) const {
@@ -163,14 +294,18 @@ Participant Arguments::participant(const char* name) const {
 }
 
 Role to_role(const Arguments& from, const char* name) {
-  const auto role = parse_role(from.string(name));
-  if (!role) throw Refused{errc::invalid_argument};
+  const std::string text = from.string(name);
+  const auto role = parse_role(text);
+  if (!role) {
+    throw Refused{errc::invalid_argument, from.name_of(name) + R"( must be "advisor" or "client", not )" +
+                                              (text.size() > 60 ? "another string" : '"' + text + '"')};
+  }
   return *role;
 }
 
-Emoji to_emoji(const std::string& text) {
-  const auto emoji = parse_emoji(text);
-  if (!emoji) throw Refused{errc::invalid_emoji};
+Emoji to_emoji(const Arguments& from, const char* name) {
+  const auto emoji = parse_emoji(from.word(name));
+  if (!emoji) throw Refused{errc::invalid_emoji, from.name_of(name) + " must be one of the six reactions"};
   return *emoji;
 }
 
@@ -203,7 +338,7 @@ Reaction to_reaction(const Arguments& from) {
   reaction.reactor_type = to_role(from, "reactorType");
   reaction.reactor_id = from.string("reactorId");
   reaction.reactor_name = from.string("reactorName");
-  reaction.emoji = to_emoji(from.string("emoji"));
+  reaction.emoji = to_emoji(from, "emoji");
   reaction.created_at = from.time("createdAt");
   return reaction;
 }
@@ -223,7 +358,7 @@ Message to_message(const Arguments& from) {
   message.attachment_url = from.optional_string("attachmentUrl");
   message.attachment_type = from.optional_string("attachmentType");
   message.attachment_name = from.optional_string("attachmentName");
-  for (const Arguments& reaction : from.objects("reactions")) message.reactions.push_back(to_reaction(reaction));
+  message.reactions = from.optional_objects("reactions", to_reaction);
   message.seq = from.number("seq");
   message.rev = from.number("rev");
   message.client_message_id = from.optional_string("clientMessageId");
@@ -254,21 +389,20 @@ TokenClaims to_claims(const Arguments& from) {
           from.time("expiresAt")};
 }
 
-Written to_written(const Arguments& from) {
-  Written written;
-  written.changed = from.boolean("changed", false);
-  if (const auto conversation = from.optional_object("conversation")) {
-    written.conversation = to_conversation(*conversation);
-  }
-  if (const auto message = from.optional_object("message")) written.message = to_message(*message);
-  for (const Arguments& reaction : from.objects("reactions")) written.reactions.push_back(to_reaction(reaction));
-  if (const auto last = from.optional_object("lastMessage")) written.last_message = to_message(*last);
-  written.count = from.optional_number("count").value_or(0);
-  for (const std::string& hex : from.strings("evicted")) written.evicted.push_back(to_digest(from, hex));
-  return written;
+Facts to_facts(const Arguments& from) {
+  Facts facts;
+  facts.conversations = from.objects<ConversationRow>("conversations", [](const Arguments& row) {
+    return ConversationRow{to_conversation(row), row.number("unseenCount"), row.number("readSeq"),
+                           row.number("seenSeq")};
+  });
+  facts.messages = from.objects("messages", to_message);
+  facts.tokens = from.objects<TokenRow>("tokens", [](const Arguments& row) {
+    return TokenRow{to_digest(row.string("digest")), to_claims(row.object("claims")), row.time("createdAt")};
+  });
+  return facts;
 }
 
-Change to_change(const Arguments& from) {
+std::optional<Change> to_change(const Arguments& from) {
   Change change;
   const std::string kind = from.string("kind");
   change.rev = from.number("rev");
@@ -278,12 +412,12 @@ Change to_change(const Arguments& from) {
   } else if (kind == "reaction") {
     change.kind = Change::Kind::reaction;
     change.message_id = from.uuid("messageId");
-    for (const Arguments& reaction : from.objects("reactions")) change.reactions.push_back(to_reaction(reaction));
+    change.reactions = from.objects("reactions", to_reaction);
   } else if (kind == "seen" || kind == "read") {
     change.kind = kind == "seen" ? Change::Kind::seen : Change::Kind::read;
     change.at = from.time("at");
   } else {
-    throw Refused{errc::storage_failed};
+    return std::nullopt;
   }
   return change;
 }
@@ -292,78 +426,164 @@ Change to_change(const Arguments& from) {
 
 namespace {
 
-struct AppendWrite {
-  std::string& out;
+template <class Items, class Append>
+void append_array(std::string& out, const Items& items, Append append) {
+  out += '[';
+  bool is_first = true;
+  for (const auto& item : items) {
+    if (!std::exchange(is_first, false)) out += ',';
+    append(item);
+  }
+  out += ']';
+}
 
-  void operator()(const OpenConversation& write) const {
+// Each item as an object.
+template <class Items, class Fill>
+void add_objects(JsonObject& to, std::string_view name, const Items& items, Fill fill) {
+  std::string& out = to.key(name);
+  append_array(out, items, [&](const auto& item) {
     JsonObject object(out);
-    object.add("kind", "openConversation");
-    object.add("conversationId", write.conversation_id);
-    object.add("orgId", write.org_id);
-    object.add("clientId", write.client_id);
-    object.add("now", write.now);
+    fill(object, item);
+  });
+}
+
+void add_ids(JsonObject& to, std::string_view name, const std::vector<Uuid>& ids) {
+  std::vector<std::string> texts;
+  for (const Uuid& id : ids) texts.push_back(to_string(id));
+  append_strings(texts, to.key(name));
+}
+
+void add_conversation(JsonObject& object, const ConversationRow& row) {
+  const Conversation& value = row.value;
+  object.add("id", value.id);
+  object.add("orgId", value.org_id);
+  object.add("clientId", value.client_id);
+  object.add("createdAt", value.created_at);
+  if (value.last_message_at) {
+    object.add("lastMessageAt", *value.last_message_at);
+  } else {
+    object.add("lastMessageAt", std::optional<std::string>());
   }
-  void operator()(const AppendMessage& write) const {
-    JsonObject object(out);
-    object.add("kind", "appendMessage");
-    object.add("messageId", write.message_id);
-    object.add("conversationId", write.conversation_id);
-    object.add("sender", write.sender);
-    object.add("content", write.content);
-    object.add("clientMessageId", write.client_message_id);
-    object.add("attachmentUrl", write.attachment_url);
-    object.add("attachmentType", write.attachment_type);
-    object.add("attachmentName", write.attachment_name);
-    object.add("now", write.now);
+  object.add("lastSeq", value.last_seq);
+  object.add("rev", value.rev);
+  object.add("unreadCount", value.unread_count);
+  object.add("unseenCount", row.unseen_count);
+  object.add("readSeq", row.read_seq);
+  object.add("seenSeq", row.seen_seq);
+}
+
+std::string_view to_name(Change::Kind kind) {
+  switch (kind) {
+    case Change::Kind::reaction:
+      return "reaction";
+    case Change::Kind::seen:
+      return "seen";
+    case Change::Kind::read:
+      return "read";
+    case Change::Kind::message:
+      break;
   }
-  void operator()(const PutReaction& write) const {
-    JsonObject object(out);
-    object.add("kind", "putReaction");
-    object.add("reactionId", write.reaction_id);
-    object.add("conversationId", write.conversation_id);
-    object.add("messageId", write.message_id);
-    object.add("reactor", write.reactor);
-    object.add("emoji", write.emoji ? std::optional(std::string(to_string(*write.emoji))) : std::nullopt);
-    object.add("now", write.now);
-  }
-  void operator()(const MarkConversation& write) const {
-    JsonObject object(out);
-    object.add("kind", "markConversation");
-    object.add("conversationId", write.conversation_id);
-    object.add("viewer", write.viewer);
-    object.add("now", write.now);
-  }
-  void operator()(const PutToken& write) const {
-    JsonObject object(out);
-    object.add("kind", "putToken");
-    object.add("digest", to_hex(write.digest));
-    {
-      JsonObject claims(object.key("claims"));
-      claims.add("orgId", write.claims.org_id);
-      claims.add("clientId", write.claims.client_id);
-      claims.add("tripId", write.claims.trip_id);
-      claims.add("conversationId", write.claims.conversation_id);
-      claims.add("expiresAt", write.claims.expires_at);
-    }
-    object.add("now", write.now);
-    object.add("maxLive", static_cast<std::uint64_t>(write.max_live));
-  }
-  void operator()(const DeleteToken& write) const {
-    JsonObject object(out);
-    object.add("kind", "deleteToken");
-    object.add("digest", to_hex(write.digest));
-  }
-  void operator()(const SweepTokens& write) const {
-    JsonObject object(out);
-    object.add("kind", "sweepTokens");
-    object.add("now", write.now);
-  }
-};
+  return "message";
+}
 
 }  // namespace
 
-void append_write(const Write& write, std::string& out) {
-  std::visit(AppendWrite{out}, write);
+void append(const Questions& questions, std::string& out) {
+  JsonObject object(out);
+  add_ids(object, "conversations", questions.conversations);
+  add_objects(object, "openings", questions.openings, [](JsonObject& to, const OpenConversation* open) {
+    to.add("orgId", open->org_id);
+    to.add("clientId", open->client_id);
+  });
+  add_objects(object, "repeatable", questions.repeatable, [](JsonObject& to, const AppendMessage* write) {
+    to.add("conversationId", write->conversation_id);
+    to.add("clientMessageId", write->client_message_id);
+    to.add("senderType", to_string(write->sender.role));
+    to.add("senderId", write->sender.id);
+  });
+  add_ids(object, "messages", questions.messages);
+  add_ids(object, "newestOf", questions.newest_of);
+  add_objects(object, "tokens", questions.tokens, [](JsonObject& to, const PutToken* put) {
+    to.add("conversationId", put->claims.conversation_id);
+    to.add("tripId", put->claims.trip_id);
+  });
+}
+
+void append(const Effects& effects, std::string& out) {
+  JsonObject object(out);
+  add_objects(object, "opened", effects.opened, add_conversation);
+  add_objects(object, "conversations", effects.conversations, add_conversation);
+  add_objects(object, "marks", effects.marks, [](JsonObject& to, const Effects::Mark& mark) {
+    to.add("conversationId", mark.conversation_id);
+    to.add("viewer", to_string(mark.viewer));
+    to.add("afterSeq", mark.after_seq);
+    to.add("upToSeq", mark.up_to_seq);
+    to.add("rev", mark.rev);
+    to.add("at", mark.at);
+  });
+  add_objects(object, "messages", effects.messages, [](JsonObject& to, const Effects::NewMessage& created) {
+    wire::append(created.message, to.key("message"));
+    to.add("createdRev", created.created_rev);
+  });
+  add_objects(object, "touched", effects.touched, [](JsonObject& to, const Effects::Touched& touched) {
+    to.add("conversationId", touched.conversation_id);
+    to.add("messageId", touched.message_id);
+    to.add("seq", touched.seq);
+    to.add("rev", touched.rev);
+  });
+  add_objects(object, "removedReactions", effects.removed_reactions,
+              [](JsonObject& to, const Effects::RemovedReaction& removed) {
+                to.add("conversationId", removed.conversation_id);
+                to.add("messageId", removed.message_id);
+                to.add("seq", removed.seq);
+                to.add("reactorType", to_string(removed.reactor_type));
+                to.add("reactorId", removed.reactor_id);
+              });
+  add_objects(object, "reactions", effects.reactions, [](JsonObject& to, const Effects::NewReaction& put) {
+    wire::append(put.reaction, to.key("reaction"));
+    to.add("seq", put.seq);
+    to.add("rev", put.rev);
+  });
+  add_objects(object, "changes", effects.changes, [](JsonObject& to, const Effects::ChangeRow& change) {
+    to.add("conversationId", change.conversation_id);
+    to.add("rev", change.rev);
+    to.add("kind", to_name(change.kind));
+    to.add("firstSeq", change.first_seq);
+    to.add("lastSeq", change.last_seq);
+    to.add("at", change.at);
+  });
+  std::vector<std::string> digests;
+  for (const Sha256Digest& digest : effects.removed_tokens) digests.push_back(to_hex(digest));
+  append_strings(digests, object.key("removedTokens"));
+  add_objects(object, "tokens", effects.tokens, [](JsonObject& to, const TokenRow& token) {
+    to.add("digest", to_hex(token.digest));
+    {
+      JsonObject claims(to.key("claims"));
+      claims.add("orgId", token.claims.org_id);
+      claims.add("clientId", token.claims.client_id);
+      claims.add("tripId", token.claims.trip_id);
+      claims.add("conversationId", token.claims.conversation_id);
+      claims.add("expiresAt", token.claims.expires_at);
+    }
+    to.add("createdAt", token.created_at);
+  });
+}
+
+void append(const TokenRemoval& removal, std::string& out) {
+  JsonObject object(out);
+  if (const auto* one = std::get_if<DeleteToken>(&removal)) {
+    object.add("kind", "deleteToken");
+    object.add("digest", to_hex(one->digest));
+  } else if (const auto* expired = std::get_if<SweepTokens>(&removal)) {
+    object.add("kind", "sweepTokens");
+    object.add("now", expired->now);
+  } else {
+    const auto& some = std::get<RevokeTokens>(removal);
+    object.add("kind", "revokeTokens");
+    object.add("orgId", some.org_id);
+    object.add("clientId", some.client_id);
+    object.add("tripId", some.trip_id);
+  }
 }
 
 // ---- Text ----
@@ -407,6 +627,13 @@ void JsonObject::add(std::string_view name, TimePoint time) {
   out += '"';
 }
 
+void JsonObject::add(std::string_view name, const std::optional<TimePoint>& time) {
+  if (time)
+    add(name, *time);
+  else
+    key(name) += "null";
+}
+
 void JsonObject::add(std::string_view name, const Participant& participant) {
   JsonObject object(key(name));
   object.add("orgId", participant.org_id);
@@ -422,6 +649,33 @@ void append_strings(const std::vector<std::string>& texts, std::string& out) {
     wire::append_string(texts[i], out);
   }
   out += ']';
+}
+
+// Without the closing brace, which the caller's object writes.
+static void add_conversation(const Conversation& conversation, JsonObject& object) {
+  object.add("id", conversation.id);
+  object.add("orgId", conversation.org_id);
+  object.add("clientId", conversation.client_id);
+  object.add("createdAt", conversation.created_at);
+  object.add("lastMessageAt", conversation.last_message_at);
+  object.add("lastSeq", conversation.last_seq);
+  object.add("unreadCount", conversation.unread_count);
+  object.add("rev", conversation.rev);
+}
+
+void append_conversation(const Conversation& conversation, std::string& out) {
+  JsonObject object(out);
+  add_conversation(conversation, object);
+}
+
+void append_summary(const ConversationSummary& row, std::string& out) {
+  JsonObject object(out);
+  add_conversation(row.conversation, object);
+  std::string& last = object.key("lastMessage");
+  if (row.last_message)
+    wire::append_without_reactions(*row.last_message, last);
+  else
+    last += "null";
 }
 
 }  // namespace travelchat::node

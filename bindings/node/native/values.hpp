@@ -5,14 +5,16 @@
 // JavaScript's thread, but the functions that make text.
 #pragma once
 
+#include <travelchat/arguments.hpp>
 #include <travelchat/engine.hpp>
 #include <travelchat/host.hpp>
-#include <travelchat/storage.hpp>
+#include <travelchat/transactional_storage.hpp>
 
 #include <napi.h>
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,21 +25,46 @@ namespace travelchat::node {
 // What a call is refused with before the engine hears of it.
 struct Refused {
   errc code;
+  std::string detail;  // for the application's programmer: what must be how
 };
 
-// An argument object. A property of another type than expected throws a TypeError that names it.
+// What was refused, in JavaScript's name for the option: "typingTimeout must be longer than 0".
+std::string to_sentence(const OptionError& refused);
+// What a value is, without showing a text, which may be a secret in the wrong place: "the number 7", "an array".
+std::string kind_of(const Napi::Value& value);
+// In UTF-8; nullopt where half of a surrogate pair stands alone, which UTF-8 cannot say.
+std::optional<std::string> to_text(const Napi::String& value);
+// What a text must be that `to_text` gives nothing of.
+inline constexpr const char* well_formed = "well-formed text, and holds half of a surrogate pair";
+
+// An argument object. A property of another type than expected throws a TypeError that names it. Reading one may run
+// JavaScript (a getter, a proxy), which may throw, or close the engine: whoever reads asks afterwards whether it is
+// open.
 class Arguments {
  public:
   explicit Arguments(Napi::Object object, std::string path = {}) : object_(object), path_(std::move(path)) {}
+  // More items in an array are refused before one is read: a length costs nothing to claim.
+  static constexpr std::uint32_t max_items = 1'000'000;
+  // A longer time is a mistake in units, and does not fit into every clock's.
+  static constexpr std::chrono::milliseconds max_duration = std::chrono::hours{10 * 366 * 24};
+
   // TypeError unless it is an object.
   static Arguments of(Napi::Value value, std::string path);
 
   bool has(const char* name) const;
+  // Each that gives texts throws a TypeError for one that is not well-formed.
   std::string string(const char* name) const;
+  // What is only looked for among texts that are known: one that is not well-formed is not among them.
+  std::string word(const char* name) const;
+  // A message's: one that is not well-formed is Refused(invalid_content).
+  std::string content(const char* name) const;
+  // An id that the host owns: a TypeError for what is none. An empty one would be everybody's.
+  std::string host_id(const char* name) const;
   // Absent, undefined and null are all nothing.
   std::optional<std::string> optional_string(const char* name) const;
   std::vector<std::string> strings(const char* name) const;  // empty when absent
   bool boolean(const char* name, bool otherwise) const;
+  bool boolean(const char* name) const;
   std::optional<std::uint64_t> optional_number(const char* name) const;
   std::uint64_t number(const char* name) const;
   std::optional<std::chrono::milliseconds> optional_milliseconds(const char* name) const;
@@ -46,22 +73,45 @@ class Arguments {
   TimePoint time(const char* name) const;
   // Throws Refused(not_found) for another shape, which is how ids of nothing are answered.
   Uuid uuid(const char* name) const;
+  // Throws Refused(invalid_argument) for another shape.
+  std::optional<Uuid> optional_epoch(const char* name) const;
   Arguments object(const char* name) const;
   std::optional<Arguments> optional_object(const char* name) const;
-  std::vector<Arguments> objects(const char* name) const;  // empty when absent
+  template <class T>
+  std::vector<T> objects(const char* name, T (*read)(const Arguments& from)) const {
+    std::vector<T> all;
+    each_object(name, [&](const Arguments& one) { all.push_back(read(one)); });
+    return all;
+  }
+  template <class T>
+  std::vector<T> optional_objects(const char* name, T (*read)(const Arguments& from)) const {  // empty when absent
+    return has(name) ? objects(name, read) : std::vector<T>();
+  }
+  void each_object(const char* name, const std::function<void(const Arguments& one)>& take) const;
+  std::vector<std::uint64_t> numbers(const char* name) const;
   Participant participant(const char* name) const;
   Napi::Value value(const char* name) const { return object_.Get(name); }
+  // Throws Refused(invalid_argument) when there is a problem, with its sentence; `member`: which of these it is of.
+  void require_none(const Problem& problem, std::string_view member = {}) const;
+  // "send.sender.role"
+  std::string name_of(std::string_view name) const;
 
  private:
-  [[noreturn]] void refuse(const char* name, const char* expected) const;
+  std::string text(const char* name, const Napi::Value& value) const;
+  [[noreturn]] void refuse(const char* name, const std::string& expected) const;
+  [[noreturn]] void refuse(const char* name, const std::string& expected, const Napi::Value& value) const;
+  void each(const char* name, const char* expected,
+            const std::function<void(const Napi::Value& item, std::uint32_t index)>& take) const;
 
   Napi::Object object_;
   std::string path_;  // for messages
 };
 
 Role to_role(const Arguments& from, const char* name);
-Emoji to_emoji(const std::string& text);  // throws Refused
+Emoji to_emoji(const Arguments& from, const char* name);  // throws Refused
 std::string to_hex(const Sha256Digest& digest);
+// Throws Refused when it is none.
+Sha256Digest to_digest(const std::string& hex);
 // The error that JavaScript names; what is not one of ours is `errc::storage_failed`.
 errc to_errc(std::string_view name) noexcept;
 
@@ -72,10 +122,13 @@ Message to_message(const Arguments& from);
 Conversation to_conversation(const Arguments& from);
 ConversationSummary to_summary(const Arguments& from);
 TokenClaims to_claims(const Arguments& from);
-Written to_written(const Arguments& from);
-Change to_change(const Arguments& from);
-// And what it is asked.
-void append_write(const Write& write, std::string& out);
+// nullopt for a kind that is not known here, as a later version may have: its revision counts all the same.
+std::optional<Change> to_change(const Arguments& from);
+Facts to_facts(const Arguments& from);
+// And what it is asked and told.
+void append(const Questions& questions, std::string& out);
+void append(const Effects& effects, std::string& out);
+void append(const TokenRemoval& removal, std::string& out);
 
 // ---- Text ----
 
@@ -95,6 +148,7 @@ class JsonObject {
   void add(std::string_view name, bool value);
   void add(std::string_view name, std::uint64_t number);
   void add(std::string_view name, TimePoint time);
+  void add(std::string_view name, const std::optional<TimePoint>& time);
   void add(std::string_view name, const Participant& participant);
 
  private:
@@ -103,5 +157,8 @@ class JsonObject {
 };
 
 void append_strings(const std::vector<std::string>& texts, std::string& out);
+// A Conversation of types.ts, and a ConversationSummary.
+void append_conversation(const Conversation& conversation, std::string& out);
+void append_summary(const ConversationSummary& row, std::string& out);
 
 }  // namespace travelchat::node

@@ -11,6 +11,8 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { packedReadme } from '../../../scripts/packed_readme.mjs';
+
 const { values } = parseArgs({ options: { addon: { type: 'string' }, out: { type: 'string' } } });
 if (values.addon === undefined || values.out === undefined) {
   console.error('usage: node scripts/pack.mjs --addon FILE --out DIR');
@@ -21,7 +23,7 @@ const { platformName } = createRequire(import.meta.url)(join(here, 'dist/addon.j
 const { devDependencies, scripts, ...main } = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8'));
 const platform = `travelchat-${platformName()}`;
 // Whose static libraries are in the addon.
-const inside = ['libboost-json1.81-dev', 'libsqlite3-dev', 'libssl-dev', 'libstdc++-12-dev'];
+const inside = ['libboost-json1.81-dev', 'libsqlite3-dev', 'libssl-dev', 'libstdc++-12-dev', 'libutf8proc-dev'];
 
 const folder = mkdtempSync(join(tmpdir(), 'travelchat-pack-'));
 try {
@@ -36,7 +38,8 @@ try {
   // Not in the package.json of the repository: there npm would ask a registry for it.
   const common = stage('travelchat', { ...main, optionalDependencies: { [platform]: main.version } });
   for (const folder of ['dist', 'drizzle']) cpSync(join(here, folder), join(common, folder), { recursive: true });
-  copyFileSync(join(here, 'README.md'), join(common, 'README.md'));
+  const readme = readFileSync(join(here, 'README.md'), 'utf8');
+  writeFileSync(join(common, 'README.md'), packedReadme(readme, 'bindings/node', (path) => existsSync(join(common, path))));
 
   const { libc = [] } = process.platform === 'linux' ? { libc: [platform.endsWith('musl') ? 'musl' : 'glibc'] } : {};
   const native = stage(platform, {

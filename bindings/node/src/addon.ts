@@ -12,6 +12,8 @@ export interface NativeListener {
 export type Done = (error: string | null, json?: string) => void;
 /** @internal */
 export type Answer = (error: string | null, value?: unknown) => void;
+/** @internal Gives the effects as JSON text. */
+export type NativeDecide = (facts: unknown) => string;
 
 /** @internal Names and values by turns, each in a line of its own; texts have a byte in each character. */
 export type NativeRequest = [
@@ -30,6 +32,7 @@ export interface NativeEngine {
   close(graceMs: number, done: Done): void;
   stats(): string;
   refresh(conversationId: string): void;
+  endSession(sessionId: string): void;
   serve(
     options: object,
     ask: (question: number, method: string, json: string, request: number) => void,
@@ -57,8 +60,10 @@ export interface ErrorRow {
 export interface Addon {
   Engine: new (storage: object, options: object) => NativeEngine;
   errors(): ErrorRow[];
+  readonly defaultMaxBodyBytes: number;
   /** Whether a request target is the chat's. */
   serves(target: string): boolean;
+  foldText(text: string): string;
   /** Keeps the event loop alive, counted. */
   hold(): void;
   release(): void;
@@ -105,6 +110,14 @@ function load(): Addon {
 export function platformName(): string {
   const base = `${process.platform}-${process.arch}`;
   if (process.platform !== 'linux') return base;
-  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-  return `${base}-${report.header.glibcVersionRuntime === undefined ? 'musl' : 'gnu'}`;
+  // Without this, it asks the name server about every connection that is open, and waits for each.
+  const report = process.report as typeof process.report & { excludeNetwork?: boolean };
+  const before = report.excludeNetwork;
+  report.excludeNetwork = true;
+  try {
+    const { header } = report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+    return `${base}-${header.glibcVersionRuntime === undefined ? 'musl' : 'gnu'}`;
+  } finally {
+    report.excludeNetwork = before ?? false;
+  }
 }

@@ -1,4 +1,4 @@
-import type { ChatEngine } from './engine';
+import { nativeOf, type ChatEngine } from './engine';
 import { ChatError } from './errors';
 
 /** The three functions that an application calls after it has written to the chat's tables itself. */
@@ -21,6 +21,7 @@ export interface Broadcasts {
  * `export const { broadcastNewMessage, broadcastReactionUpdate, broadcastSeen } = broadcasts(engine);`
  */
 export function broadcasts(engine: ChatEngine): Broadcasts {
+  nativeOf(engine);
   const tell = (conversationId: string) => {
     try {
       engine.refresh(conversationId);

@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http';
 
 import { addon, type NativeEngine, type NativeRequest } from './addon';
 import { nativeOf, type ChatEngine } from './engine';
-import { callNative, ChatError, codeOf, warn } from './errors';
-import type { ChatHost, ServerOptions } from './host';
+import { callNative, ChatError, codeOf, outcomeError, sentenceOf, warn } from './errors';
+import type { ChatHost, RateLimit, ServerOptions } from './host';
+import { anyFunction, boolean, check, milliseconds, mustBe, optional, refuseNothing, strings, whole, type Check } from './options';
 
 /** @internal A request that was handed to the engine. */
 export interface Handed {
@@ -14,13 +15,60 @@ export interface Handed {
 
 const doors = new WeakMap<ChatEngine, Door>();
 
+const rateLimit: Check = (value, name) =>
+  check(value as RateLimit, name, { count: whole(0), windowMs: optional(milliseconds(1)) });
+
+const rateLimits: Check = (value, name) => {
+  if (value === false) return;
+  check(value as Exclude<ServerOptions['rateLimits'], false | undefined>, name, {
+    messages: optional(rateLimit),
+    reactions: optional(rateLimit),
+    marks: optional(rateLimit),
+    pages: optional(rateLimit),
+    openings: optional(rateLimit),
+    typingFrames: optional(rateLimit),
+    chatTokens: optional(rateLimit),
+    unknownTokens: optional(rateLimit),
+    socketsPerParticipant: optional(whole(0)),
+  });
+};
+
+const optionChecks: Record<keyof ServerOptions, Check> = {
+  // As browsers write it; what is spelt in another way would never be met.
+  allowedOrigins: optional(strings((text) => /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+$/i.test(text), 'scheme://host[:port]')),
+  // The addon says what is wrong with an address.
+  trustedProxies: optional(strings((text) => text !== '', 'an address or a network')),
+  probes: optional(boolean),
+  metrics: optional((value, name) =>
+    mustBe(['everyone', 'loopback', 'token', 'nobody'].includes(value as string), value, name,
+      "'everyone', 'loopback', 'token' or 'nobody'")),
+  // The addon says what is wrong with one; here it would be shown.
+  metricsToken: optional((value, name) => {
+    if (typeof value !== 'string') throw new TypeError(`${name} must be a string`);
+  }),
+  maxHeaderBytes: optional(whole(1)),
+  maxBodyBytes: optional(whole(0)),
+  maxFrameBytes: optional(whole(1)),
+  maxFragments: optional(whole(1)),
+  maxOutboxBytes: optional(whole(1)),
+  maxConnections: optional(whole(1)),
+  pingInterval: optional(milliseconds(1)),
+  silenceTimeout: optional(milliseconds(1)),
+  closeTimeout: optional(milliseconds()),
+  hostTimeout: optional(milliseconds()),
+  sessionCheckInterval: optional(milliseconds()),
+  shareCheckInterval: optional(milliseconds()),
+  rateLimits: optional(rateLimits),
+  onError: optional(anyFunction),
+};
+
 /**
  * @internal The way into an engine's server: hands over what Node's HTTP server has received, and asks the host. Made by
  * the first who needs it, with its options.
  */
 export class Door {
   readonly maxBodyBytes: number;
-  readonly #hasProbes: boolean;
+  readonly #others: RegExp | undefined;
   readonly #native: NativeEngine;
   readonly #host: ChatHost;
   readonly #onError: (error: unknown) => void;
@@ -31,6 +79,7 @@ export class Door {
 
   static of(engine: ChatEngine, host: ChatHost | undefined, options: ServerOptions | undefined): Door {
     const present = doors.get(engine);
+    if (options !== undefined) check(options, 'options', optionChecks);
     if (present === undefined) {
       const door = new Door(nativeOf(engine), host, options ?? {});
       doors.set(engine, door);
@@ -47,15 +96,26 @@ export class Door {
     if (host === undefined) {
       throw new TypeError('host is missing: the first call of chatRoutes, setupWebSocket or attachChat names it');
     }
-    for (const name of ['authenticate', 'findTrip', 'findClients'] as const) {
-      if (typeof host[name] !== 'function') throw new TypeError(`host.${name} must be a function`);
-    }
+    // It may have a class, and other functions besides.
+    mustBe(typeof host === 'object' && host !== null, host, 'host', 'an object');
+    for (const name of ['authenticate', 'findTrip', 'findClients'] as const) anyFunction(host[name], `host.${name}`, host);
+    for (const name of ['checkSessions', 'searchClients', 'notify'] as const) optional(anyFunction)(host[name], `host.${name}`, host);
+    refuseNothing(host, 'host', 'checkSessions');
     const { onError = warn, probes = true, ...rest } = options;
     this.#native = native;
     this.#host = host;
-    this.#onError = onError;
-    this.#hasProbes = probes;
-    this.maxBodyBytes = options.maxBodyBytes ?? 64 * 1024;
+    this.#onError = (error) => {
+      try {
+        onError(error);
+      } catch (failed) {
+        // Nobody is above this who could be told, and the process would end.
+        warn(failed);
+      }
+    };
+    // Those of the probes that are the application's.
+    if (!probes) this.#others = /^\/(livez|readyz|metrics)(\?|$)/;
+    else if (options.metrics === 'nobody') this.#others = /^\/metrics(\?|$)/;
+    this.maxBodyBytes = options.maxBodyBytes ?? addon().defaultMaxBodyBytes;
     callNative(() =>
       native.serve(
         rest,
@@ -68,7 +128,7 @@ export class Door {
 
   /** Whether a request target is the chat's. */
   serves(target: string | undefined): boolean {
-    return addon().serves(target ?? '') && (this.#hasProbes || !/^\/(livez|readyz|metrics)(\?|$)/.test(target ?? ''));
+    return addon().serves(target ?? '') && this.#others?.test(target ?? '') !== true;
   }
 
   /** Answers by `handed.respond`. */
@@ -79,27 +139,32 @@ export class Door {
     } catch (error) {
       // The engine is closed.
       this.#requests.delete(number);
-      const { status, message, code } = error instanceof ChatError ? error : new ChatError('internal');
-      handed.respond(status, 'Content-Type\napplication/json', JSON.stringify({ message, code }));
+      const { status, body } = refusalOf(error);
+      handed.respond(status, 'Content-Type\napplication/json', body);
       return;
     }
     this.#flushSoon();
   }
 
-  /** Takes over a connection that is to become a WebSocket. The descriptor is duplicated. Throws when the engine is closed. */
+  /**
+   * Takes over a connection that is to become a WebSocket. The descriptor is duplicated. Throws where the engine does not
+   * take it: it is closed, or has as many connections as it may.
+   */
   adopt(descriptor: number, request: IncomingMessage, head: Buffer): void {
     this.#upgrade(request, (number) => this.#native.adopt(descriptor, number, ...fieldsOf(request, head)));
   }
 
-  /** The same for one that has no descriptor: gives that of the end of a pipe which stands for it, or an error's name. */
-  bridge(request: IncomingMessage, head: Buffer): number | string {
-    return this.#upgrade(request, (number) => this.#native.bridge(number, ...fieldsOf(request, head)));
+  /** The same for one that has no descriptor: gives that of the end of a pipe which stands for it. */
+  bridge(request: IncomingMessage, head: Buffer): number {
+    return this.#upgrade(request, (number) => this.#native.bridge(number, ...fieldsOf(request, head))) as number;
   }
 
-  #upgrade<T>(request: IncomingMessage, handOver: (number: number) => T): T {
+  #upgrade(request: IncomingMessage, handOver: (number: number) => number | string | null): number | null {
     const number = this.#keep({ request, respond: () => undefined });
     try {
-      return callNative(() => handOver(number));
+      const end = callNative(() => handOver(number));
+      if (typeof end === 'string') throw outcomeError(end);
+      return end;
     } catch (error) {
       this.#requests.delete(number);
       throw error;
@@ -163,6 +228,8 @@ export class Door {
         return host.findClients(args.orgId, args.clientIds);
       case 'searchClients':
         return host.searchClients?.(args.orgId, args.text) ?? [];
+      case 'checkSessions':
+        return host.checkSessions === undefined ? args.sessionIds : host.checkSessions(args.sessionIds);
       default:
         return host.notify?.(args);
     }
@@ -183,6 +250,12 @@ export class Door {
     this.#flushSoon();
     if (!(error instanceof ChatError)) this.#onError(error);
   }
+}
+
+/** @internal What a request is answered that the engine did not take. */
+export function refusalOf(error: unknown): { status: number; body: string } {
+  const { status, code } = error instanceof ChatError ? error : new ChatError('internal');
+  return { status, body: JSON.stringify({ message: sentenceOf(code), code }) };
 }
 
 function fieldsOf(

@@ -1,5 +1,8 @@
 import { addon, type NativeEngine, type NativeListener } from './addon';
-import { asChatError, callNative, ChatError, type ErrorCode } from './errors';
+import { asChatError, callNative, outcomeError, warn } from './errors';
+import {
+  anyFunction, check, isObject, milliseconds, mustBe, optional, refuseNothing, refuseUnknown, requireObject, whole, type Check,
+} from './options';
 import { toNativeStorage, type BuiltInStorage, type ChatStorage } from './storage';
 import type {
   CallOptions,
@@ -12,6 +15,7 @@ import type {
   EngineStats,
   InboxEvent,
   IssuedToken,
+  LogRecord,
   Marked,
   MessagePage,
   MessageQuery,
@@ -19,10 +23,153 @@ import type {
   Reaction,
   Sent,
   TokenClaims,
+  TokenFilter,
   TokenGrant,
 } from './types';
 
 const natives = new WeakMap<ChatEngine, NativeEngine>();
+
+const atLeastOne = whole(1);
+
+// More threads than this are a mistake, and need more memory than there is.
+const threads = whole(0, 1_024);
+
+const optionChecks: Record<keyof EngineOptions, Check> = {
+  shards: optional(threads),
+  readers: optional(threads),
+  maxQueuedWrites: optional(whole(1)),
+  maxQueuedReads: optional(whole(1)),
+  maxBatch: optional(whole(0)),
+  maxReplay: optional(whole(0)),
+  maxReplayBacklog: optional(whole(0)),
+  typingTimeout: optional(milliseconds()),
+  tokenLifetime: optional(milliseconds()),
+  maxLiveTokens: optional(whole(1)),
+  tokenCacheEntries: optional(whole(0)),
+  tokenCacheLifetime: optional(milliseconds()),
+  // Counted in seconds: a fraction of one would be 0, which is never.
+  sweepInterval: optional((value, name, from) => {
+    if (value !== 0) milliseconds(1_000)(value, name, from);
+  }),
+  maxKeptChanges: optional(whole(0)),
+  maxChangeAge: optional(milliseconds()),
+  pollInterval: optional(milliseconds(1)),
+  pollIntervalDown: optional(milliseconds(1)),
+  credentialCheckInterval: optional(milliseconds(1)),
+  log: optional(anyFunction),
+};
+
+function toNativeLog(log: (record: LogRecord) => void) {
+  return (level: LogRecord['level'], event: string, subject: string, detail: string): void => {
+    try {
+      log({ level, event, subject, detail });
+    } catch (error) {
+      warn(error);
+    }
+  };
+}
+
+type Names<T> = Record<keyof T, true>;
+
+const callOptions: Names<CallOptions> = { signal: true };
+const subscribeOptions: Names<SubscribeOptions> = { since: true, epoch: true, as: true, maxQueued: true, signal: true };
+const inboxOptions: Names<InboxSubscribeOptions> = { maxQueued: true, signal: true };
+
+const participant: Names<Participant> = { orgId: true, role: true, id: true, name: true };
+const reactionTarget: Names<ReactionTarget> = { conversationId: true, messageId: true };
+
+/** What an operation is called with, before its options. */
+interface Shape {
+  /** The whole of it. */
+  usage: string;
+  /** The full name of the participant, which comes first. */
+  who?: string;
+  /** The full name of the object that comes next. */
+  object?: string;
+  /** What that may hold: a misspelt name must not pass for one that was left out. */
+  members?: object;
+  /** Of these, what is left out widens what is meant: to tokens that outlive their link, to more tokens. */
+  narrowing?: string[];
+  /** What is an argument of its own, and which. */
+  elsewhere?: Record<string, string>;
+}
+
+const shapes: Record<string, Shape> = {
+  listConversations: {
+    usage: 'listConversations(query)',
+    object: 'listConversations.query',
+    members: { orgId: true, text: true, clientIds: true } satisfies Names<ConversationQuery>,
+  },
+  send: {
+    usage: 'send(sender, draft)',
+    who: 'send.sender',
+    object: 'send.draft',
+    members: {
+      conversationId: true, content: true, clientMessageId: true, attachmentUrl: true, attachmentType: true, attachmentName: true,
+    } satisfies Names<Draft>,
+    elsewhere: { sender: 'it is the first argument of send(sender, draft)' },
+  },
+  listMessages: {
+    usage: 'listMessages(reader, query)',
+    who: 'listMessages.reader',
+    object: 'listMessages.query',
+    members: { conversationId: true, before: true, since: true, epoch: true, limit: true } satisfies Names<MessageQuery>,
+    elsewhere: { reader: 'it is the first argument of listMessages(reader, query)' },
+  },
+  react: {
+    usage: 'react(reactor, target, emoji)',
+    who: 'react.reactor',
+    object: 'react.target',
+    members: reactionTarget,
+    elsewhere: {
+      reactor: 'it is the first argument of react(reactor, target, emoji)',
+      emoji: 'it is the third argument of react(reactor, target, emoji)',
+    },
+  },
+  unreact: {
+    usage: 'unreact(reactor, target)',
+    who: 'unreact.reactor',
+    object: 'unreact.target',
+    members: reactionTarget,
+    elsewhere: { reactor: 'it is the first argument of unreact(reactor, target)' },
+  },
+  mark: { usage: 'mark(viewer, conversationId)', who: 'mark.viewer' },
+  issueToken: {
+    usage: 'issueToken(grant)',
+    object: 'issueToken.grant',
+    members: { orgId: true, clientId: true, tripId: true, conversationId: true, shareToken: true } satisfies Names<TokenGrant>,
+    narrowing: ['shareToken' satisfies keyof TokenGrant],
+  },
+  revokeTokens: {
+    usage: 'revokeTokens(filter)',
+    object: 'revokeTokens.filter',
+    members: { orgId: true, clientId: true, tripId: true } satisfies Names<TokenFilter>,
+    narrowing: ['clientId', 'tripId'] satisfies (keyof TokenFilter)[],
+  },
+};
+
+function checkParticipant(who: object, name: string): void {
+  refuseUnknown(who, name, participant);
+  if ((who as Participant).name === null) throw new TypeError(`${name}.name must be a string, or be left out, not null`);
+}
+
+function checkArguments(name: string, shape: Shape, who: unknown, given: unknown): void {
+  if (shape.who !== undefined) {
+    requireObject(who, shape.who, shape.usage);
+    checkParticipant(who as object, shape.who);
+  }
+  if (shape.object === undefined) return;
+  requireObject(given, shape.object, shape.usage);
+  refuseUnknown(given as object, name, shape.members as object, shape.elsewhere);
+  if (shape.narrowing !== undefined) refuseNothing(given as object, name, ...shape.narrowing);
+}
+
+function checkOptions(options: CallOptions, name: string, known: object): void {
+  mustBe(isObject(options), options, `${name}.options`, 'an object');
+  refuseUnknown(options, name, known);
+  const { signal } = options;
+  mustBe(signal === undefined || signal instanceof AbortSignal, signal, `${name}.signal`, 'an AbortSignal');
+}
 
 /** @internal */
 export function nativeOf(engine: ChatEngine): NativeEngine {
@@ -35,16 +182,36 @@ export function nativeOf(engine: ChatEngine): NativeEngine {
 export interface SubscribeOptions extends CallOptions {
   /** First what changed after this revision, then `caught_up` (or `resync`), then everything live. */
   since?: number;
-  /** Whose typing `setTyping` reports. */
+  /** The epoch that `since` is of, as a page or an event has told it: another one than the storage's gives `resync`. */
+  epoch?: string;
+  /**
+   * Who listens: the check of their rights, and whose typing `setTyping` reports. `not_found` where they do not reach the
+   * conversation. Left out: a program of the application's own, which reads every conversation and says nothing of typing.
+   * Named and nothing (`undefined`, `null`): a TypeError.
+   */
   as?: Participant;
-  /** Events that may wait; a listener that falls further behind ends with `too_slow`. 10,000 when left out. */
+  /** Events that may wait; one more, and they become one `resync`. 10,000 when left out. */
   maxQueued?: number;
+}
+
+/** How a listener to an inbox listens. */
+export type InboxSubscribeOptions = Omit<SubscribeOptions, 'since' | 'epoch' | 'as'>;
+
+interface ConversationQuery {
+  orgId: string;
+  text?: string;
+  clientIds?: string[];
+}
+
+interface ReactionTarget {
+  conversationId: string;
+  messageId: string;
 }
 
 /**
  * The chat engine: every use case of a conversation, over any storage, for any number of listeners. Its threads are its
  * own, and nothing here blocks the event loop. An operation that fails rejects with a `ChatError`; an argument of the
- * wrong type with a `TypeError`.
+ * wrong type, with a member that there is not, or with text that is not well-formed, with a `TypeError`.
  */
 export class ChatEngine {
   readonly #native: NativeEngine;
@@ -55,7 +222,11 @@ export class ChatEngine {
    * `storage_failed` or `invalid_argument` (a URL that is none); where more is known, `cause` says it to an operator.
    */
   constructor(storage: BuiltInStorage | ChatStorage, options: EngineOptions = {}) {
-    this.#native = callNative(() => new (addon().Engine)(toNativeStorage(storage), options));
+    const floor = toNativeStorage(storage);
+    check(options, 'options', optionChecks);
+    const { log, ...rest } = options;
+    const native = log === undefined ? rest : { ...rest, log: toNativeLog(log) };
+    this.#native = callNative(() => new (addon().Engine)(floor, native));
     natives.set(this, this.#native);
   }
 
@@ -72,11 +243,8 @@ export class ChatEngine {
   }
 
   /** Newest activity first. `text` is looked for in messages; a conversation with one of `clientIds` matches too. */
-  listConversations(
-    query: { orgId: string; text?: string; clientIds?: string[] },
-    options?: CallOptions,
-  ): Promise<ConversationSummary[]> {
-    return this.#invoke('listConversations', query, options);
+  listConversations(query: ConversationQuery, options?: CallOptions): Promise<ConversationSummary[]> {
+    return this.#invoke('listConversations', query, options, undefined, query);
   }
 
   /** Clients' messages in the organization that no advisor has read. */
@@ -88,43 +256,34 @@ export class ChatEngine {
 
   /** Stores and broadcasts a message; resolves once it is on disk. */
   send(sender: Participant, draft: Draft, options?: CallOptions): Promise<Sent> {
-    return this.#invoke('send', { ...draft, sender }, options);
+    return this.#invoke('send', { ...draft, sender }, options, sender, draft);
   }
 
   /** By `seq`. */
   listMessages(reader: Participant, query: MessageQuery, options?: CallOptions): Promise<MessagePage> {
-    return this.#invoke('listMessages', { ...query, reader }, options);
+    return this.#invoke('listMessages', { ...query, reader }, options, reader, query);
   }
 
   /** Sets the one reaction that this person has; gives all reactions of the message. */
-  react(
-    reactor: Participant,
-    target: { conversationId: string; messageId: string },
-    emoji: Emoji,
-    options?: CallOptions,
-  ): Promise<Reaction[]> {
-    return this.#invoke('react', { ...target, reactor, emoji }, options);
+  react(reactor: Participant, target: ReactionTarget, emoji: Emoji, options?: CallOptions): Promise<Reaction[]> {
+    return this.#invoke('react', { ...target, reactor, emoji }, options, reactor, target);
   }
 
   /** Removes it. */
-  unreact(
-    reactor: Participant,
-    target: { conversationId: string; messageId: string },
-    options?: CallOptions,
-  ): Promise<Reaction[]> {
-    return this.#invoke('unreact', { ...target, reactor }, options);
+  unreact(reactor: Participant, target: ReactionTarget, options?: CallOptions): Promise<Reaction[]> {
+    return this.#invoke('unreact', { ...target, reactor }, options, reactor, target);
   }
 
   /** By a client: the advisor's messages are seen. By an advisor: the client's messages are read. */
   mark(viewer: Participant, conversationId: string, options?: CallOptions): Promise<Marked> {
-    return this.#invoke('mark', { viewer, conversationId }, options);
+    return this.#invoke('mark', { viewer, conversationId }, options, viewer);
   }
 
   // ---- Chat tokens ----
 
   /** A token with which a client uses the chat without an account. */
   issueToken(grant: TokenGrant, options?: CallOptions): Promise<IssuedToken> {
-    return this.#invoke('issueToken', grant, options);
+    return this.#invoke('issueToken', grant, options, undefined, grant);
   }
 
   /** Rejects with `unauthenticated`. */
@@ -132,9 +291,22 @@ export class ChatEngine {
     return this.#invoke('authenticateToken', { token }, options);
   }
 
-  /** Whether it was there. */
+  /** Ends a token, and closes whoever listens by it with 4401, on every node. Whether it was there. */
   revokeToken(token: string, options?: CallOptions): Promise<boolean> {
     return this.#invoke('revokeToken', { token }, options);
+  }
+
+  /** The same for all tokens of a client, of a trip, or of a client for a trip; how many there were. */
+  revokeTokens(filter: TokenFilter, options?: CallOptions): Promise<number> {
+    return this.#invoke('revokeTokens', filter, options, undefined, filter);
+  }
+
+  /**
+   * Says that a session of the application's has ended (`Advisor.sessionId`): its open sockets are closed with 4401, here at
+   * once and on other nodes as soon as they hear of it. Returns at once.
+   */
+  endSession(sessionId: string): void {
+    callNative(() => this.#native.endSession(sessionId));
   }
 
   /** Deletes expired tokens now; how many there were. */
@@ -142,25 +314,40 @@ export class ChatEngine {
     return this.#invoke('sweepTokens', {}, options);
   }
 
+  /** Deletes changes beyond `maxKeptChanges` and `maxChangeAge` now, and says how many. */
+  pruneChanges(options?: CallOptions): Promise<number> {
+    return this.#invoke('pruneChanges', {}, options);
+  }
+
+  /**
+   * To be called once after the storage was restored from a backup: every listener gets `resync`. Gives the new epoch;
+   * `not_found`: the storage keeps none.
+   */
+  beginEpoch(options?: CallOptions): Promise<string> {
+    return this.#invoke('beginEpoch', {}, options);
+  }
+
   // ---- Listening ----
 
   /**
    * `for await (const event of engine.subscribe(id, { since }))`: first the typing state, then (with `since`) what was
-   * missed, then everything live, without a gap and nothing twice. Leaving the loop ends it. The caller has checked that
-   * whoever listens may.
+   * missed, then everything live, without a gap and nothing twice. Leaving the loop ends it. Rejects with `not_found` when
+   * there is no such conversation, or `as` does not reach it; without `as` it is a program's that reads everything.
    */
   subscribe(conversationId: string, options: SubscribeOptions = {}): Subscription<ChatEvent> {
-    const { since, as, maxQueued = 10_000, signal } = options;
-    const participant = as ?? { orgId: '-', role: 'advisor', id: '-' };
-    return new Subscription(this.#native, { conversationId, since, participant, maxQueued }, signal);
+    checkOptions(options, 'subscribe', subscribeOptions);
+    refuseNothing(options, 'subscribe', 'as');
+    const { since, epoch, as, maxQueued = 10_000, signal } = options;
+    if (isObject(as)) checkParticipant(as, 'subscribe.as');
+    atLeastOne(maxQueued, 'subscribe.maxQueued', options);
+    return new Subscription(this.#native, { conversationId, since, epoch, as, maxQueued }, signal);
   }
 
   /** Every change of an organization's list of conversations, in the same way. */
-  subscribeInbox(
-    orgId: string,
-    options: Omit<SubscribeOptions, 'since' | 'as'> = {},
-  ): Subscription<InboxEvent> {
+  subscribeInbox(orgId: string, options: InboxSubscribeOptions = {}): Subscription<InboxEvent> {
+    checkOptions(options, 'subscribeInbox', inboxOptions);
     const { maxQueued = 10_000, signal } = options;
+    atLeastOne(maxQueued, 'subscribeInbox.maxQueued', options);
     return new Subscription(this.#native, { orgId, maxQueued }, signal);
   }
 
@@ -187,7 +374,7 @@ export class ChatEngine {
 
   /** Running counts, and gauges of now. */
   stats(): EngineStats {
-    return JSON.parse(this.#native.stats()) as EngineStats;
+    return JSON.parse(callNative(() => this.#native.stats())) as EngineStats;
   }
 
   /**
@@ -195,6 +382,8 @@ export class ChatEngine {
    * `closed`. Sockets that do not go within `graceMs` are cut.
    */
   close(graceMs = 4_000): Promise<void> {
+    // As long as a timer of Node's can be.
+    mustBe(typeof graceMs === 'number' && graceMs >= 0 && graceMs <= 2 ** 31 - 1, graceMs, 'close.graceMs', 'a number of milliseconds');
     this.#closing ??= new Promise((resolve, reject) => {
       callNative(() => this.#native.close(graceMs, (error) => (error === null ? resolve() : reject(error))));
     });
@@ -205,7 +394,11 @@ export class ChatEngine {
     await this.close();
   }
 
-  async #invoke<T>(name: string, args: object, options: CallOptions = {}): Promise<T> {
+  // `who` and `given`: the participant and the object that the caller has given, where the operation has one.
+  async #invoke<T>(name: string, args: object, options: CallOptions = {}, who?: unknown, given?: unknown): Promise<T> {
+    const shape = shapes[name];
+    if (shape !== undefined) checkArguments(name, shape, who, given);
+    checkOptions(options, name, callOptions);
     const { signal } = options;
     signal?.throwIfAborted();
     const json = await new Promise<string>((resolve, reject) => {
@@ -215,7 +408,7 @@ export class ChatEngine {
         this.#native.invoke(name, args, (error, text) => {
           signal?.removeEventListener('abort', abort);
           if (error === null) resolve(text as string);
-          else reject(new ChatError(error as ErrorCode));
+          else reject(outcomeError(error));
         }),
       );
     });
@@ -224,8 +417,8 @@ export class ChatEngine {
 }
 
 /**
- * One listener. Events gather natively and come to JavaScript all at once; a reader that is too slow loses the
- * subscription and nothing else (`too_slow`: subscribe again with `since`).
+ * One listener. Events gather natively and come to JavaScript all at once. A reader that falls further behind than
+ * `maxQueued` gets one `resync` for all that waited (load the conversation or the list again), and what comes later.
  */
 export class Subscription<E> implements AsyncIterableIterator<E> {
   /** Resolves once it listens; rejects when it never will. */
@@ -252,7 +445,7 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
       callNative(() =>
         native.subscribe(args, () => this.#pump(), (error, listener) => {
           if (error !== null) {
-            reject(new ChatError(error as ErrorCode));
+            reject(outcomeError(error));
           } else if (this.#ended !== undefined) {
             listener.close();
             resolve();
@@ -310,7 +503,7 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
     const taken = this.#listener?.take();
     if (taken === undefined || taken === null) return;
     if (taken.startsWith('!')) {
-      this.#end({ error: new ChatError(taken.slice(1) as ErrorCode) });
+      this.#end({ error: outcomeError(taken.slice(1)) });
       return;
     }
     this.#events = JSON.parse(taken) as E[];

@@ -1,34 +1,8 @@
 import { addon, type ErrorRow } from './addon';
+import type * as wire from './wire';
 
 /** The names of all errors, as on the wire. */
-export type ErrorCode =
-  | 'invalid_argument'
-  | 'missing_field'
-  | 'malformed_json'
-  | 'invalid_content'
-  | 'invalid_emoji'
-  | 'invalid_client_message_id'
-  | 'trip_without_client'
-  | 'unauthenticated'
-  | 'forbidden'
-  | 'cross_origin'
-  | 'sharing_disabled'
-  | 'not_found'
-  | 'method_not_allowed'
-  | 'request_timeout'
-  | 'idempotency_conflict'
-  | 'payload_too_large'
-  | 'unsupported_media_type'
-  | 'rate_limited'
-  | 'headers_too_large'
-  | 'too_slow'
-  | 'storage_failed'
-  | 'storage_full'
-  | 'storage_locked'
-  | 'storage_incompatible'
-  | 'overloaded'
-  | 'closed'
-  | 'internal';
+export type ErrorCode = wire.ErrorCode;
 
 /** One row of the table of errors. */
 export interface ErrorInfo {
@@ -65,10 +39,11 @@ export class ChatError extends Error {
   /** The code that closes a WebSocket for it. */
   readonly closeCode: number;
 
-  constructor(code: ErrorCode, options?: ErrorOptions) {
+  /** `message`: another than the table's, for the application's log; people are told the table's. */
+  constructor(code: ErrorCode, options?: ErrorOptions & { message?: string }) {
     const row = rows().get(code);
     if (row === undefined) throw new TypeError(`travelchat knows no error "${String(code)}"`);
-    super(row.message, options);
+    super(options?.message ?? row.message, options);
     this.name = 'ChatError';
     this.code = code;
     this.status = row.status;
@@ -76,12 +51,26 @@ export class ChatError extends Error {
   }
 }
 
+// Mistakes of whoever calls the engine, who is told which: the table's sentence is for people, and names nothing.
+const mistakes = new Set<unknown>(['invalid_argument', 'closed']);
+
 /** @internal What the addon throws, in its own words. */
 export function asChatError(error: unknown): unknown {
   const code = (error as { code?: unknown } | null)?.code;
   if (error instanceof ChatError || typeof code !== 'string' || !rows().has(code)) return error;
   const { cause } = error as { cause?: unknown };
-  return new ChatError(code as ErrorCode, cause === undefined ? undefined : { cause });
+  if (!(cause instanceof Error)) return new ChatError(code as ErrorCode);
+  return new ChatError(code as ErrorCode, mistakes.has(code) ? { cause, message: cause.message } : { cause });
+}
+
+/** @internal An operation that was begun has ended with this code. */
+export function outcomeError(code: string): ChatError {
+  return new ChatError(code as ErrorCode, code === 'closed' ? { message: 'the engine is closed' } : undefined);
+}
+
+/** @internal What people are told. */
+export function sentenceOf(code: ErrorCode): string {
+  return (rows().get(code) as ErrorRow).message;
 }
 
 /** @internal */

@@ -1,19 +1,26 @@
-import { ServerResponse, type IncomingMessage } from 'node:http';
-
-import type { Advisor, ChatHost, ClientCard, Middleware } from './host';
+import { applicationOf, isExpressApplication, type ExpressApplication } from './express_app';
+import type { Advisor, ChatHost, ClientCard, Credentials, Middleware } from './host';
+import { Visit } from './middlewares';
+import { anyFunction, check, mustBe, optional, refuseNothing, type Check } from './options';
 import type { MaybePromise } from './types';
 
 /** What `expressHost` makes a host of: the functions that a Travel Lab application has. */
 export interface ExpressHost {
   /**
+   * The Express application, which requests and responses get `request.get`, `response.cookie` and so on from. Needed only
+   * where the HTTP server's listener is a function around it; left out, it is the one that listens to the server.
+   */
+  app?: unknown;
+  /**
    * What must have run before `isAuthenticated`: the session, passport. They run on the requests of WebSockets, which
-   * Express does not see, and do nothing twice on those that it does.
+   * Express does not see, and do nothing twice on those that it does. Cookies that they set go with the chat's answer;
+   * what else they write to the response is dropped, and whoever answers refuses.
    */
   session?: Middleware[];
   isAuthenticated: Middleware;
   orgMiddleware: Middleware;
-  /** Who it is, once both have let the request pass. */
-  advisor(request: any): MaybePromise<Omit<Advisor, 'byCookie'>>;
+  /** Who it is, once both have let the request pass. Nothing: nobody. */
+  advisor(request: any): MaybePromise<Omit<Advisor, 'byCookie'> | null | undefined>;
   getTripFullView(tripId: string): MaybePromise<
     | {
         trip: {
@@ -37,21 +44,72 @@ export interface ExpressHost {
   /** For the banner of a conversation. */
   getActiveTrip?(clientId: string, orgId: string): MaybePromise<{ id: string; title: string } | null | undefined>;
   searchClients?(orgId: string, text: string): MaybePromise<string[]>;
+  /** Those of the sessions (`sessionId` of `advisor`) that have not ended; see `ChatHost`. */
+  checkSessions?(sessionIds: string[]): MaybePromise<string[]>;
   sendPushToOrg(orgId: string, notification: { title: string; body: string; url: string }): MaybePromise<unknown>;
 }
 
-/** A host made of what an Express application has: its middlewares and its storage's functions. */
+const isMiddleware = (value: unknown) => typeof value === 'function' && value.length <= 3;
+
+const middleware: Check = (value, name) => mustBe(isMiddleware(value), value, name, 'a function (request, response, next)');
+
+const parts: Record<keyof ExpressHost, Check> = {
+  app: optional((value, name) => mustBe(isExpressApplication(value), value, name, 'an Express application')),
+  // One that is named and is nothing would leave out what isAuthenticated relies on.
+  session(value, name, from) {
+    if (value === undefined && !('session' in from)) return;
+    mustBe(Array.isArray(value), value, name, 'an array of middlewares');
+    for (const [index, one] of (value as unknown[]).entries()) middleware(one, `${name}[${index}]`, from);
+  },
+  isAuthenticated: middleware,
+  orgMiddleware: middleware,
+  advisor: anyFunction,
+  getTripFullView: anyFunction,
+  getClient: anyFunction,
+  getActiveTrip: optional(anyFunction),
+  checkSessions: optional(anyFunction),
+  searchClients: optional(anyFunction),
+  sendPushToOrg: anyFunction,
+};
+
+// Whether a page of another origin could have caused a request with these: a browser adds a cookie by itself, what it has
+// learned for HTTP's own schemes, and what is no header at all, as a certificate or an address.
+function isAmbient({ cookie, authorization }: Credentials): boolean {
+  return cookie !== '' || authorization === '' || /^(basic|digest|negotiate|ntlm)\b/i.test(authorization);
+}
+
+// Names the application's function; the chat's own check would name one of ChatHost, or what is made of the answer.
+function mustAnswer(answer: unknown, name: string, expected: string, ...texts: unknown[]): void {
+  const isRight = texts.every((text) => typeof text === 'string');
+  mustBe(isRight, answer, `${name}()`, `an object ${expected} with strings, or nothing`);
+}
+
+/**
+ * A host made of what an Express application has: its middlewares and its storage's functions. Throws a TypeError that names
+ * what is missing, of the wrong type, or unknown.
+ */
 export function expressHost(app: ExpressHost): ChatHost {
-  const chain = [...(app.session ?? []), app.isAuthenticated, app.orgMiddleware];
+  check(app, 'expressHost', parts);
+  refuseNothing(app, 'expressHost', 'checkSessions');
+  const application = app.app as ExpressApplication | undefined;
+  const chain: readonly Middleware[] = [...(app.session ?? []), app.isAuthenticated, app.orgMiddleware];
   return {
     async authenticate(credentials, request) {
-      if (!(await passes(chain, request))) return null;
-      // A cookie comes with every request, also with one that somebody else's page has caused.
-      return { ...(await app.advisor(request)), byCookie: credentials.cookie !== '' };
+      const visit = new Visit(request, applicationOf(request, application));
+      try {
+        if (!(await visit.passes(chain))) return null;
+        const advisor = await app.advisor(visit.request);
+        if (advisor === null || advisor === undefined) return null;
+        mustAnswer(advisor, 'advisor', '{ orgId, id }', advisor.orgId, advisor.id);
+        return { ...advisor, byCookie: isAmbient(credentials) };
+      } finally {
+        visit.end();
+      }
     },
     async findTrip(tripId) {
       const view = await app.getTripFullView(tripId);
       if (view === null || view === undefined) return null;
+      mustAnswer(view, 'getTripFullView', '{ trip: { id, orgId } }', view.trip?.id, view.trip?.orgId);
       const { trip, client, advisor } = view;
       return {
         id: trip.id,
@@ -70,69 +128,18 @@ export function expressHost(app: ExpressHost): ChatHost {
         clientIds.map(async (id): Promise<ClientCard | undefined> => {
           const [client, trip] = await Promise.all([app.getClient(id, orgId), app.getActiveTrip?.(id, orgId)]);
           if (client === null || client === undefined) return undefined;
+          mustAnswer(client, 'getClient', '{ fullName }', client.fullName);
+          if (trip !== null && trip !== undefined) mustAnswer(trip, 'getActiveTrip', '{ id, title }', trip.id, trip.title);
           return { id, name: client.fullName, avatarUrl: client.avatarUrl ?? null, activeTrip: trip ?? null };
         }),
       );
       return cards.filter((card) => card !== undefined);
     },
     searchClients: (orgId, text) => app.searchClients?.(orgId, text) ?? [],
+    // An answer that is none must not stand for all of them.
+    checkSessions: (sessionIds) => (app.checkSessions === undefined ? sessionIds : app.checkSessions(sessionIds)),
     async notify({ orgId, title, body, url }) {
       await app.sendPushToOrg(orgId, { title, body, url });
     },
   };
-}
-
-// What the middlewares are given to answer with: whoever answers has refused the request. What it answers is dropped, since
-// the chat's own answer is what the contract says.
-class Refusal extends ServerResponse {
-  #refuse: (() => void) | undefined;
-
-  /** Calls `refuse` when a middleware answers. */
-  onRefused(refuse: () => void): this {
-    this.#refuse = refuse;
-    return this;
-  }
-  override end(): this {
-    this.#refuse?.();
-    return this;
-  }
-  status(): this {
-    return this;
-  }
-  send(): this {
-    return this.end();
-  }
-  json(): this {
-    return this.end();
-  }
-  sendStatus(): this {
-    return this.end();
-  }
-  redirect(): this {
-    return this.end();
-  }
-  render(): this {
-    return this.end();
-  }
-}
-
-// Whether every middleware lets the request pass.
-function passes(chain: Middleware[], request: IncomingMessage): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const response = new Refusal(request).onRefused(() => resolve(false));
-    const step = (index: number) => {
-      const middleware = chain[index];
-      if (middleware === undefined) {
-        resolve(true);
-        return;
-      }
-      try {
-        const done = middleware(request, response, (error?: unknown) => (error ? reject(error) : step(index + 1)));
-        if (done instanceof Promise) done.catch(reject);
-      } catch (error) {
-        reject(error);
-      }
-    };
-    step(0);
-  });
 }

@@ -1,17 +1,25 @@
 import type { IncomingMessage } from 'node:http';
 
 import type { MaybePromise } from './types';
+import type { ActiveTrip } from './wire';
 
 /** Who is signed in. */
 export interface Advisor {
+  /** Text, as all ids: 1 to 128 printable ASCII characters. An application whose own are numbers gives `String(id)`. */
   orgId: string;
   id: string;
   name?: string;
+  /** Here and below: an http or https URL, a path of the server with one leading slash, or `data:image/…`. */
   avatarUrl?: string | null;
   /** Open sockets are closed then with 4401. */
   expiresAt?: Date | number | string | null;
   /** False: the credential was none that a browser adds by itself. Then writes from other origins are let through. */
   byCookie?: boolean;
+  /**
+   * Names the session, so that its end reaches open sockets: by `engine.endSession`, and by `checkSessions`. Not the
+   * credential itself if that is a secret; no other session ever has the same.
+   */
+  sessionId?: string | null;
 }
 
 /** What a list of conversations shows of a client. */
@@ -19,7 +27,7 @@ export interface ClientCard {
   id: string;
   name: string;
   avatarUrl?: string | null;
-  activeTrip?: { id: string; title: string } | null;
+  activeTrip?: ActiveTrip;
 }
 
 /** A trip, and how it is shared. */
@@ -56,11 +64,24 @@ export interface Credentials {
 export interface ChatHost {
   /** Nothing: not signed in. `request` is the one that the credentials came with. */
   authenticate(credentials: Credentials, request: IncomingMessage): MaybePromise<Advisor | null | undefined>;
+  /**
+   * Asked when a chat token is wanted, and again every `shareCheckInterval` while tokens of the trip are in use: they end
+   * with the link that they were issued for. What it throws ends nothing.
+   */
   findTrip(tripId: string): MaybePromise<SharedTrip | null | undefined>;
   /** Those of `clientIds` that belong to the organization. */
   findClients(orgId: string, clientIds: string[]): MaybePromise<ClientCard[]>;
-  /** The ids of clients whose name contains `text`, without regard to case. Left out: only messages are searched. */
+  /**
+   * The ids of clients whose name contains `text`, without regard to case (see `foldText`). Left out: only messages are
+   * searched.
+   */
   searchClients?(orgId: string, text: string): MaybePromise<string[]>;
+  /**
+   * Those of `sessionIds` that have not ended; the sockets of the others are closed with 4401. Asked every
+   * `sessionCheckInterval` about the sessions of open sockets, all at once. What it throws ends nothing. Left out: sessions
+   * end by `engine.endSession` alone.
+   */
+  checkSessions?(sessionIds: string[]): MaybePromise<string[]>;
   /** A client wrote; nobody waits for the outcome. */
   notify?(notification: PushNotification): MaybePromise<void>;
 }
@@ -78,11 +99,19 @@ export interface ServerOptions {
   allowedOrigins?: string[];
   /**
    * Proxies in front of the application, as addresses or networks ("10.0.0.0/8"): what they say in X-Forwarded-For counts
-   * as a request's address, for limits. `chatRoutes` takes what Express has found out (`trust proxy`).
+   * as a request's address, for limits, and in X-Forwarded-Proto as its scheme. `chatRoutes` takes what Express has found
+   * out (`trust proxy`).
    */
   trustedProxies?: string[];
   /** False: `/livez`, `/readyz` and `/metrics` are the application's. */
   probes?: boolean;
+  /**
+   * Who is answered by `/metrics`: 'everyone', when left out; 'loopback', who asks from this machine itself and through no
+   * proxy; 'token', who brings `metricsToken` as a Bearer credential; 'nobody', which leaves the path to the application.
+   */
+  metrics?: 'everyone' | 'loopback' | 'token' | 'nobody';
+  /** At least 16 letters, digits or any of -._~+/=, for `metrics: 'token'`. */
+  metricsToken?: string;
   maxHeaderBytes?: number;
   maxBodyBytes?: number;
   maxFrameBytes?: number;
@@ -93,10 +122,30 @@ export interface ServerOptions {
   pingInterval?: number;
   silenceTimeout?: number;
   closeTimeout?: number;
+  /** For each answer of the host's functions; then the request is answered 503, a socket closed with 1013. 0: for ever. */
+  hostTimeout?: number;
+  /** How often `checkSessions` is asked; 2,000 when left out, 0: never. */
+  sessionCheckInterval?: number;
+  /** How long a trip counts as shared before `findTrip` is asked again; 20,000 when left out, 0: it is not asked again. */
+  shareCheckInterval?: number;
   /** False: none. */
   rateLimits?:
     | false
-    | { messages?: RateLimit; typingFrames?: RateLimit; chatTokens?: RateLimit; socketsPerParticipant?: number };
+    | {
+        messages?: RateLimit;
+        reactions?: RateLimit;
+        /** "Read" and "seen", by request and by frame. */
+        marks?: RateLimit;
+        /** Pages of messages, lists and counts. */
+        pages?: RateLimit;
+        /** Conversations and sockets opened. */
+        openings?: RateLimit;
+        typingFrames?: RateLimit;
+        chatTokens?: RateLimit;
+        /** Chat tokens that nobody knows, for each remote address. */
+        unknownTokens?: RateLimit;
+        socketsPerParticipant?: number;
+      };
   /** Told what the host's functions have thrown. Left out: it becomes a process warning. */
   onError?: (error: unknown) => void;
 }

@@ -3,8 +3,10 @@ import type { Server as HttpsServer } from 'node:https';
 
 import { Door, type Handed } from './door';
 import type { ChatEngine } from './engine';
+import { standBefore } from './express_app';
 import type { ChatHost, Middleware, ServerOptions } from './host';
-import { setupWebSocket } from './websocket';
+import { cookiesFor } from './middlewares';
+import { mustBeServer, setupWebSocket } from './websocket';
 
 // Requests of one connection are carried out one after the other. Node sends their answers in order, but hands over what
 // was pipelined all at once.
@@ -123,6 +125,8 @@ class Exchange implements Handed {
     this.#turn.pass();
     if (response.destroyed || response.headersSent) return;
     const fields = { ...parseHeaders(headers) };
+    const cookies = cookiesFor(request);
+    if (cookies !== undefined) response.appendHeader('Set-Cookie', cookies);
     // Also to HEAD, where Node sends no body that it could count.
     if (status >= 200 && status !== 204 && status !== 304) fields['Content-Length'] = String(body.length);
     if (request.complete) {
@@ -162,12 +166,14 @@ export function attachChat(
   host?: ChatHost,
   options?: ServerOptions,
 ): () => void {
+  mustBeServer(httpServer);
   const routes = chatRoutes(engine, host, options);
   const others = httpServer.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[];
   const serve = (request: IncomingMessage, response: ServerResponse) =>
     routes(request, response, () => {
       for (const other of others) other.call(httpServer, request, response);
     });
+  standBefore(others, serve);
   httpServer.removeAllListeners('request').on('request', serve);
   const stopUpgrades = setupWebSocket(httpServer, engine);
   return () => {

@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 export { broadcasts, type Broadcasts } from './broadcast';
-export { ChatEngine, Subscription, type SubscribeOptions } from './engine';
+export { ChatEngine, Subscription, type InboxSubscribeOptions, type SubscribeOptions } from './engine';
 export { ChatError, errorTable, type ErrorCode, type ErrorInfo } from './errors';
 export {
   memory,
@@ -12,7 +12,13 @@ export {
   sqlite,
   type BuiltInStorage,
   type ChatStorage,
+  type ConversationRow,
+  type Effects,
+  type Facts,
   type PostgresOptions,
+  type PruneChanges,
+  type Pruned,
+  type Questions,
   type SqliteOptions,
   type StoredChange,
   type StoredConversation,
@@ -20,9 +26,10 @@ export {
   type StoredReaction,
   type Time,
   type TokenClaimsRow,
-  type Write,
-  type Written,
+  type TokenRemoval,
+  type TokenRow,
 } from './storage';
+export { foldText } from './text';
 export type * from './types';
 export { expressHost, type ExpressHost } from './express_host';
 export type {

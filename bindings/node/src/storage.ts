@@ -1,6 +1,7 @@
-import type { Answer } from './addon';
-import { ChatError, codeOf, warn, type ErrorCode } from './errors';
-import type { Emoji, MaybePromise, Message, Participant, Reaction, TokenClaims } from './types';
+import type { Answer, NativeDecide } from './addon';
+import { ChatError, codeOf, warn } from './errors';
+import { anyFunction, check, isObject, kindOf, milliseconds, mustBe, optional, requireObject, whole, type Check } from './options';
+import type { Conversation, MaybePromise, Message, Reaction, Role, TokenClaims } from './types';
 
 /** A storage that comes with the package. */
 export interface BuiltInStorage {
@@ -8,7 +9,9 @@ export interface BuiltInStorage {
 }
 
 /** Forgets everything when the engine is closed. */
-export function memory(): BuiltInStorage {
+export function memory(...nothing: []): BuiltInStorage {
+  const [given] = nothing as unknown[];
+  if (given !== undefined) throw new TypeError(`memory() takes no options, and was given ${kindOf(given)}`);
   return { kind: 'memory' };
 }
 
@@ -18,11 +21,26 @@ export interface SqliteOptions {
   path: string;
   maxReaders?: number;
   checkpointBytes?: number;
+  /** Told why a transaction or a read failed. Why the file cannot be opened is the `cause` of the constructor's error. */
+  log?: (line: string) => void;
 }
+
+// SQLite would take an empty path for a database that is forgotten when it is closed, libpq an empty URL for the one of
+// whoever runs the process.
+const named: Check = (value, name) =>
+  mustBe(typeof value === 'string' && /^[^\0]+$/.test(value), value, name, 'a string that is not empty');
+
+const sqliteChecks: Record<keyof SqliteOptions, Check> = {
+  path: named,
+  maxReaders: optional(whole(0, 1_024)),
+  checkpointBytes: optional(whole(0)),
+  log: optional(anyFunction),
+};
 
 /** One process owns the file: a second engine on it is refused with `storage_locked`. */
 export function sqlite(options: SqliteOptions): BuiltInStorage {
-  if (typeof options?.path !== 'string') throw new TypeError('sqlite: path must be a string');
+  requireObject(options, 'storage', "sqlite({ path: 'chat.db' })");
+  check(options, 'storage', sqliteChecks);
   return { ...options, kind: 'sqlite' } as BuiltInStorage;
 }
 
@@ -45,12 +63,22 @@ export interface PostgresOptions {
   log?: (line: string) => void;
 }
 
+const postgresChecks: Record<keyof PostgresOptions, Check> = {
+  url: named,
+  lanes: optional(whole(0, 1_024)),
+  maxReaders: optional(whole(0, 1_024)),
+  patience: optional(milliseconds()),
+  connectTimeout: optional(milliseconds()),
+  log: optional(anyFunction),
+};
+
 /**
  * Makes or adopts the tables of a Travel Lab host. The constructor of the engine connects and migrates before it
  * returns; what it refuses has a `cause` that says why in words for an operator. Needs the system's libpq (`libpq5`).
  */
 export function postgres(options: PostgresOptions): BuiltInStorage {
-  if (typeof options?.url !== 'string') throw new TypeError('postgres: url must be a string');
+  requireObject(options, 'storage', "postgres({ url: 'postgres://…' })");
+  check(options, 'storage', postgresChecks);
   return { ...options, kind: 'postgres' } as BuiltInStorage;
 }
 
@@ -60,16 +88,9 @@ export function postgres(options: PostgresOptions): BuiltInStorage {
 export type Time = Date | number | string;
 
 /** A row as a storage gives it. */
-export interface StoredConversation {
-  id: string;
-  orgId: string;
-  clientId: string;
+export interface StoredConversation extends Omit<Conversation, 'createdAt' | 'lastMessageAt'> {
   createdAt: Time;
   lastMessageAt: Time | null;
-  /** `seq` of the newest message; 0 when there is none. */
-  lastSeq: number;
-  rev: number;
-  unreadCount: number;
 }
 
 /** A row as a storage gives it. */
@@ -82,52 +103,89 @@ export type StoredMessage = Omit<Message, 'createdAt' | 'seenAt' | 'reactions'> 
   reactions?: StoredReaction[];
 };
 
-/**
- * One command of a transaction, with every id and time already in it. `include/travelchat/storage.hpp` says what each has
- * to do; the conformance suite says whether a storage does.
- */
-export type Write =
-  | { kind: 'openConversation'; conversationId: string; orgId: string; clientId: string; now: string }
-  | {
-      kind: 'appendMessage';
-      messageId: string;
-      conversationId: string;
-      sender: Required<Participant>;
-      content: string;
-      clientMessageId: string | null;
-      attachmentUrl: string | null;
-      attachmentType: string | null;
-      attachmentName: string | null;
-      now: string;
-    }
-  | {
-      kind: 'putReaction';
-      reactionId: string;
-      conversationId: string;
-      messageId: string;
-      reactor: Required<Participant>;
-      /** null: removes it. */
-      emoji: Emoji | null;
-      now: string;
-    }
-  | { kind: 'markConversation'; conversationId: string; viewer: Required<Participant>; now: string }
-  /** `digest`: the token's SHA-256 in hexadecimal; the token itself is never told. */
-  | { kind: 'putToken'; digest: string; claims: TokenClaims; now: string; maxLive: number }
-  | { kind: 'deleteToken'; digest: string }
-  | { kind: 'sweepTokens'; now: string };
+/** A conversation as a storage keeps it: also with what only the next write asks for. */
+export interface ConversationRow extends StoredConversation {
+  /** The advisors' messages that the client has not seen. */
+  unseenCount: number;
+  /** Every client's message up to this `seq` is read. */
+  readSeq: number;
+  /** Every advisor's message up to this `seq` is seen. */
+  seenSeq: number;
+}
 
-/** What a command brought, or why it failed alone. */
-export type Written =
-  | { error: ErrorCode }
-  | {
-      changed: boolean;
-      conversation?: StoredConversation;
-      message?: StoredMessage;
-      reactions?: StoredReaction[];
-      lastMessage?: StoredMessage | null;
-      count?: number;
-      evicted?: string[];
-    };
+/** A token as a storage keeps it. */
+export interface TokenRow {
+  /** The token's SHA-256 in hexadecimal; the token itself is never told. */
+  digest: string;
+  claims: TokenClaimsRow;
+  createdAt: Time;
+}
+
+/** The rows that a transaction's decision depends on. What is not there is left out; what is told twice does no harm. */
+export interface Questions {
+  /** By id. Ascending: who locks rows locks them in this order. */
+  conversations: string[];
+  /** The conversations of these clients, and their newest messages. */
+  openings: { orgId: string; clientId: string }[];
+  /** The messages that have all four. */
+  repeatable: { conversationId: string; clientMessageId: string; senderType: Role; senderId: string }[];
+  /** By id, whichever conversation they are of. */
+  messages: string[];
+  /** Conversations whose newest message is wanted. */
+  newestOf: string[];
+  /** The tokens of a conversation for a trip. Those that have expired may be left out. */
+  tokens: { conversationId: string; tripId: string }[];
+}
+
+export interface Facts {
+  /** Of `conversations` and `openings`. */
+  conversations: ConversationRow[];
+  /** With their reactions. */
+  messages: StoredMessage[];
+  /** The oldest first. */
+  tokens: TokenRow[];
+}
+
+/** The rows to write, each once. They may be stored in the order in which they stand here. */
+export interface Effects {
+  /** To be inserted. */
+  opened: ConversationRow[];
+  /** To be updated. */
+  conversations: ConversationRow[];
+  /**
+   * For the messages that were there before, those with afterSeq < seq <= upToSeq: an advisor (`viewer`) has read each of the
+   * client's that is not read, or the client has seen, at `at`, each of an advisor's without `seenAt`. These get `rev`.
+   */
+  marks: { conversationId: string; viewer: Role; afterSeq: number; upToSeq: number; rev: number; at: string }[];
+  /** To be inserted; their reactions follow below. `createdRev`: the revision that brought it, `rev` may be a later one. */
+  messages: { message: Message; createdRev: number }[];
+  /** Messages that were there before and get this `rev`. */
+  touched: { conversationId: string; messageId: string; seq: number; rev: number }[];
+  removedReactions: { conversationId: string; messageId: string; seq: number; reactorType: Role; reactorId: string }[];
+  /** Each replaces this reactor's to this message, if there is one. A message's are listed in the order of `rev`. */
+  reactions: { reaction: Reaction; seq: number; rev: number }[];
+  /** To be added to what `listChanges` lists; messages are not among them. */
+  changes: {
+    conversationId: string;
+    rev: number;
+    kind: 'reaction' | 'seen' | 'read';
+    firstSeq: number;
+    lastSeq: number;
+    at: string;
+  }[];
+  /** Digests. */
+  removedTokens: string[];
+  /** To be inserted, the oldest first. */
+  tokens: TokenRow[];
+}
+
+/** Tokens to be deleted. */
+export type TokenRemoval =
+  | { kind: 'deleteToken'; digest: string }
+  /** Those with `expiresAt <= now`. */
+  | { kind: 'sweepTokens'; now: string }
+  /** Of one client, of one trip, or of one client for one trip: one of the two is null at most. */
+  | { kind: 'revokeTokens'; orgId: string; clientId: string | null; tripId: string | null };
 
 /** A durable change: a message or its reactions stand in it as they are now. */
 export type StoredChange =
@@ -136,64 +194,131 @@ export type StoredChange =
   | { kind: 'seen' | 'read'; rev: number; at: Time };
 
 /**
- * Where conversations live, in JavaScript: for an application that keeps its own tables. `commit` is called once at a
- * time, the reads several at once. Each may give a value or a promise. What throws a `ChatError` fails with its code.
+ * Where conversations live, in JavaScript: for an application that keeps its own tables. It loads rows and stores rows, and
+ * knows no rule of a conversation. `transact` and `removeTokens` are called once at a time, the reads several at once. Each may give a value or a promise. What throws a `ChatError` fails with its code.
  * Anything else that is thrown, and an answer of the wrong shape, is `storage_failed` and becomes a process warning.
  */
 export interface ChatStorage {
-  /** Runs all writes in one transaction, in order, and ends once it is durable. One answer for each write. */
-  commit(writes: Write[]): MaybePromise<Written[]>;
+  /**
+   * One transaction: loads what `questions` asks for, gives it to `decide`, stores what that answers, and ends once it is
+   * durable. Where others write to the same rows, the conversations that are loaded are locked until the end. `decide` may be
+   * called again, with new facts, when the database asks for the transaction to be begun anew.
+   *
+   * What it throws undoes the transaction: `ChatError('internal')` says that the key of a row to insert is taken, and the
+   * others are then stored without it.
+   */
+  transact(questions: Questions, decide: (facts: Facts) => Effects): MaybePromise<void>;
+  /** `count`: how many there were; `digests`: which, of `revokeTokens`. */
+  removeTokens(removal: TokenRemoval): MaybePromise<{ count: number; digests?: string[] }>;
   findConversation(conversationId: string): MaybePromise<StoredConversation | null | undefined>;
   listConversations(query: {
     orgId: string;
     text: string | null;
     clientIds: string[];
   }): MaybePromise<(StoredConversation & { lastMessage?: StoredMessage | null })[]>;
+  /**
+   * By `seq`. With `sinceRev`: the `limit` ones of smallest `rev` above it, and whatever else has the last one's `rev`.
+   * Throws `ChatError('too_many_changes')` when these are more than 1,000. An answer of more than that counts as the same;
+   * who throws it need not read them all.
+   */
   listMessages(query: {
     conversationId: string;
     beforeSeq?: number;
     sinceRev?: number;
     limit: number;
-  }): MaybePromise<{ messages: StoredMessage[]; hasMore: boolean }>;
+  }): MaybePromise<{ messages: StoredMessage[]; hasMore: boolean; epoch?: string }>;
   /** Throws `ChatError('not_found')` when there is no such conversation. */
   listChanges(query: {
     conversationId: string;
     sinceRev: number;
     limit: number;
-  }): MaybePromise<{ currentRev: number; tooMany: boolean; changes: StoredChange[] }>;
+  }): MaybePromise<{ currentRev: number; tooMany: boolean; changes: StoredChange[]; epoch?: string }>;
   listRevisions(query: {
     conversationIds: string[];
     orgIds: string[];
-  }): MaybePromise<{ conversations: number[]; organizations: number[] }>;
+  }): MaybePromise<{ conversations: number[]; organizations: number[]; epoch?: string }>;
   countUnread(orgId: string): MaybePromise<number>;
   findToken(digest: string, now: string): MaybePromise<TokenClaimsRow | null | undefined>;
+  /**
+   * Those of `digests` that `findToken` would find. Asked every few seconds about all tokens that somebody listens by, 500 at
+   * a time. Left out: `findToken` is called for each.
+   */
+  listLiveTokens?(digests: string[], now: string): MaybePromise<string[]>;
+  /** Left out: looking for a conversation that there is not says whether the storage can be read. */
   ping?(): MaybePromise<void>;
+
+  /**
+   * With `beginEpoch`: deletes changes that are no longer kept, a bounded step in each call. Afterwards `listChanges` from
+   * before what is kept answers `tooMany`. A storage that has the two also tells its `epoch` with each of the three reads
+   * above: a lower-case UUID that is made with the storage.
+   */
+  pruneChanges?(step: PruneChanges): MaybePromise<Pruned>;
+  /** Whatever is read from now on is of this epoch; durable. */
+  beginEpoch?(epoch: string): MaybePromise<void>;
+}
+
+/** A step over the conversations, in the order of their ids. */
+export interface PruneChanges {
+  /** Where it begins: behind this conversation. null: with the first. */
+  after: string | null;
+  /** Of each conversation the changes of its newest revisions stay, this many. 0: all of them. */
+  keepRevisions: number;
+  /** What is older goes, too. null: nothing goes for its age. */
+  olderThan: string | null;
+  /** Conversations looked at, and changes deleted, at the most. */
+  maxConversations: number;
+  maxChanges: number;
+}
+
+/** What a step has done. */
+export interface Pruned {
+  /** Changes deleted. */
+  count: number;
+  /** The next step's `after`. Left out: all conversations were looked at. */
+  next?: string | null;
+  epoch?: string;
 }
 
 /** What a storage keeps for a token's digest. */
 export type TokenClaimsRow = Omit<TokenClaims, 'expiresAt'> & { expiresAt: Time };
 
 const required = [
-  'commit', 'findConversation', 'listConversations', 'listMessages', 'listChanges', 'listRevisions', 'countUnread',
+  'transact', 'removeTokens', 'findConversation', 'listConversations', 'listMessages', 'listChanges', 'listRevisions', 'countUnread',
   'findToken',
 ] as const;
 
+const nobodys = '00000000-0000-0000-0000-000000000000';
+
 /** @internal What the addon is given for a storage. */
 export function toNativeStorage(storage: BuiltInStorage | ChatStorage): object {
-  if (typeof storage !== 'object' || storage === null) throw new TypeError('storage must be an object');
-  if ('kind' in storage) return storage;
+  if (isObject(storage) && 'kind' in storage) return storage;
+  if (!isObject(storage) || required.every((name) => typeof storage[name] !== 'function')) {
+    const isFactory = ([memory, sqlite, postgres] as unknown[]).includes(storage);
+    const what = isFactory ? `the function ${(storage as unknown as () => unknown).name} that gives one` : kindOf(storage);
+    throw new TypeError(`storage must be what sqlite({ path }), postgres({ url }) or memory() gives, or a ChatStorage, not ${what}`);
+  }
   for (const name of required) {
     if (typeof storage[name] !== 'function') throw new TypeError(`storage.${name} must be a function`);
   }
-  return { kind: 'javascript', call: (method: string, json: string, answer: Answer) => call(storage, method, json, answer) };
+  for (const name of ['listLiveTokens', 'ping', 'pruneChanges', 'beginEpoch'] as const) {
+    optional(anyFunction)(storage[name], `storage.${name}`, storage);
+  }
+  if ((storage.pruneChanges === undefined) !== (storage.beginEpoch === undefined)) {
+    throw new TypeError('storage.pruneChanges and storage.beginEpoch belong together');
+  }
+  const hasUpkeep = storage.pruneChanges !== undefined;
+  return {
+    kind: 'javascript', hasUpkeep,
+    call: (method: string, json: string, answer: Answer, decide?: NativeDecide) => call(storage, method, json, answer, decide),
+  };
 }
 
 /** @internal */
-export function call(storage: ChatStorage, method: string, json: string, answer: Answer): void {
+export function call(storage: ChatStorage, method: string, json: string, answer: Answer, decide?: NativeDecide): void {
   void (async () => {
     let value: unknown;
     try {
-      value = await run(storage, method, JSON.parse(json));
+      value = await run(storage, method, JSON.parse(json), decide);
     } catch (error) {
       answer(codeOf(error, 'storage_failed'));
       if (!(error instanceof ChatError)) warn(error);
@@ -209,10 +334,12 @@ export function call(storage: ChatStorage, method: string, json: string, answer:
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
-function run(storage: ChatStorage, method: string, query: any): unknown {
+function run(storage: ChatStorage, method: string, query: any, decide?: NativeDecide): unknown {
   switch (method) {
-    case 'commit':
-      return storage.commit(query);
+    case 'transact':
+      return storage.transact(query, (facts) => JSON.parse(decide!(facts)) as Effects);
+    case 'removeTokens':
+      return storage.removeTokens(query);
     case 'findConversation':
       return storage.findConversation(query.id);
     case 'listConversations':
@@ -227,9 +354,25 @@ function run(storage: ChatStorage, method: string, query: any): unknown {
       return storage.countUnread(query.orgId);
     case 'findToken':
       return storage.findToken(query.digest, query.now);
+    case 'listLiveTokens':
+      return storage.listLiveTokens === undefined
+        ? findEach(storage, query.digests, query.now)
+        : storage.listLiveTokens(query.digests, query.now);
+    case 'pruneChanges':
+      return storage.pruneChanges?.(query);
+    case 'beginEpoch':
+      return storage.beginEpoch?.(query.epoch);
     case 'ping':
-      return storage.ping?.();
+      return storage.ping === undefined ? storage.findConversation(nobodys) : storage.ping();
     default:
       throw new ChatError('internal');
   }
+}
+
+async function findEach(storage: ChatStorage, digests: string[], now: string): Promise<string[]> {
+  const live: string[] = [];
+  for (const digest of digests) {
+    if ((await storage.findToken(digest, now)) != null) live.push(digest);
+  }
+  return live;
 }

@@ -1,5 +1,7 @@
+import type * as wire from './wire';
+
 /** Who acts. */
-export type Role = 'advisor' | 'client';
+export type Role = wire.Role;
 
 /**
  * Whoever acts on a conversation, as the application has authenticated them. An advisor reaches every conversation of
@@ -14,84 +16,34 @@ export interface Participant {
 }
 
 /** The six reactions. */
-export type Emoji = '❤️' | '👍' | '😂' | '😮' | '😢' | '👎';
+export type Emoji = wire.Emoji;
 
 /** One person's reaction to one message. Times are RFC 3339 in UTC with milliseconds. */
-export interface Reaction {
-  id: string;
-  messageId: string;
-  conversationId: string;
-  orgId: string;
-  reactorType: Role;
-  reactorId: string;
-  reactorName: string;
-  emoji: Emoji;
-  createdAt: string;
-}
+export type Reaction = wire.Reaction;
 
 /** One message of a conversation. Times are RFC 3339 in UTC with milliseconds, as all times that come from here. */
-export interface Message {
-  id: string;
-  conversationId: string;
-  orgId: string;
-  senderType: Role;
-  senderId: string;
-  senderName: string;
-  content: string;
-  /** A client's message: an advisor has read it. */
-  isRead: boolean;
-  /** An advisor's message: when the client has seen it. */
-  seenAt: string | null;
-  createdAt: string;
-  attachmentUrl: string | null;
-  attachmentType: string | null;
-  attachmentName: string | null;
-  /** Oldest first. */
-  reactions: Reaction[];
-  /** 1, 2, 3 … in the conversation, without gaps. */
-  seq: number;
-  /** The conversation's revision that last changed this message. */
-  rev: number;
-  clientMessageId: string | null;
-}
+export type Message = wire.Message;
 
 /** What an organization and one of its clients have said: there is one for each pair. */
-export interface Conversation {
-  id: string;
-  orgId: string;
-  clientId: string;
-  createdAt: string;
-  lastMessageAt: string | null;
-  unreadCount: number;
-  /** Raised by one with every durable change. */
-  rev: number;
+export interface Conversation extends wire.Conversation, Pick<wire.ConversationRow, 'unreadCount' | 'rev'> {
+  /** `seq` of the newest message; 0 when there is none. */
+  lastSeq: number;
 }
 
-/** A row of an advisor's list. */
-export interface ConversationSummary extends Conversation {
-  /** Without its reactions. */
-  lastMessage: Message | null;
-}
+/** A row of an advisor's list: with the newest message, without its reactions. */
+export interface ConversationSummary extends Conversation, Pick<wire.ConversationRow, 'lastMessage'> {}
 
 /** What happens in a conversation, in the words of the wire. */
-export type ChatEvent =
-  | { type: 'typing'; advisorTyping: boolean; clientTyping: boolean }
-  | { type: 'new_message'; message: Message; rev: number }
-  | { type: 'reaction_update'; messageId: string; reactions: Reaction[]; rev: number }
-  | { type: 'seen'; seenAt: string; rev: number }
-  | { type: 'read'; readAt: string; rev: number }
-  | { type: 'caught_up'; rev: number }
-  | { type: 'resync'; rev: number };
+export type ChatEvent = Exclude<wire.ConversationEvent, wire.AliveEvent | wire.ErrorEvent>;
 
-/** What happens to an organization's list of conversations. */
-export type InboxEvent = { type: 'conversation_update'; conversation: ConversationSummary };
+/** What happens to an organization's list of conversations. `resync`: changes were left out, so load the list again. */
+export type InboxEvent =
+  | (Omit<wire.ConversationUpdateEvent, 'conversation'> & { conversation: ConversationSummary })
+  | wire.ResyncEvent;
 
-/** What a message says. */
-export interface Draft {
+/** What a message says. The same `clientMessageId` again gives the first message instead of a second one. */
+export interface Draft extends wire.Draft {
   conversationId: string;
-  content: string;
-  /** The same again gives the first message instead of a second one. */
-  clientMessageId?: string;
   attachmentUrl?: string;
   attachmentType?: string;
   attachmentName?: string;
@@ -101,7 +53,10 @@ export interface Draft {
 export interface MessageQuery {
   conversationId: string;
   before?: number;
+  /** `too_many_changes` when the page would have more than 1,000 messages, as those of one `rev` stay together. */
   since?: number;
+  /** The epoch that the caller's copy is of: `epoch_changed` when it is not the storage's any more. */
+  epoch?: string;
   /** 1 to 200; 100 when left out. */
   limit?: number;
 }
@@ -110,6 +65,11 @@ export interface MessageQuery {
 export interface MessagePage {
   messages: Message[];
   hasMore: boolean;
+  /**
+   * Which history this is: made with the storage and made anew after a restore. What was read in another epoch does not
+   * fit. Absent: the storage keeps none.
+   */
+  epoch?: string;
 }
 
 /** What became of a message that was sent. */
@@ -133,12 +93,23 @@ export interface TokenGrant {
   clientId: string;
   tripId: string;
   conversationId: string;
+  /**
+   * The share link's, when the token is for whoever has the link: it is refused once the trip is no longer shared by this
+   * very link. Left out: the application's own, which ends by its time or by being revoked. Named and nothing: a TypeError.
+   */
+  shareToken?: string;
 }
 
-/** The same, and until when. */
-export interface TokenClaims extends TokenGrant {
+/** Whose a token is, and until when. */
+export interface TokenClaims extends Omit<TokenGrant, 'shareToken'> {
   expiresAt: string;
 }
+
+/** The tokens of a client, of a trip, or of a client for a trip. A `clientId` or `tripId` that is nothing is a TypeError. */
+export type TokenFilter = { orgId: string } & (
+  | { clientId: string; tripId?: string }
+  | { clientId?: string; tripId: string }
+);
 
 /** A chat token. It is told once: only its SHA-256 is stored. */
 export interface IssuedToken {
@@ -164,11 +135,40 @@ export interface EngineOptions {
   tokenCacheEntries?: number;
   tokenCacheLifetime?: number;
   sweepInterval?: number;
+  /** Changes of a conversation's newest revisions that are kept for resuming listeners. 0: all. 1,000 when left out. */
+  maxKeptChanges?: number;
+  /** How long they are kept at the most: milliseconds, whole hours. 0: for ever. 30 days when left out. */
+  maxChangeAge?: number;
   /**
    * How often what listeners were told is compared with a storage that others write to (PostgreSQL, one in JavaScript).
    * 5,000 when left out.
    */
   pollInterval?: number;
+  /**
+   * How often a storage that failed is asked what became of the writes in question, on the storages where nobody else
+   * writes. 1,000 when left out.
+   */
+  pollIntervalDown?: number;
+  /**
+   * How often it is looked whether the chat tokens that listeners rest on are still there, on the same storages. 3,000 when
+   * left out.
+   */
+  credentialCheckInterval?: number;
+  /**
+   * Told of what nobody else hears of: a storage that failed, an answer that was not taken. Called on the event loop; what it
+   * throws becomes a process warning. Left out: nobody is told.
+   */
+  log?: (record: LogRecord) => void;
+}
+
+/** What the engine tells an operator; docs/library.md lists the events. Never a message's content or a credential. */
+export interface LogRecord {
+  level: 'debug' | 'info' | 'warning' | 'error';
+  event: string;
+  /** What was being done. */
+  subject: string;
+  /** An error's name, or what was thrown. */
+  detail: string;
 }
 
 /** Counts since the engine was made; `queuedWrites`, `subscribers` and `rooms` are gauges of now. */
@@ -181,6 +181,8 @@ export interface EngineStats {
   queuedWrites: number;
   subscribers: number;
   rooms: number;
+  /** Times that a conversation's listeners were told from the storage what they had missed. */
+  catchUps: number;
 }
 
 /** For operations that somebody may stop waiting for. What was accepted is carried out all the same. */

@@ -1,11 +1,14 @@
-import type { IncomingMessage, Server as HttpServer } from 'node:http';
+import { closeSync } from 'node:fs';
+import { STATUS_CODES, type IncomingMessage, type Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import { Socket } from 'node:net';
 import { pipeline, type Duplex } from 'node:stream';
+import { Server as TlsServer } from 'node:tls';
 
-import { Door } from './door';
+import { Door, refusalOf } from './door';
 import type { ChatEngine } from './engine';
 import type { ChatHost, ServerOptions } from './host';
+import { mustBe } from './options';
 
 /** For `setupWebSocket`: what `chatRoutes` takes, too, and who the host is. */
 export interface WebSocketOptions extends ServerOptions {
@@ -16,56 +19,135 @@ export interface WebSocketOptions extends ServerOptions {
 /**
  * Takes the chat's WebSockets (`/ws/chat`, `/ws/inbox`) over from an HTTP server. A plain connection is handed to the
  * native transport and costs the event loop nothing from then on; one whose TLS ends in Node passes through it as bytes.
- * Other upgrades are left to other listeners. Gives a function that stops taking new ones.
+ * Other upgrades are left to other listeners. Where there is none, a WebSocket is refused with 404, and what asks for
+ * another protocol (`h2c`) is a request like any other, as HTTP has it. Gives a function that stops taking new ones.
  */
 export function setupWebSocket(
   httpServer: HttpServer | HttpsServer,
   engine: ChatEngine,
   options: WebSocketOptions = {},
 ): () => void {
+  mustBeServer(httpServer);
+  mustBe(typeof options === 'object' && options !== null, options, 'options', 'an object');
   const { host, ...rest } = options;
   const door = Door.of(engine, host, rest);
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (!door.serves(request.url)) {
-      if (httpServer.listenerCount('upgrade') === 1) {
-        socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
-      }
-      return;
-    }
-    // Answers to requests before this one leave first.
-    if (socket.writableLength > 0) socket.once('drain', () => handOver(door, request, socket, head));
-    else handOver(door, request, socket, head);
+    // Node takes its own listener away before it emits the event, and an error that nobody listens to ends the process. A
+    // peer may reset the connection at any time: while it waits here, in another listener's hands, or after we are done.
+    socket.on('error', ignore);
+    const isChat = door.serves(request.url);
+    if (!isChat && httpServer.listenerCount('upgrade') > 1) return;
+    behindAnswers(socket, () => {
+      if (!asksForWebSocket(request)) goOnWithout(httpServer, request, socket, head);
+      else if (isChat) handOver(door, request, socket, head);
+      else refuse(socket, nothingHere);
+    });
   };
   httpServer.on('upgrade', upgrade);
   return () => httpServer.off('upgrade', upgrade);
 }
 
+/** @internal */
+export function mustBeServer(httpServer: unknown): void {
+  const { listenerCount, on } = (httpServer ?? {}) as Partial<HttpServer>;
+  // An Express application has them, too, and is a function.
+  const isServer = typeof httpServer === 'object' && typeof on === 'function' && typeof listenerCount === 'function';
+  mustBe(isServer, httpServer, 'httpServer', 'an HTTP server');
+}
+
+function ignore(): void {}
+
 interface Handle {
   readonly fd?: number;
   readStop(): unknown;
 }
+type Connection = Duplex & {
+  _handle?: Handle | null;
+  /** The answer that is being sent; the server sets the next one when it is. */
+  _httpMessage?: NodeJS.EventEmitter | null;
+};
 
-function handOver(door: Door, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-  const handle = (socket as Duplex & { _handle?: Handle | null })._handle;
+// Runs `next` once the answers to earlier requests of the connection have left, and never when it is closed before that.
+function behindAnswers(socket: Connection, next: () => void): void {
+  const answer = socket._httpMessage;
+  if (answer !== null && answer !== undefined) {
+    answer.once('close', () => behindAnswers(socket, next));
+  } else if (socket.destroyed || socket.writableEnded) {
+    // One of them was the last that the server wanted to give. An ended one is closed with its own time-out.
+    return;
+  } else if (socket.writableLength > 0) {
+    // 'drain' would come only if the last write had been told to wait.
+    socket.write('', (error) => {
+      if (!error) behindAnswers(socket, next);
+    });
+  } else {
+    next();
+  }
+}
+
+function asksForWebSocket({ headers }: IncomingMessage): boolean {
+  return /(^|,)\s*websocket\s*(,|$)/i.test(headers.upgrade ?? '');
+}
+
+// Node gives every request that names another protocol to the listeners of upgrades, and has not read its body. A server may
+// ignore the header (RFC 9110 section 7.8), and this one goes on as if it were not there: the request is given back to be
+// read again without it, and so are whatever follows it on the connection, and time-outs.
+function goOnWithout(httpServer: HttpServer | HttpsServer, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { method, url, httpVersion, rawHeaders } = request;
+  let lines = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() !== 'upgrade') lines += `${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`;
+  }
+  // Node's parser gives a character for each byte.
+  socket.unshift(Buffer.concat([Buffer.from(`${lines}\r\n`, 'latin1'), head]));
+  socket.off('error', ignore);
+  httpServer.emit(httpServer instanceof TlsServer ? 'secureConnection' : 'connection', socket);
+}
+
+const nothingHere = 'HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
+
+// How long a peer that was refused may take to close its side.
+const lingerMs = 2_000;
+
+function refuse(socket: Duplex, answer: string): void {
+  const patience = setTimeout(() => socket.destroy(), lingerMs).unref();
+  socket.once('close', () => clearTimeout(patience));
+  // What it still sends is read, or the answer would be lost in a reset.
+  socket.resume().end(answer);
+}
+
+function handOver(door: Door, request: IncomingMessage, socket: Connection, head: Buffer): void {
+  const handle = socket._handle;
   try {
     if (!('encrypted' in socket) && handle?.fd !== undefined && handle.fd >= 0) {
+      // What came while it waited.
+      const more = socket.read() as Buffer | null;
+      door.adopt(handle.fd, request, more === null ? head : Buffer.concat([head, more]));
       handle.readStop();
-      door.adopt(handle.fd, request, head);
       // The connection lives on in the duplicate.
       socket.destroy();
       return;
     }
-    const end = door.bridge(request, head);
-    if (typeof end !== 'number') {
-      socket.destroy();
-      return;
-    }
-    const inner = new Socket({ fd: end, readable: true, writable: true, allowHalfOpen: true });
+    const inner = openPipe(door.bridge(request, head));
     // Either side's error ends both; there is nobody to tell.
-    pipeline(socket, inner, () => undefined);
-    pipeline(inner, socket, () => undefined);
-  } catch {
-    // A closed engine.
-    socket.destroy();
+    pipeline(socket, inner, ignore);
+    pipeline(inner, socket, ignore);
+  } catch (error) {
+    // A closed engine, one that has as many connections as it may, or no descriptor left.
+    const { status, body } = refusalOf(error);
+    const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, 'Connection: close', 'Content-Type: application/json'];
+    refuse(socket, `${lines.join('\r\n')}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
   }
+}
+
+function openPipe(descriptor: number): Socket {
+  let inner: Socket;
+  try {
+    inner = new Socket({ fd: descriptor, readable: true, writable: true, allowHalfOpen: true });
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+  // Beyond what `pipeline` listens to, which is until both have ended.
+  return inner.on('error', ignore);
 }

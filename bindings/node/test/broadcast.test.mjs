@@ -154,12 +154,13 @@ describe('saying so', () => {
     const { broadcastNewMessage, broadcastSeen } = broadcasts(engine);
     const { id } = await engine.openConversation('org-1', 'carl');
     const events = engine.subscribe(id);
+    await events.opened;
     broadcastNewMessage(id, {});
     broadcastSeen('0192f0c0-0000-7000-8000-000000000000');
     await engine.send(ada, { conversationId: id, content: 'Hello' });
     assert.deepEqual((await take(events, 2)).map(({ type }) => type), ['typing', 'new_message']);
     assert.throws(() => broadcastNewMessage('nowhere'), { code: 'not_found' });
-    assert.throws(() => broadcastNewMessage(7), { name: 'TypeError', message: 'refresh.conversationId must be a string' });
+    assert.throws(() => broadcastNewMessage(7), { name: 'TypeError', message: 'refresh.conversationId must be a string, not the number 7' });
     await events.return();
     await engine.close();
     broadcastSeen(id);

@@ -1,7 +1,7 @@
 // The package as others get it: installed from its two archives, offline, where there is no compiler.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -76,8 +76,8 @@ describe('the package', () => {
         .then(() => engine.close());`), '0\ntrue\n');
   });
 
-  test('has types for both kinds of importers', async () => {
-    const at = await install('types', ...archives);
+  for (const mode of ['Node16', 'NodeNext', 'Bundler']) test(`has types for both kinds of importers by the resolution ${mode}`, async () => {
+    const at = await install(`types-${mode}`, ...archives);
     const source = `
       import { ChatEngine, memory, type Message } from 'travelchat';
       export const send = async (): Promise<Message> => {
@@ -87,11 +87,26 @@ describe('the package', () => {
       };`;
     for (const file of ['consumer.mts', 'consumer.cts']) writeFileSync(join(at, file), source);
     const program = ts.createProgram(['consumer.mts', 'consumer.cts'].map((file) => join(at, file)), {
-      module: ts.ModuleKind.Node16, moduleResolution: ts.ModuleResolutionKind.Node16, target: ts.ScriptTarget.ES2022,
-      lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'], strict: true, noEmit: true, skipLibCheck: true, typeRoots: [join(root, 'node_modules/@types')], types: ['node'],
+      module: ts.ModuleKind[mode === 'Bundler' ? 'Preserve' : mode], moduleResolution: ts.ModuleResolutionKind[mode],
+      target: ts.ScriptTarget.ES2022, lib: ['lib.es2022.d.ts'], strict: true, noEmit: true,
+      skipLibCheck: false, typeRoots: [join(root, 'node_modules/@types')], types: ['node'],
     });
-    const problems = ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+    const problems = ts.getPreEmitDiagnostics(program)
+      .map(({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`);
     assert.deepEqual(problems, []);
+  });
+
+  test('has the licence, and every file that its README links to', async () => {
+    const at = await install('files', ...archives);
+    for (const name of readdirSync(join(at, 'node_modules')).filter((name) => name.startsWith('travelchat'))) {
+      const licence = readFileSync(join(at, 'node_modules', name, 'LICENSE'), 'utf8');
+      assert.equal(licence, readFileSync(join(root, '../../LICENSE'), 'utf8'));
+    }
+    const installed = join(at, 'node_modules/travelchat');
+    const readme = readFileSync(join(installed, 'README.md'), 'utf8');
+    const links = [...readme.matchAll(/\]\((?!#|[a-z]+:)([^)#\s]+)/g)].map(([, path]) => path);
+    assert.deepEqual(links.filter((path) => !existsSync(join(installed, path))), []);
+    assert.match(readme, /`docs\/protocol\.md` of the repository/);
   });
 
   test('says what is missing where there is no addon', async () => {
@@ -104,6 +119,18 @@ describe('the package', () => {
         console.log(error.code + ': ' + error.message);
       }`);
     assert.match(output, /^ERR_TRAVELCHAT_NO_ADDON: travelchat has no prebuilt addon here: .*travelchat-\w+-\w+.* CMake/);
+  });
+
+  test('finds its addon without asking the network', async () => {
+    const at = await install('offline', ...archives);
+    assert.equal(await run(at, 'example.cjs', `
+      const ask = process.report.getReport;
+      process.report.getReport = (...error) => {
+        if (!process.report.excludeNetwork) throw new Error('every peer of an open connection is looked up');
+        return ask.apply(process.report, error);
+      };
+      const { ChatEngine, memory } = require('travelchat');
+      new ChatEngine(memory()).close().then(() => console.log(process.report.excludeNetwork));`), 'false\n');
   });
 
   test('says what is wrong with an addon that cannot be loaded', async () => {

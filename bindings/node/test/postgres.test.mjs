@@ -63,15 +63,17 @@ describe('on PostgreSQL, an engine', () => {
 
   test('refuses what is no database of its, and says why to an operator', async () => {
     const url = server.createDatabase();
+    // Only a mistake of the caller's says itself what it is.
     const refused = (code, cause) => (error) =>
-      error instanceof ChatError && error.code === code && cause.test(error.cause.message) && !cause.test(error.message);
+      error instanceof ChatError && error.code === code && cause.test(error.cause.message) &&
+      cause.test(error.message) === (code === 'invalid_argument');
     assert.throws(() => new ChatEngine(postgres({ url: 'mysql://localhost/chat' })), refused('invalid_argument', /url/i));
     assert.throws(() => new ChatEngine(postgres({ url: `${url}nowhere` })), refused('storage_failed', /nowhere/));
     const silent = `postgres://127.0.0.1:1/chat`;
     assert.throws(() => new ChatEngine(postgres({ url: silent, connectTimeout: 100 })), refused('storage_failed', /refused/));
-    assert.throws(() => postgres({}), { name: 'TypeError', message: 'postgres: url must be a string' });
+    assert.throws(() => postgres({}), { name: 'TypeError', message: 'storage.url must be a string that is not empty, not undefined' });
     assert.throws(() => new ChatEngine(postgres({ url, lanes: 'four' })), { message: /storage.lanes must be a whole number/ });
-    assert.throws(() => new ChatEngine(postgres({ url, log: 'console' })), { message: 'storage.log must be a function' });
+    assert.throws(() => new ChatEngine(postgres({ url, log: 'console' })), { message: 'storage.log must be a function, not "console"' });
   });
 
   test('fails while its database is away, and goes on when it is back', { timeout: 60_000 }, async () => {

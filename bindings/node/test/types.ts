@@ -12,6 +12,7 @@ import {
   type ChatEvent,
   type ChatHost,
   type ChatStorage,
+  type ConversationSummary,
   type Message,
 } from '../src/index';
 
@@ -42,7 +43,10 @@ export async function types(engine: ChatEngine, storage: ChatStorage) {
     // @ts-expect-error Only some events have a message.
     event.message;
   }
-  for await (const event of engine.subscribeInbox('org')) same<typeof event.type, 'conversation_update'>(true);
+  for await (const event of engine.subscribeInbox('org')) {
+    same<typeof event.type, 'conversation_update' | 'resync'>(true);
+    if (event.type === 'conversation_update') same<typeof event.conversation, ConversationSummary>(true);
+  }
   same<Awaited<ReturnType<typeof engine.countUnread>>, number>(true);
 
   new ChatEngine(storage);

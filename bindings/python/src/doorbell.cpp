@@ -43,6 +43,7 @@ void Doorbell::put(Arrival arrival) {
 }
 
 std::vector<Arrival> Doorbell::take() {
+  since_fork_.check("thread's way to the engine");
   std::uint64_t rung = 0;
   // First the bell: what comes after this either is taken below or rings again.
   [[maybe_unused]] const auto read = ::read(descriptor_, &rung, sizeof rung);
@@ -51,21 +52,21 @@ std::vector<Arrival> Doorbell::take() {
 }
 
 void Doorbell::wait() const {
+  since_fork_.check("thread's way to the engine");
   // A signal that comes just before poll, or to another thread, interrupts nothing: Python only notes it.
   constexpr int milliseconds_to_notice_it = 100;
-  for (;;) {
-    int error = 0;
-    const int ready = without_gil([&] {
-      pollfd waiting{descriptor_, POLLIN, 0};
-      const int outcome = ::poll(&waiting, 1, milliseconds_to_notice_it);
-      error = errno;
-      return outcome;
-    });
-    if (ready > 0) return;
-    if (ready < 0 && error != EINTR)
-      throw std::system_error(error, std::generic_category(), "cannot wait for the engine");
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  int error = 0;
+  const int ready = without_gil([&] {
+    pollfd waiting{descriptor_, POLLIN, 0};
+    const int outcome = ::poll(&waiting, 1, milliseconds_to_notice_it);
+    error = errno;
+    return outcome;
+  });
+  if (ready > 0) return;
+  if (ready < 0 && error != EINTR) {
+    throw std::system_error(error, std::generic_category(), "cannot wait for the engine");
   }
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
 }  // namespace travelchat::python

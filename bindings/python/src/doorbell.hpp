@@ -43,11 +43,16 @@ struct SearchClientsCall {
   std::string text;
   Reply<std::vector<std::string>> reply;
 };
+struct CheckSessionsCall {
+  std::vector<std::string> session_ids;
+  Reply<std::vector<std::string>> reply;
+};
 struct NotifyCall {
   PushNotification notification;
   std::shared_ptr<void> call;  // counts it as long as it lives
 };
-using HostCall = std::variant<AuthenticateCall, FindTripCall, FindClientsCall, SearchClientsCall, NotifyCall>;
+using HostCall =
+    std::variant<AuthenticateCall, FindTripCall, FindClientsCall, SearchClientsCall, CheckSessionsCall, NotifyCall>;
 
 // A request to what is not the chat's, and where the response goes.
 struct HttpCall {
@@ -57,7 +62,7 @@ struct HttpCall {
 
 struct Arrival {
   std::uint64_t token = 0;  // chosen by Python: which call this answers, which feed or host this is for
-  std::variant<errc, bool, std::uint64_t, Conversation, std::vector<ConversationSummary>, Sent, MessagePage,
+  std::variant<errc, bool, std::uint64_t, Uuid, Conversation, std::vector<ConversationSummary>, Sent, MessagePage,
                std::vector<Reaction>, Marked, IssuedToken, TokenClaims, Subscription, FeedReady, HostCall, HttpCall,
                HttpResponse>
       content;
@@ -75,9 +80,11 @@ class Doorbell {
   // Any thread. Bounded by what asks: there is one arrival for each call under way (the engine bounds those) and one
   // for each feed; PythonHost counts its own.
   void put(Arrival arrival);
-  // All that has come. Python's side.
+  // All that has come. Python's side. RuntimeError in a forked child, whose parent reads the same descriptor.
   std::vector<Arrival> take();
-  // Until something comes or a signal does; the latter raises what its handler raises. Needs the GIL and gives it away.
+  // Until something comes, or a signal's handler may have run; raises what that raises. It also returns when nothing
+  // has come: the handler may itself have taken what came. Needs the GIL and gives it away; RuntimeError in a forked
+  // child.
   void wait() const;
 
  private:

@@ -4,6 +4,7 @@
 #include "python_storage.hpp"
 #include "records.hpp"
 
+#include <travelchat/arguments.hpp>
 #include <travelchat/memory_storage.hpp>
 #include <travelchat/nats_backplane.hpp>
 #include <travelchat/postgres_storage.hpp>
@@ -45,8 +46,22 @@ using Bell = std::shared_ptr<Doorbell>;
 // The id that a call is about. What is no id is the id of nothing.
 Uuid require_id(py::handle value, const char* name) {
   const auto id = to_id(value, name);
-  if (!id) throw Failure{errc::not_found};
+  if (!id)
+    throw Failure{errc::not_found, std::string(name) + " must be an id that the engine gave, a UUID in lower case"};
   return *id;
+}
+
+// `member`: what of the call the problem is of.
+void require_none(const Problem& problem, std::string_view member = {}) {
+  if (!problem) return;
+  std::string text(member);
+  if (!text.empty()) text += '.';
+  text += problem->what();
+  // The two that Python knows by shorter names.
+  for (const std::string_view longer : {"before_seq", "since_rev"}) {
+    if (const std::size_t at = text.find(longer); at != text.npos) text.erase(at + longer.size() - 4, 4);
+  }
+  throw Failure{errc::invalid_argument, std::move(text)};
 }
 
 EngineOptions to_options(const py::kwargs& given) {
@@ -79,6 +94,12 @@ EngineOptions to_options(const py::kwargs& given) {
       options.token_cache_lifetime = value.cast<std::chrono::milliseconds>();
     } else if (name == "sweep_interval") {
       options.sweep_interval = value.cast<std::chrono::seconds>();
+    } else if (name == "credential_check_interval") {
+      options.credential_check_interval = value.cast<std::chrono::milliseconds>();
+    } else if (name == "max_kept_changes") {
+      options.max_kept_changes = to_count(value, "max_kept_changes");
+    } else if (name == "max_change_age") {
+      options.max_change_age = std::chrono::ceil<std::chrono::hours>(value.cast<std::chrono::milliseconds>());
     } else if (name == "poll_interval") {
       options.poll_interval = value.cast<std::chrono::milliseconds>();
     } else if (name == "poll_interval_down") {
@@ -90,30 +111,62 @@ EngineOptions to_options(const py::kwargs& given) {
   return options;
 }
 
-NativeStorage open_sqlite(std::filesystem::path path, std::size_t max_readers, std::size_t checkpoint_bytes) {
-  auto opened = without_gil([&] {
-    const SignalsBlocked blocked;
-    return SqliteStorage::open({std::move(path), max_readers, checkpoint_bytes});
-  });
-  if (!opened) throw Failure{describe(opened.error()).code};
-  return NativeStorage(*std::move(opened));
-}
-
 // For an operator, through Python's logging. From any thread of the engine's or the storage's, none of which a thread
 // with the GIL ever waits for.
-void log_line(std::string_view line) noexcept {
+void log_at(const char* level, std::string_view line) noexcept {
   try {
     const GilGuard gil;
     try {
-      py::module_::import("logging")
-          .attr("getLogger")("travelchat")
-          .attr("warning")("%s", to_python(std::string(line)));
+      py::module_::import("logging").attr("getLogger")("travelchat").attr(level)("%s", to_python(std::string(line)));
     } catch (py::error_already_set& thrown) {
       thrown.discard_as_unraisable("travelchat's log");
     }
   } catch (const std::exception&) {
     // The interpreter is ending, and nobody reads it any more.
   }
+}
+
+void log_line(std::string_view line) noexcept {
+  log_at("warning", line);
+}
+
+void log_record(const LogRecord& record) {
+  std::string line(record.event);
+  for (const std::string_view part : {record.subject, record.detail}) {
+    if (!part.empty()) line.append(": ").append(part);
+  }
+  switch (record.level) {
+    case LogLevel::debug:
+      return log_at("debug", line);
+    case LogLevel::info:
+      return log_at("info", line);
+    case LogLevel::warning:
+      return log_at("warning", line);
+    case LogLevel::error:
+      return log_at("error", line);
+  }
+}
+
+NativeStorage open_sqlite(std::filesystem::path path, std::size_t max_readers, std::size_t checkpoint_bytes) {
+  // While it is opened, what is told becomes the exception's text.
+  struct Told {
+    bool is_open = false;
+    std::string last;
+  };
+  const auto told = std::make_shared<Told>();
+  const auto log = [told](std::string_view line) {
+    if (told->is_open)
+      log_line(line);
+    else
+      told->last = line;
+  };
+  auto opened = without_gil([&] {
+    const SignalsBlocked blocked;
+    return SqliteStorage::open({std::move(path), max_readers, checkpoint_bytes, log});
+  });
+  if (!opened) throw Failure{describe(opened.error()).code, told->last};
+  told->is_open = true;
+  return NativeStorage(*std::move(opened));
 }
 
 NativeStorage open_postgres(std::string url, std::size_t lanes, std::size_t max_readers,
@@ -123,29 +176,26 @@ NativeStorage open_postgres(std::string url, std::size_t lanes, std::size_t max_
     try {
       return NativeStorage(
           PostgresStorage::open({std::move(url), lanes, max_readers, patience, connect_timeout, log_line}));
+    } catch (const OptionError&) {
+      throw;
     } catch (const std::system_error& thrown) {
       throw Failure{describe(thrown.code()).code, thrown.what()};
     }
   });
 }
 
-NativeBackplane make_nats(std::vector<std::string> servers, std::string subject_prefix, std::string token) {
+NativeBackplane make_nats(std::vector<std::string> servers, std::string subject_prefix, std::string token,
+                          std::string key) {
   // The library makes threads of its own when it is used first, and has no others in a forked child.
   static const SinceFork first_use;
   first_use.check("process's NATS client");
   const SignalsBlocked blocked;
   try {
-    return NativeBackplane(
-        make_nats_backplane({std::move(servers), std::move(subject_prefix), std::move(token), log_line}));
+    return NativeBackplane(make_nats_backplane(
+        {std::move(servers), std::move(subject_prefix), std::move(token), std::move(key), log_line}));
   } catch (const std::system_error& thrown) {
     throw py::value_error(thrown.what());
   }
-}
-
-// Whoever reads may listen; a service without a listener reads everything.
-bool may_listen(const std::optional<Participant>& listener, const Conversation& conversation) {
-  return !listener || (listener->org_id == conversation.org_id &&
-                       (listener->role == Role::advisor || listener->id == conversation.client_id));
 }
 
 // (token, value, error) as the package takes it.
@@ -179,17 +229,22 @@ py::object to_python(Arrival& arrival) {
 }
 
 void subscribe(const Engine& self, const Bell& bell, std::uint64_t token, const std::shared_ptr<Feed>& feed,
-               py::handle conversation_id, py::handle listener, py::handle since) {
-  ChatEngine& engine = self.running();
+               py::handle conversation_id, py::handle listener, py::handle since, py::handle epoch) {
   std::optional<Participant> who;
   if (!listener.is_none()) who = to_participant(listener);
-  const auto since_rev = to_optional_count(since, "since");
+  SubscribeOptions options;
+  options.since_rev = to_optional_count(since, "since");
+  options.epoch = to_optional_epoch(epoch);
   const Uuid id = require_id(conversation_id, "conversation_id");
+  ChatEngine& engine = self.running();
   engine.async_find_conversation(id, [&engine, answer = Answer(bell, token), feed, who = std::move(who),
-                                      since_rev](result<Conversation> found) mutable {
+                                      options](result<Conversation> found) mutable {
     if (!found) return answer.fail(describe(found.error()).code);
-    if (!may_listen(who, *found)) return answer.fail(errc::not_found);
-    engine.async_subscribe(who.value_or(Participant()), found->id, feed, {since_rev, found->rev}, std::move(answer));
+    // A program without a listener reads everything.
+    Participant participant = who ? std::move(*who) : Participant{found->org_id, Role::advisor, "-", {}};
+    const Uuid conversation = found->id;
+    options.known = &*found;
+    engine.async_subscribe(std::move(participant), conversation, feed, std::move(options), std::move(answer));
   });
 }
 
@@ -203,9 +258,13 @@ NativeStorage::~NativeStorage() {
   }
 }
 
-std::unique_ptr<Storage> NativeStorage::take() {
+void NativeStorage::require() const {
   since_fork_.check("storage");
-  if (!storage_) throw py::value_error("this storage belongs to an engine already");
+  if (!storage_) throw py::value_error("storage: this one belongs to an engine already; open one for each engine");
+}
+
+std::unique_ptr<Storage> NativeStorage::take() {
+  require();
   return std::move(storage_);
 }
 
@@ -217,9 +276,13 @@ NativeBackplane::~NativeBackplane() {
   }
 }
 
-std::unique_ptr<Backplane> NativeBackplane::take() {
+void NativeBackplane::require() const {
   since_fork_.check("backplane");
-  if (!backplane_) throw py::value_error("this backplane belongs to an engine already");
+  if (!backplane_) throw py::value_error("backplane: this one belongs to an engine already; make one for each engine");
+}
+
+std::unique_ptr<Backplane> NativeBackplane::take() {
+  require();
   return std::move(backplane_);
 }
 
@@ -237,16 +300,18 @@ void Listening::end() {
 }
 
 Engine::Engine(const py::object& storage, NativeBackplane* backplane, EngineOptions options) {
+  // Both are looked at before either is taken: what a refused engine was given can be used again.
+  if (backplane) backplane->require();
   std::unique_ptr<Storage> taken;
   if (py::isinstance<NativeStorage>(storage)) {
     taken = storage.cast<NativeStorage&>().take();
   } else {
-    taken = std::make_unique<PythonStorage>(storage);
+    taken = make_python_storage(storage);
   }
   std::unique_ptr<Backplane> link = backplane ? backplane->take() : nullptr;
   engine_ = without_gil([&] {
     const SignalsBlocked blocked;
-    return std::make_unique<ChatEngine>(std::move(taken), options, std::move(link));
+    return std::make_shared<ChatEngine>(std::move(taken), options, std::move(link));
   });
 }
 
@@ -261,7 +326,7 @@ Engine::~Engine() {
 void Engine::close() {
   since_fork_.check("ChatEngine");
   // Under the GIL, so that no call of another thread sees it any more.
-  std::unique_ptr<ChatEngine> closing = std::move(engine_);
+  std::shared_ptr<ChatEngine> closing = std::exchange(engine_, nullptr);
   if (closing) without_gil([&] { closing.reset(); });
 }
 
@@ -269,6 +334,11 @@ ChatEngine& Engine::running() const {
   since_fork_.check("ChatEngine");
   if (!engine_) throw Failure{errc::closed};
   return *engine_;
+}
+
+std::shared_ptr<ChatEngine> Engine::share() const {
+  running();
+  return engine_;
 }
 
 void bind_engine(py::module_& module) {
@@ -279,7 +349,7 @@ void bind_engine(py::module_& module) {
   module.def("memory_storage", [] { return NativeStorage(make_memory_storage()); });
 
   py::class_<NativeBackplane>(module, "NativeBackplane", "What wakes the other nodes, until an engine takes it.");
-  module.def("make_nats", &make_nats, py::arg("servers"), py::arg("subject_prefix"), py::arg("token"));
+  module.def("make_nats", &make_nats, py::arg("servers"), py::arg("subject_prefix"), py::arg("token"), py::arg("key"));
 
   py::class_<Doorbell, Bell>(module, "Doorbell")
       .def(py::init<>())
@@ -310,98 +380,137 @@ void bind_engine(py::module_& module) {
 
   py::class_<Engine>(module, "Engine")
       .def(py::init([](const py::object& storage, NativeBackplane* backplane, const py::kwargs& options) {
-             return std::make_unique<Engine>(storage, backplane, to_options(options));
+             EngineOptions chosen = to_options(options);
+             chosen.log = log_record;
+             return std::make_unique<Engine>(storage, backplane, std::move(chosen));
            }),
            py::arg("storage"), py::arg("backplane"))
       .def("close", &Engine::close)
       .def("stats", [](const Engine& self) { return to_python(self.running().stats()); })
       .def("open_conversation",
            [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id, py::handle client_id) {
-             self.running().async_open_conversation(to_text(org_id, "org_id"), to_text(client_id, "client_id"),
-                                                    Answer(bell, token));
+             auto org = to_text(org_id, "org_id");
+             auto client = to_text(client_id, "client_id");
+             require_none(find_problem_of_host_id("org_id", org));
+             require_none(find_problem_of_host_id("client_id", client));
+             self.running().async_open_conversation(std::move(org), std::move(client), Answer(bell, token));
            })
       .def("find_conversation",
            [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle id) {
-             self.running().async_find_conversation(require_id(id, "conversation_id"), Answer(bell, token));
+             const Uuid conversation = require_id(id, "conversation_id");
+             self.running().async_find_conversation(conversation, Answer(bell, token));
            })
       .def("list_conversations",
            [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id, py::handle text,
               py::handle client_ids) {
-             self.running().async_list_conversations(
-                 {to_text(org_id, "org_id"), to_optional_text(text, "text"), to_texts(client_ids, "client_ids")},
-                 Answer(bell, token));
+             ConversationQuery query{to_text(org_id, "org_id"), to_optional_text(text, "text"),
+                                     to_texts(client_ids, "client_ids")};
+             require_none(find_problem(query));
+             self.running().async_list_conversations(std::move(query), Answer(bell, token));
            })
       .def("count_unread",
            [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id) {
-             self.running().async_count_unread(to_text(org_id, "org_id"), Answer(bell, token));
+             auto org = to_text(org_id, "org_id");
+             self.running().async_count_unread(std::move(org), Answer(bell, token));
            })
       .def("send",
            [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle sender, py::handle conversation_id,
               py::handle content, py::handle client_message_id, py::handle attachment_url, py::handle attachment_type,
               py::handle attachment_name) {
-             self.running().async_send(
-                 to_participant(sender),
-                 Draft{require_id(conversation_id, "conversation_id"), to_text(content, "content"),
-                       to_optional_text(client_message_id, "client_message_id"),
-                       to_optional_text(attachment_url, "attachment_url"),
-                       to_optional_text(attachment_type, "attachment_type"),
-                       to_optional_text(attachment_name, "attachment_name")},
-                 Answer(bell, token));
+             auto who = to_participant(sender);
+             Draft draft;
+             draft.conversation_id = require_id(conversation_id, "conversation_id");
+             draft.content = to_text(content, "content");
+             draft.client_message_id = to_optional_text(client_message_id, "client_message_id");
+             draft.attachment_url = to_optional_text(attachment_url, "attachment_url");
+             draft.attachment_type = to_optional_text(attachment_type, "attachment_type");
+             draft.attachment_name = to_optional_text(attachment_name, "attachment_name");
+             require_none(find_problem(who), "sender");
+             require_none(find_problem(draft));
+             self.running().async_send(std::move(who), std::move(draft), Answer(bell, token));
            })
       .def("list_messages",
            [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle reader, py::handle conversation_id,
-              py::handle before, py::handle since, py::handle limit) {
-             self.running().async_list_messages(
-                 to_participant(reader),
-                 {require_id(conversation_id, "conversation_id"), to_optional_count(before, "before"),
-                  to_optional_count(since, "since"), to_count(limit, "limit")},
-                 Answer(bell, token));
+              py::handle before, py::handle since, py::handle limit, py::handle epoch) {
+             auto who = to_participant(reader);
+             MessageQuery query{require_id(conversation_id, "conversation_id"), to_optional_count(before, "before"),
+                                to_optional_count(since, "since"), to_count(limit, "limit"), to_optional_epoch(epoch)};
+             require_none(find_problem(query));
+             self.running().async_list_messages(std::move(who), std::move(query), Answer(bell, token));
            })
       .def("react",
            [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle reactor, py::handle conversation_id,
               py::handle message_id, py::handle emoji) {
-             ChatEngine& engine = self.running();
              const auto known = parse_emoji(to_text(emoji, "emoji"));
              if (!known) throw Failure{errc::invalid_emoji};
-             engine.async_react(to_participant(reactor), require_id(conversation_id, "conversation_id"),
-                                require_id(message_id, "message_id"), *known, Answer(bell, token));
+             auto who = to_participant(reactor);
+             const Uuid conversation = require_id(conversation_id, "conversation_id");
+             const Uuid message = require_id(message_id, "message_id");
+             require_none(find_problem(who), "reactor");
+             self.running().async_react(std::move(who), conversation, message, *known, Answer(bell, token));
            })
       .def("unreact",
            [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle reactor, py::handle conversation_id,
               py::handle message_id) {
-             self.running().async_unreact(to_participant(reactor), require_id(conversation_id, "conversation_id"),
-                                          require_id(message_id, "message_id"), Answer(bell, token));
+             auto who = to_participant(reactor);
+             const Uuid conversation = require_id(conversation_id, "conversation_id");
+             const Uuid message = require_id(message_id, "message_id");
+             require_none(find_problem(who), "reactor");
+             self.running().async_unreact(std::move(who), conversation, message, Answer(bell, token));
            })
       .def(
           "mark",
           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle viewer, py::handle conversation_id) {
-            self.running().async_mark(to_participant(viewer), require_id(conversation_id, "conversation_id"),
-                                      Answer(bell, token));
+            auto who = to_participant(viewer);
+            const Uuid conversation = require_id(conversation_id, "conversation_id");
+            require_none(find_problem(who), "viewer");
+            self.running().async_mark(std::move(who), conversation, Answer(bell, token));
           })
       .def("issue_token",
            [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id, py::handle client_id,
-              py::handle trip_id, py::handle conversation_id) {
-             self.running().async_issue_token(
-                 {to_text(org_id, "org_id"), to_text(client_id, "client_id"), to_text(trip_id, "trip_id"),
-                  require_id(conversation_id, "conversation_id")},
-                 Answer(bell, token));
+              py::handle trip_id, py::handle conversation_id, py::handle share_token) {
+             TokenGrant grant{
+                 to_text(org_id, "org_id"), to_text(client_id, "client_id"), to_text(trip_id, "trip_id"),
+                 require_id(conversation_id, "conversation_id"),
+                 share_token.is_none() ? std::nullopt : std::optional(to_well_formed(share_token, "share_token"))};
+             require_none(find_problem(grant));
+             self.running().async_issue_token(std::move(grant), Answer(bell, token));
            })
       .def("authenticate_token",
            [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle chat_token) {
-             self.running().async_authenticate_token(to_text(chat_token, "chat_token"), Answer(bell, token));
+             auto secret = to_text(chat_token, "chat_token");
+             self.running().async_authenticate_token(std::move(secret), Answer(bell, token));
            })
       .def("revoke_token",
            [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle chat_token) {
-             self.running().async_revoke_token(to_text(chat_token, "chat_token"), Answer(bell, token));
+             auto secret = to_text(chat_token, "chat_token");
+             self.running().async_revoke_token(std::move(secret), Answer(bell, token));
+           })
+      .def("revoke_tokens",
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id, py::handle client_id,
+              py::handle trip_id) {
+             TokenFilter filter{to_text(org_id, "org_id"), to_optional_text(client_id, "client_id"),
+                                to_optional_text(trip_id, "trip_id")};
+             require_none(find_problem(filter));
+             self.running().async_revoke_tokens(std::move(filter), Answer(bell, token));
+           })
+      .def("end_session",
+           [](const Engine& self, py::handle session_id) {
+             self.running().end_session(to_well_formed(session_id, "session_id"));
            })
       .def("sweep_tokens", [](const Engine& self, const Bell& bell,
                               std::uint64_t token) { self.running().async_sweep_tokens(Answer(bell, token)); })
+      .def("prune_changes", [](const Engine& self, const Bell& bell,
+                               std::uint64_t token) { self.running().async_prune_changes(Answer(bell, token)); })
+      .def("begin_epoch", [](const Engine& self, const Bell& bell,
+                             std::uint64_t token) { self.running().async_begin_epoch(Answer(bell, token)); })
       .def("ping", [](const Engine& self, const Bell& bell,
                       std::uint64_t token) { self.running().async_ping(Answer(bell, token)); })
       .def("subscribe", &subscribe)
       .def("subscribe_inbox", [](const Engine& self, const Bell& bell, std::uint64_t token,
                                  const std::shared_ptr<Feed>& feed, py::handle org_id) {
-        self.running().async_subscribe_inbox(to_text(org_id, "org_id"), feed, Answer(bell, token));
+        auto org = to_text(org_id, "org_id");
+        self.running().async_subscribe_inbox(std::move(org), feed, Answer(bell, token));
       });
 }
 

@@ -26,7 +26,8 @@ class NativeStorage {
   NativeStorage& operator=(NativeStorage&&) = delete;
   ~NativeStorage();
 
-  // ValueError when it was taken before.
+  // ValueError when it was taken before, RuntimeError in a forked child.
+  void require() const;
   std::unique_ptr<Storage> take();
 
  private:
@@ -42,7 +43,8 @@ class NativeBackplane {
   NativeBackplane& operator=(NativeBackplane&&) = delete;
   ~NativeBackplane();
 
-  // ValueError when it was taken before.
+  // ValueError when it was taken before, RuntimeError in a forked child.
+  void require() const;
   std::unique_ptr<Backplane> take();
 
  private:
@@ -77,12 +79,17 @@ class Engine {
 
   // Ends the engine and its storage; gives the GIL away meanwhile. Idempotent.
   void close();
-  // Throws RuntimeError in a forked child and `errc::closed` after `close`.
+  // Throws RuntimeError in a forked child and `errc::closed` after `close`. Good until the GIL is given away or Python
+  // code runs, either of which may close the engine: a call reads its arguments first (their iterators and properties
+  // are the caller's code) and takes the engine last.
   ChatEngine& running() const;
+  // The same for what stays on the engine: it lives on after `close` until the last share goes. Whoever drops one has
+  // given the GIL away, since the engine's threads end with it.
+  std::shared_ptr<ChatEngine> share() const;
 
  private:
   SinceFork since_fork_;
-  std::unique_ptr<ChatEngine> engine_;
+  std::shared_ptr<ChatEngine> engine_;
 };
 
 void bind_engine(py::module_& module);

@@ -3,24 +3,18 @@
 #include "records.hpp"
 
 #include <algorithm>
-#include <variant>
+#include <utility>
+#include <vector>
 
 namespace travelchat::python {
 
 void Feed::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
   std::unique_lock lock(mutex_);
-  for (const Event& event : batch->events()) {
-    std::uint64_t rev = revision(event);
-    if (const auto* caught_up = std::get_if<CaughtUp>(&event)) rev = caught_up->rev;
-    if (const auto* resync = std::get_if<Resync>(&event)) rev = resync->rev;
-    last_rev_ = std::max(last_rev_, rev);
-    if (const auto* typing = std::get_if<TypingChanged>(&event)) typing_ = *typing;
-  }
+  for (const Event& event : batch->events()) newest_.note(event);
   pending_ += batch->events().size();
   waiting_.push_back({batch});
   if (pending_ > max_pending_) {
-    std::vector<Event> rest{Resync{last_rev_}};
-    if (typing_) rest.emplace_back(*typing_);
+    std::vector<Event> rest = newest_.events();
     pending_ = rest.size();
     waiting_.clear();
     waiting_.push_back({std::make_shared<const EventBatch>(std::move(rest), nullptr)});
@@ -35,7 +29,7 @@ void Feed::close(errc reason) noexcept {
 }
 
 void Feed::end() noexcept {
-  close(errc::closed);
+  if (since_fork_.same_process()) close(errc::closed);
 }
 
 void Feed::ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept {
@@ -45,6 +39,7 @@ void Feed::ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept {
 }
 
 py::list Feed::take(std::size_t max_events) {
+  since_fork_.check("subscription");
   std::vector<Waiting> taken;
   std::size_t count = 0;
   {
@@ -71,6 +66,7 @@ py::list Feed::take(std::size_t max_events) {
 }
 
 std::optional<errc> Feed::closed() const {
+  since_fork_.check("subscription");
   const std::lock_guard lock(mutex_);
   return closed_;
 }

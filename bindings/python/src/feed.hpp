@@ -25,13 +25,14 @@ class Feed final : public Subscriber {
 
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
   void close(errc reason) noexcept override;
-  // Its reader has ended it: a thread that waits is woken.
+  // Its reader has ended it: a thread that waits is woken. Nothing in a forked child, where nobody delivers.
   void end() noexcept;
 
   // The oldest events, at most `max_events`, as a Python list. Empty: nothing has come, and the bell will ring when
-  // something does. Needs the GIL.
+  // something does. Needs the GIL. RuntimeError in a forked child.
   py::list take(std::size_t max_events);
-  // Why the engine ended this feed; empty while it goes on. What waits can still be taken.
+  // Why the engine ended this feed; empty while it goes on. What waits can still be taken. RuntimeError in a forked
+  // child.
   std::optional<errc> closed() const;
 
  private:
@@ -46,12 +47,13 @@ class Feed final : public Subscriber {
   const std::weak_ptr<Doorbell> bell_;
   const std::uint64_t token_;
   const std::size_t max_pending_;
+  // In a child the mutex may be held by a thread that does not exist there.
+  const SinceFork since_fork_;
 
   mutable std::mutex mutex_;
   std::deque<Waiting> waiting_;
   std::size_t pending_ = 0;
-  std::uint64_t last_rev_ = 0;
-  std::optional<TypingChanged> typing_;
+  ResyncPoint newest_;
   std::optional<errc> closed_;
   bool is_awaited_ = false;
 };

@@ -63,6 +63,14 @@ class HostReply {
  public:
   using Convert = std::function<void(const py::object& value)>;
   HostReply(Convert succeed, std::function<void(errc)> fail) : succeed_(std::move(succeed)), fail_(std::move(fail)) {}
+  HostReply(HostReply&&) noexcept = default;
+  HostReply& operator=(HostReply&&) = delete;
+  ~HostReply() {
+    // Dropped, it would answer, and wake threads that are not in a forked child.
+    if (since_fork_.same_process()) return;
+    abandon(std::move(succeed_));
+    abandon(std::move(fail_));
+  }
 
   template <class T, class Read>
   static HostReply make(Reply<T> reply, Read read) {
@@ -72,15 +80,19 @@ class HostReply {
 
   // TypeError and ValueError: `value` is not what the question asks for; then it still waits for an answer.
   void succeed(const py::object& value) {
+    since_fork_.check("question");
     if (succeed_) std::exchange(succeed_, nullptr)(value);
     fail_ = nullptr;
   }
   void fail(const py::object& exception) {
+    since_fork_.check("question");
+    const errc code = to_errc(exception).value_or(errc::internal);
     succeed_ = nullptr;
-    if (fail_) std::exchange(fail_, nullptr)(to_errc(exception).value_or(errc::internal));
+    if (fail_) std::exchange(fail_, nullptr)(code);
   }
 
  private:
+  SinceFork since_fork_;
   Convert succeed_;
   std::function<void(errc)> fail_;
 };
@@ -98,10 +110,15 @@ class HttpReply {
   HttpReply(HttpReply&&) noexcept = default;
   HttpReply& operator=(HttpReply&&) = delete;
   ~HttpReply() {
-    if (respond_) respond_(unavailable(errc::closed));
+    if (!since_fork_.same_process()) {
+      abandon(std::move(respond_));
+    } else if (respond_) {
+      respond_(unavailable(errc::closed));
+    }
   }
 
   void respond(int status, const std::vector<std::pair<std::string, std::string>>& headers, const py::bytes& body) {
+    since_fork_.check("request");
     if (!respond_) return;
     HttpResponse response;
     response.status = status;
@@ -111,6 +128,7 @@ class HttpReply {
   }
 
  private:
+  SinceFork since_fork_;
   HttpRespond respond_;
 };
 
@@ -171,6 +189,12 @@ void PythonHost::search_clients(std::string org_id, std::string text, Reply<std:
   });
 }
 
+void PythonHost::check_sessions(std::vector<std::string> session_ids, Reply<std::vector<std::string>> reply) {
+  ask(std::move(reply), [&](auto counted_reply) {
+    return CheckSessionsCall{std::move(session_ids), std::move(counted_reply)};
+  });
+}
+
 void PythonHost::notify(PushNotification notification) {
   if (auto call = calls_->admit()) put(HostCall(NotifyCall{std::move(notification), std::move(call)}));
 }
@@ -207,6 +231,11 @@ py::object to_python(HostCall& call) {
       return py::make_tuple(
           "search_clients", py::make_tuple(to_python(c.org_id), to_python(c.text)),
           HostReply::make(std::move(c.reply), [](py::handle value) { return to_texts(value, "client ids"); }));
+    }
+    py::object operator()(CheckSessionsCall& c) const {
+      return py::make_tuple(
+          "check_sessions", py::make_tuple(py::cast(c.session_ids)),
+          HostReply::make(std::move(c.reply), [](py::handle value) { return to_texts(value, "session ids"); }));
     }
     py::object operator()(NotifyCall& c) const {
       // Nobody waits; the reply only keeps it counted.

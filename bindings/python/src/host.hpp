@@ -35,6 +35,7 @@ class PythonHost final : public Host {
   void find_clients(std::string org_id, std::vector<std::string> client_ids,
                     Reply<std::vector<ClientCard>> reply) override;
   void search_clients(std::string org_id, std::string text, Reply<std::vector<std::string>> reply) override;
+  void check_sessions(std::vector<std::string> session_ids, Reply<std::vector<std::string>> reply) override;
   void notify(PushNotification notification) override;
 
  private:

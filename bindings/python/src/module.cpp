@@ -4,6 +4,8 @@
 #include "records.hpp"
 #include "server.hpp"
 
+#include <travelchat/text_search.hpp>
+
 #include <pybind11/pybind11.h>
 
 #include <exception>
@@ -30,6 +32,9 @@ void bind_errors(py::module_& module) {
     } catch (const Failure& failure) {
       const py::object error = make_error(failure.code, failure.message);
       PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
+    } catch (const OptionError& refused) {
+      // Python's names are those of the structs.
+      PyErr_SetString(PyExc_ValueError, refused.what());
     }
   });
 }
@@ -42,6 +47,11 @@ PYBIND11_MODULE(_core, module) {
   namespace binding = travelchat::python;
   binding::load_records();
   binding::bind_errors(module);
+  module.def(
+      "fold_text", [](pybind11::handle text) { return travelchat::fold_text(binding::to_well_formed(text, "text")); },
+      pybind11::arg("text"),
+      "Makes texts equal that differ only in case or in how their letters are composed: by it the storages of this "
+      "package\nfind messages, and a storage or a `search_clients` of one's own finds alike.");
   binding::bind_engine(module);
   binding::bind_host(module);
   binding::bind_server(module);

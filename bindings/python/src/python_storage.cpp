@@ -3,9 +3,10 @@
 #include "records.hpp"
 
 #include <exception>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
-#include <variant>
 
 namespace travelchat::python {
 
@@ -27,18 +28,6 @@ result<T> call_python(const py::object& storage, Call call) {
   }
 }
 
-// What the engine relies on being there.
-void require_complete(const Write& write, const Written& written, const py::object& given) {
-  const bool is_of_a_token = std::holds_alternative<PutToken>(write) || std::holds_alternative<DeleteToken>(write) ||
-                             std::holds_alternative<SweepTokens>(write);
-  if (!is_of_a_token && given.attr("conversation").is_none()) {
-    throw py::value_error("what was written lacks its conversation");
-  }
-  if (std::holds_alternative<AppendMessage>(write) && !written.message) {
-    throw py::value_error("what AppendMessage wrote lacks its message");
-  }
-}
-
 }  // namespace
 
 PythonStorage::~PythonStorage() {
@@ -51,30 +40,29 @@ PythonStorage::~PythonStorage() {
   }
 }
 
-error_code PythonStorage::commit(std::span<const Write> writes, std::vector<result<Written>>& results) {
-  results.clear();
+error_code PythonStorage::transact(const Questions& questions, const Decide& decide) {
   const result<bool> done = call_python<bool>(storage_, [&] {
-    py::list commands(writes.size());
-    std::size_t at = 0;
-    for (const Write& write : writes) commands[at++] = to_python(write);
-    const py::object entries = storage_.attr("commit")(commands);
-    if (!py::isinstance<py::sequence>(entries) || py::len(entries) != writes.size()) {
-      throw py::value_error("commit must return a list with one entry for each write");
-    }
-    at = 0;
-    for (const py::handle entry : entries) {
-      if (const auto failed = to_errc(entry)) {
-        results.emplace_back(*failed);
-      } else {
-        Written written = to_written(entry);
-        require_complete(writes[at], written, py::reinterpret_borrow<py::object>(entry));
-        results.emplace_back(std::move(written));
-      }
-      ++at;
-    }
+    // Python may keep the function for longer than there is something to decide.
+    const auto deciding = std::make_shared<const Decide*>(&decide);
+    struct End {
+      const std::shared_ptr<const Decide*>& deciding;
+      ~End() { *deciding = nullptr; }
+    } const end{deciding};
+    const py::cpp_function function([deciding](const py::object& given) {
+      // Reading them may run Python code, and so other threads; deciding does not.
+      Facts facts = to_facts(given);
+      if (*deciding == nullptr) throw std::runtime_error("transact has returned");
+      return to_python((**deciding)(std::move(facts)));
+    });
+    storage_.attr("transact")(to_python(questions), function);
     return true;
   });
   return done ? error_code() : done.error();
+}
+
+result<RemovedTokens> PythonStorage::remove_tokens(const TokenRemoval& removal) {
+  return call_python<RemovedTokens>(
+      storage_, [&] { return to_removed_tokens(storage_.attr("remove_tokens")(to_python(removal))); });
 }
 
 result<std::optional<Conversation>> PythonStorage::find_conversation(const Uuid& id) {
@@ -117,12 +105,41 @@ result<std::optional<TokenClaims>> PythonStorage::find_token(const Sha256Digest&
   });
 }
 
+result<std::vector<Sha256Digest>> PythonStorage::list_live_tokens(std::span<const Sha256Digest> digests,
+                                                                  TimePoint now) {
+  return call_python<std::vector<Sha256Digest>>(storage_, [&] {
+    py::list keys;
+    for (const Sha256Digest& digest : digests) {
+      keys.append(py::bytes(reinterpret_cast<const char*>(digest.data()), digest.size()));
+    }
+    return to_digests(storage_.attr("list_live_tokens")(keys, to_python(now)));
+  });
+}
+
 error_code PythonStorage::ping() {
   const result<bool> done = call_python<bool>(storage_, [&] {
     storage_.attr("ping")();
     return true;
   });
   return done ? error_code() : done.error();
+}
+
+result<Pruned> PythonStorageWithUpkeep::prune_changes(const PruneChanges& step) {
+  return call_python<Pruned>(storage_, [&] { return to_pruned(storage_.attr("prune_changes")(to_python(step))); });
+}
+
+error_code PythonStorageWithUpkeep::begin_epoch(const Uuid& epoch) {
+  const result<bool> done = call_python<bool>(storage_, [&] {
+    storage_.attr("begin_epoch")(to_python(epoch));
+    return true;
+  });
+  return done ? error_code() : done.error();
+}
+
+std::unique_ptr<PythonStorage> make_python_storage(py::object storage) {
+  const py::object upkeep = py::module_::import("travelchat.storage").attr("StorageUpkeep");
+  if (py::isinstance(storage, upkeep)) return std::make_unique<PythonStorageWithUpkeep>(std::move(storage));
+  return std::make_unique<PythonStorage>(std::move(storage));
 }
 
 }  // namespace travelchat::python

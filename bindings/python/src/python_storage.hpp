@@ -3,16 +3,18 @@
 
 #include "gil.hpp"
 
-#include <travelchat/storage.hpp>
+#include <travelchat/transactional_storage.hpp>
 
 #include <pybind11/pybind11.h>
+
+#include <memory>
 
 namespace travelchat::python {
 
 // Calls the object's methods on the engine's committer and reader threads, each under the GIL: so the object runs one
 // call at a time until it gives the GIL away itself. A TravelchatError that a method raises is the call's error;
 // anything else is a defect of the storage, goes to sys.unraisablehook and counts as `errc::storage_failed`.
-class PythonStorage final : public Storage {
+class PythonStorage : public TransactionalStorage {
  public:
   // Needs the GIL.
   explicit PythonStorage(py::object storage) : storage_(std::move(storage)) {}
@@ -20,7 +22,6 @@ class PythonStorage final : public Storage {
   PythonStorage& operator=(const PythonStorage&) = delete;
   ~PythonStorage() override;
 
-  error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) override;
   result<std::optional<Conversation>> find_conversation(const Uuid& id) override;
   result<std::vector<ConversationSummary>> list_conversations(const ConversationQuery& query) override;
   result<MessagePage> list_messages(const MessageQuery& query) override;
@@ -28,10 +29,26 @@ class PythonStorage final : public Storage {
   result<Revisions> list_revisions(const RevisionQuery& query) override;
   result<std::uint64_t> count_unread(const std::string& org_id) override;
   result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) override;
+  result<std::vector<Sha256Digest>> list_live_tokens(std::span<const Sha256Digest> digests, TimePoint now) override;
   error_code ping() override;
 
- private:
+ protected:
+  error_code transact(const Questions& questions, const Decide& decide) override;
+  result<RemovedTokens> remove_tokens(const TokenRemoval& removal) override;
+
   py::object storage_;
 };
+
+// One that is a travelchat.StorageUpkeep as well.
+class PythonStorageWithUpkeep final : public PythonStorage, public StorageUpkeep {
+ public:
+  using PythonStorage::PythonStorage;
+
+  result<Pruned> prune_changes(const PruneChanges& step) override;
+  error_code begin_epoch(const Uuid& epoch) override;
+};
+
+// Whichever of the two the object is. Needs the GIL.
+std::unique_ptr<PythonStorage> make_python_storage(py::object storage);
 
 }  // namespace travelchat::python

@@ -1,5 +1,7 @@
 #include "records.hpp"
 
+#include <travelchat/arguments.hpp>
+
 #include <datetime.h>
 
 #include <algorithm>
@@ -8,6 +10,7 @@
 #include <stdexcept>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <variant>
 
 namespace travelchat::python {
@@ -64,11 +67,15 @@ class Record {
 struct Records {
   Record participant, reaction, message, conversation, summary, claims, sent, marked, page, token, stats;
   Record typing, created, reacted, seen, read, caught_up, resync, updated;
-  Record open_conversation, append_message, put_reaction, mark_conversation, put_token, delete_token, sweep_tokens;
-  Record written, conversation_query, message_query, change, change_list, revision_query, revisions;
+  Record conversation_row, token_row, opening_question, repeat_question, token_question, questions, facts;
+  Record new_message, mark, touched, new_reaction, removed_reaction, change_row, effects;
+  Record delete_token, sweep_tokens, revoke_tokens, removed_tokens;
+  Record conversation_query, message_query, change, change_list, revision_query, revisions;
+  Record prune_changes, pruned;
   Record notification, advisor, trip, client_card, active_trip;
   std::array<py::object, 2> roles;
   std::array<py::object, 6> emoji;
+  std::array<py::object, 4> change_kinds;
   py::object utc;
   py::object errors;
 };
@@ -106,15 +113,20 @@ static py::object to_python(const Sha256Digest& digest) {
   return py::bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
 }
 
-static py::object to_python(const Participant& who) {
-  return records->participant.make(to_python(who.org_id), to_python(who.role), to_python(who.id), to_python(who.name));
-}
-
 static py::object to_python(const Reaction& reaction) {
   return records->reaction.make(
       to_python(reaction.id), to_python(reaction.message_id), to_python(reaction.conversation_id),
       to_python(reaction.org_id), to_python(reaction.reactor_type), to_python(reaction.reactor_id),
       to_python(reaction.reactor_name), to_python(std::optional(reaction.emoji)), to_python(reaction.created_at));
+}
+
+static py::object to_python(const ConversationRow& row) {
+  return records->conversation_row.make(to_python(row.value), to_python(row.unseen_count), to_python(row.read_seq),
+                                        to_python(row.seen_seq));
+}
+
+static py::object to_python(const TokenRow& row) {
+  return records->token_row.make(to_python(row.digest), to_python(row.claims), to_python(row.created_at));
 }
 
 template <class T>
@@ -138,11 +150,12 @@ py::object field(py::handle record, const char* name) {
 }
 
 std::string text(py::handle record, const char* name) {
-  return to_text(field(record, name), name);
+  return to_well_formed(field(record, name), name);
 }
 
 std::optional<std::string> optional_text(py::handle record, const char* name) {
-  return to_optional_text(field(record, name), name);
+  const py::object value = field(record, name);
+  return value.is_none() ? std::nullopt : std::optional(to_well_formed(value, name));
 }
 
 std::uint64_t count(py::handle record, const char* name) {
@@ -150,7 +163,19 @@ std::uint64_t count(py::handle record, const char* name) {
 }
 
 bool flag(py::handle record, const char* name) {
-  return field(record, name).cast<bool>();
+  // Not whatever Python takes for true or false: a None or a coroutine says neither. A database's 0 and 1 do.
+  const py::object value = field(record, name);
+  if (!PyLong_Check(value.ptr())) wrong_type(name, "a bool", value);
+  const std::uint64_t number = to_count(value, name);
+  if (number > 1) throw py::value_error(std::string(name) + " must be a bool, not " + std::to_string(number));
+  return number == 1;
+}
+
+// An id of the host's. An empty one is no person and no organization.
+std::string host_id(py::handle record, const char* name) {
+  std::string value = text(record, name);
+  if (const Problem problem = find_problem_of_host_id(name, value)) throw py::value_error(problem->what());
+  return value;
 }
 
 Uuid id(py::handle record, const char* name) {
@@ -171,6 +196,8 @@ TimePoint to_time(py::handle value, const char* name) {
   const py::object utc = py::object(value.attr("tzinfo")).ptr() == records->utc.ptr()
                              ? py::reinterpret_borrow<py::object>(value)
                              : value.attr("astimezone")(records->utc);
+  // A subclass may return anything, and what follows looks into its memory.
+  if (!PyDateTime_Check(utc.ptr())) wrong_type(name, "a datetime", utc);
   const auto date = std::chrono::year{PyDateTime_GET_YEAR(utc.ptr())} /
                     static_cast<unsigned>(PyDateTime_GET_MONTH(utc.ptr())) /
                     static_cast<unsigned>(PyDateTime_GET_DAY(utc.ptr()));
@@ -273,7 +300,8 @@ Conversation to_conversation(py::handle value) {
   return conversation;
 }
 
-Change to_change(py::handle value) {
+// nullopt for a kind that is not known here, as a later version may have: its revision counts all the same.
+std::optional<Change> to_change(py::handle value) {
   records->change.require(value, "a change");
   Change change;
   const std::string kind = text(value, "kind");
@@ -288,10 +316,19 @@ Change to_change(py::handle value) {
     change.kind = kind == "seen" ? Change::Kind::seen : Change::Kind::read;
     change.at = time(value, "at");
   } else {
-    throw py::value_error("kind is not one of ChangeKind");
+    (void)count(value, "rev");
+    return std::nullopt;
   }
   change.rev = count(value, "rev");
   return change;
+}
+
+std::vector<Change> to_changes(py::handle value) {
+  std::vector<Change> changes;
+  for (auto& change : to_vector(value, "changes", to_change)) {
+    if (change) changes.push_back(*std::move(change));
+  }
+  return changes;
 }
 
 std::optional<ActiveTrip> to_optional_active_trip(py::handle value) {
@@ -329,7 +366,7 @@ void load_records() {
   r.claims.load(types, "TokenClaims", {"org_id", "client_id", "trip_id", "conversation_id", "expires_at"});
   r.sent.load(types, "Sent", {"message", "created"});
   r.marked.load(types, "Marked", {"at", "count", "rev"});
-  r.page.load(types, "MessagePage", {"messages", "has_more"});
+  r.page.load(types, "MessagePage", {"messages", "has_more", "epoch"});
   r.token.load(types, "IssuedToken", {"token", "expires_at"});
   r.stats.load(types, "EngineStats",
                {"messages", "commits", "writes", "failed_commits", "deliveries", "queued_writes", "subscribers",
@@ -339,29 +376,41 @@ void load_records() {
   r.reacted.load(types, "ReactionsChanged", {"message_id", "reactions", "rev"});
   r.seen.load(types, "MessagesSeen", {"seen_at", "rev"});
   r.read.load(types, "MessagesRead", {"read_at", "rev"});
-  r.caught_up.load(types, "CaughtUp", {"rev"});
-  r.resync.load(types, "Resync", {"rev"});
+  r.caught_up.load(types, "CaughtUp", {"rev", "epoch"});
+  r.resync.load(types, "Resync", {"rev", "epoch"});
   r.updated.load(types, "ConversationUpdated", {"summary"});
-  r.open_conversation.load(types, "OpenConversation", {"conversation_id", "org_id", "client_id", "now"});
-  r.append_message.load(types, "AppendMessage",
-                        {"message_id", "conversation_id", "sender", "content", "client_message_id", "attachment_url",
-                         "attachment_type", "attachment_name", "now"});
-  r.put_reaction.load(types, "PutReaction",
-                      {"reaction_id", "conversation_id", "message_id", "reactor", "emoji", "now"});
-  r.mark_conversation.load(types, "MarkConversation", {"conversation_id", "viewer", "now"});
-  r.put_token.load(types, "PutToken", {"digest", "claims", "now", "max_live"});
+  r.conversation_row.load(types, "ConversationRow", {"conversation", "unseen_count", "read_seq", "seen_seq"});
+  r.token_row.load(types, "TokenRow", {"digest", "claims", "created_at"});
+  r.opening_question.load(types, "OpeningQuestion", {"org_id", "client_id"});
+  r.repeat_question.load(types, "RepeatQuestion", {"conversation_id", "client_message_id", "sender_type", "sender_id"});
+  r.token_question.load(types, "TokenQuestion", {"conversation_id", "trip_id"});
+  r.questions.load(types, "Questions", {"conversations", "openings", "repeatable", "messages", "newest_of", "tokens"});
+  r.facts.load(types, "Facts", {"conversations", "messages", "tokens"});
+  r.new_message.load(types, "NewMessage", {"message", "created_rev"});
+  r.mark.load(types, "MarkRow", {"conversation_id", "viewer", "after_seq", "up_to_seq", "rev", "at"});
+  r.touched.load(types, "TouchedMessage", {"conversation_id", "message_id", "seq", "rev"});
+  r.new_reaction.load(types, "NewReaction", {"reaction", "seq", "rev"});
+  r.removed_reaction.load(types, "RemovedReaction",
+                          {"conversation_id", "message_id", "seq", "reactor_type", "reactor_id"});
+  r.change_row.load(types, "ChangeRow", {"conversation_id", "rev", "kind", "first_seq", "last_seq", "at"});
+  r.effects.load(types, "Effects",
+                 {"opened", "conversations", "marks", "messages", "touched", "removed_reactions", "reactions",
+                  "changes", "removed_tokens", "tokens"});
   r.delete_token.load(types, "DeleteToken", {"digest"});
   r.sweep_tokens.load(types, "SweepTokens", {"now"});
-  r.written.load(types, "Written",
-                 {"changed", "conversation", "message", "reactions", "last_message", "count", "evicted"});
+  r.revoke_tokens.load(types, "RevokeTokens", {"org_id", "client_id", "trip_id"});
+  r.removed_tokens.load(types, "RemovedTokens", {"count", "digests"});
   r.conversation_query.load(types, "ConversationQuery", {"org_id", "text", "client_ids"});
   r.message_query.load(types, "MessageQuery", {"conversation_id", "before_seq", "since_rev", "limit"});
   r.change.load(types, "Change", {"kind", "rev", "message", "message_id", "reactions", "at"});
-  r.change_list.load(types, "ChangeList", {"current_rev", "too_many", "changes"});
+  r.change_list.load(types, "ChangeList", {"current_rev", "too_many", "changes", "epoch"});
   r.revision_query.load(types, "RevisionQuery", {"conversation_ids", "org_ids"});
-  r.revisions.load(types, "Revisions", {"conversations", "organizations"});
+  r.revisions.load(types, "Revisions", {"conversations", "organizations", "epoch"});
+  r.prune_changes.load(types, "PruneChanges",
+                       {"after", "keep_revisions", "older_than", "max_conversations", "max_changes"});
+  r.pruned.load(types, "Pruned", {"count", "next", "epoch"});
   r.notification.load(types, "PushNotification", {"org_id", "title", "body", "url"});
-  r.advisor.load(types, "Advisor", {"org_id", "id", "name", "avatar_url", "expires_at", "by_cookie"});
+  r.advisor.load(types, "Advisor", {"org_id", "id", "name", "avatar_url", "expires_at", "by_cookie", "session_id"});
   r.trip.load(types, "SharedTrip",
               {"id", "org_id", "title", "share_enabled", "share_token", "client_id", "client_name", "advisor_name",
                "advisor_avatar_url"});
@@ -372,6 +421,11 @@ void load_records() {
   }
   for (std::size_t i = 0; i < r.emoji.size(); ++i) {
     r.emoji.at(i) = types.attr("Emoji")(to_python(travelchat::to_string(static_cast<Emoji>(i))));
+  }
+  for (const auto& [kind, name] :
+       {std::pair(Change::Kind::message, "message"), std::pair(Change::Kind::reaction, "reaction"),
+        std::pair(Change::Kind::seen, "seen"), std::pair(Change::Kind::read, "read")}) {
+    r.change_kinds.at(static_cast<std::size_t>(kind)) = types.attr("ChangeKind")(name);
   }
   r.utc = py::reinterpret_borrow<py::object>(PyDateTime_TimeZone_UTC);
   records = loaded.release();
@@ -442,7 +496,14 @@ py::object to_python(const std::vector<Reaction>& reactions) {
 }
 
 py::object to_python(const MessagePage& page) {
-  return records->page.make(to_tuple(page.messages), to_python(page.has_more));
+  return records->page.make(to_tuple(page.messages), to_python(page.has_more), to_python(page.epoch));
+}
+
+py::object to_python(const PruneChanges& step) {
+  const std::optional<Uuid> after = step.after == Uuid() ? std::nullopt : std::optional(step.after);
+  return records->prune_changes.make(to_python(after), to_python(step.keep_revisions), to_python(step.older_than),
+                                     to_python(std::uint64_t{step.max_conversations}),
+                                     to_python(std::uint64_t{step.max_changes}));
 }
 
 py::object to_python(const Sent& sent) {
@@ -485,40 +546,79 @@ py::object to_python(const Event& event) {
     py::object operator()(const MessagesRead& e) const {
       return records->read.make(to_python(e.read_at), to_python(e.rev));
     }
-    py::object operator()(const CaughtUp& e) const { return records->caught_up.make(to_python(e.rev)); }
-    py::object operator()(const Resync& e) const { return records->resync.make(to_python(e.rev)); }
+    py::object operator()(const CaughtUp& e) const {
+      return records->caught_up.make(to_python(e.rev), to_python(e.epoch));
+    }
+    py::object operator()(const Resync& e) const { return records->resync.make(to_python(e.rev), to_python(e.epoch)); }
     py::object operator()(const ConversationUpdated& e) const { return records->updated.make(to_python(e.summary)); }
   };
   return std::visit(Convert{}, event);
 }
 
-py::object to_python(const Write& write) {
+template <class Items, class Make>
+static py::object to_tuple_of(const Items& items, Make make) {
+  py::tuple made(items.size());
+  std::size_t at = 0;
+  for (const auto& item : items) made[at++] = make(item);
+  return made;
+}
+
+py::object to_python(const Questions& q) {
+  const auto opening = [](const OpenConversation* open) {
+    return records->opening_question.make(to_python(open->org_id), to_python(open->client_id));
+  };
+  const auto repeat = [](const AppendMessage* write) {
+    return records->repeat_question.make(to_python(write->conversation_id), to_python(write->client_message_id),
+                                         to_python(write->sender.role), to_python(write->sender.id));
+  };
+  const auto token = [](const PutToken* put) {
+    return records->token_question.make(to_python(put->claims.conversation_id), to_python(put->claims.trip_id));
+  };
+  return records->questions.make(to_tuple(q.conversations), to_tuple_of(q.openings, opening),
+                                 to_tuple_of(q.repeatable, repeat), to_tuple(q.messages), to_tuple(q.newest_of),
+                                 to_tuple_of(q.tokens, token));
+}
+
+py::object to_python(const Effects& effects) {
+  const auto mark = [](const Effects::Mark& m) {
+    return records->mark.make(to_python(m.conversation_id), to_python(m.viewer), to_python(m.after_seq),
+                              to_python(m.up_to_seq), to_python(m.rev), to_python(m.at));
+  };
+  const auto message = [](const Effects::NewMessage& m) {
+    return records->new_message.make(to_python(m.message), to_python(m.created_rev));
+  };
+  const auto touched = [](const Effects::Touched& t) {
+    return records->touched.make(to_python(t.conversation_id), to_python(t.message_id), to_python(t.seq),
+                                 to_python(t.rev));
+  };
+  const auto removed = [](const Effects::RemovedReaction& r) {
+    return records->removed_reaction.make(to_python(r.conversation_id), to_python(r.message_id), to_python(r.seq),
+                                          to_python(r.reactor_type), to_python(r.reactor_id));
+  };
+  const auto reaction = [](const Effects::NewReaction& r) {
+    return records->new_reaction.make(to_python(r.reaction), to_python(r.seq), to_python(r.rev));
+  };
+  const auto change = [](const Effects::ChangeRow& c) {
+    return records->change_row.make(to_python(c.conversation_id), to_python(c.rev),
+                                    records->change_kinds.at(static_cast<std::size_t>(c.kind)), to_python(c.first_seq),
+                                    to_python(c.last_seq), to_python(c.at));
+  };
+  return records->effects.make(to_tuple(effects.opened), to_tuple(effects.conversations),
+                               to_tuple_of(effects.marks, mark), to_tuple_of(effects.messages, message),
+                               to_tuple_of(effects.touched, touched), to_tuple_of(effects.removed_reactions, removed),
+                               to_tuple_of(effects.reactions, reaction), to_tuple_of(effects.changes, change),
+                               to_tuple(effects.removed_tokens), to_tuple(effects.tokens));
+}
+
+py::object to_python(const TokenRemoval& removal) {
   struct Convert {
-    py::object operator()(const OpenConversation& w) const {
-      return records->open_conversation.make(to_python(w.conversation_id), to_python(w.org_id), to_python(w.client_id),
-                                             to_python(w.now));
-    }
-    py::object operator()(const AppendMessage& w) const {
-      return records->append_message.make(to_python(w.message_id), to_python(w.conversation_id), to_python(w.sender),
-                                          to_python(w.content), to_python(w.client_message_id),
-                                          to_python(w.attachment_url), to_python(w.attachment_type),
-                                          to_python(w.attachment_name), to_python(w.now));
-    }
-    py::object operator()(const PutReaction& w) const {
-      return records->put_reaction.make(to_python(w.reaction_id), to_python(w.conversation_id), to_python(w.message_id),
-                                        to_python(w.reactor), to_python(w.emoji), to_python(w.now));
-    }
-    py::object operator()(const MarkConversation& w) const {
-      return records->mark_conversation.make(to_python(w.conversation_id), to_python(w.viewer), to_python(w.now));
-    }
-    py::object operator()(const PutToken& w) const {
-      return records->put_token.make(to_python(w.digest), to_python(w.claims), to_python(w.now),
-                                     to_python(std::uint64_t{w.max_live}));
-    }
     py::object operator()(const DeleteToken& w) const { return records->delete_token.make(to_python(w.digest)); }
     py::object operator()(const SweepTokens& w) const { return records->sweep_tokens.make(to_python(w.now)); }
+    py::object operator()(const RevokeTokens& w) const {
+      return records->revoke_tokens.make(to_python(w.org_id), to_python(w.client_id), to_python(w.trip_id));
+    }
   };
-  return std::visit(Convert{}, write);
+  return std::visit(Convert{}, removal);
 }
 
 py::object to_python(const ConversationQuery& query) {
@@ -549,9 +649,25 @@ std::string to_text(py::handle value, const char* name) {
   return bytes.cast<std::string>();
 }
 
+std::string to_well_formed(py::handle value, const char* name) {
+  if (PyUnicode_Check(value.ptr()) && PyUnicode_AsUTF8AndSize(value.ptr(), nullptr) == nullptr) {
+    PyErr_Clear();
+    throw py::value_error(std::string(name) + " must be well-formed text, and holds half of a surrogate pair");
+  }
+  return to_text(value, name);
+}
+
 std::optional<std::string> to_optional_text(py::handle value, const char* name) {
   if (value.is_none()) return std::nullopt;
   return to_text(value, name);
+}
+
+// An int has as many digits as it likes, and Python writes no more than 4,300 of them.
+static std::string in_digits(py::handle number) {
+  const auto text = py::reinterpret_steal<py::object>(PyObject_Str(number.ptr()));
+  if (text && py::len(text) <= 60) return text.cast<std::string>();
+  PyErr_Clear();
+  return "an int of more than 60 digits";
 }
 
 std::uint64_t to_count(py::handle value, const char* name) {
@@ -559,7 +675,10 @@ std::uint64_t to_count(py::handle value, const char* name) {
   const std::uint64_t count = PyLong_AsUnsignedLongLong(value.ptr());
   if (count == static_cast<std::uint64_t>(-1) && PyErr_Occurred() != nullptr) {
     PyErr_Clear();
-    throw py::value_error(std::string(name) + " is out of range");
+    const bool is_negative = value < py::int_(0);
+    throw py::value_error(std::string(name) + " must be at least 0" +
+                          (is_negative ? "" : " and at most " + std::to_string(~std::uint64_t{0})) + ", not " +
+                          in_digits(value));
   }
   return count;
 }
@@ -591,15 +710,33 @@ std::vector<ConversationSummary> to_summaries(py::handle value) {
   });
 }
 
+namespace {
+
+// What a storage has answered.
+std::optional<Uuid> stored_epoch(py::handle value, const char* name) {
+  if (field(value, name).is_none()) return std::nullopt;
+  return id(value, name);
+}
+
+}  // namespace
+
+std::optional<Uuid> to_optional_epoch(py::handle value) {
+  if (value.is_none()) return std::nullopt;
+  const auto epoch = parse_uuid(to_text(value, "epoch"));
+  if (!epoch) throw Failure{errc::invalid_argument, "epoch must be a UUID in lower case"};
+  return epoch;
+}
+
 MessagePage to_message_page(py::handle value) {
   records->page.require(value, "a page");
-  return {to_vector(field(value, "messages"), "messages", to_message), flag(value, "has_more")};
+  return {to_vector(field(value, "messages"), "messages", to_message), flag(value, "has_more"),
+          stored_epoch(value, "epoch")};
 }
 
 ChangeList to_change_list(py::handle value) {
   records->change_list.require(value, "the changes");
-  return {count(value, "current_rev"), flag(value, "too_many"),
-          to_vector(field(value, "changes"), "changes", to_change)};
+  return {count(value, "current_rev"), flag(value, "too_many"), to_changes(field(value, "changes")),
+          stored_epoch(value, "epoch")};
 }
 
 Revisions to_revisions(py::handle value) {
@@ -607,40 +744,56 @@ Revisions to_revisions(py::handle value) {
   const auto counts = [&](const char* name) {
     return to_vector(field(value, name), name, [name](py::handle item) { return to_count(item, name); });
   };
-  return {counts("conversations"), counts("organizations")};
+  return {counts("conversations"), counts("organizations"), stored_epoch(value, "epoch")};
 }
 
-std::optional<TokenClaims> to_optional_claims(py::handle value) {
-  if (value.is_none()) return std::nullopt;
+Pruned to_pruned(py::handle value) {
+  records->pruned.require(value, "what was pruned");
+  return {count(value, "count"), stored_epoch(value, "next"), stored_epoch(value, "epoch")};
+}
+
+static TokenClaims to_claims(py::handle value) {
   records->claims.require(value, "the claims");
   return TokenClaims{text(value, "org_id"), text(value, "client_id"), text(value, "trip_id"),
                      id(value, "conversation_id"), time(value, "expires_at")};
 }
 
-Written to_written(py::handle value) {
-  records->written.require(value, "an entry of what was written");
-  Written written;
-  written.changed = flag(value, "changed");
-  if (auto conversation = to_optional_conversation(field(value, "conversation"))) {
-    written.conversation = *std::move(conversation);
-  }
-  written.message = to_optional_message(field(value, "message"));
-  written.reactions = to_reactions(field(value, "reactions"));
-  written.last_message = to_optional_message(field(value, "last_message"));
-  written.count = count(value, "count");
-  written.evicted = to_vector(field(value, "evicted"), "evicted", to_digest);
-  return written;
+std::optional<TokenClaims> to_optional_claims(py::handle value) {
+  if (value.is_none()) return std::nullopt;
+  return to_claims(value);
+}
+
+Facts to_facts(py::handle value) {
+  records->facts.require(value, "the facts");
+  Facts facts;
+  facts.conversations = to_vector(field(value, "conversations"), "conversations", [](py::handle row) {
+    records->conversation_row.require(row, "a conversation's row");
+    return ConversationRow{to_conversation(field(row, "conversation")), count(row, "unseen_count"),
+                           count(row, "read_seq"), count(row, "seen_seq")};
+  });
+  facts.messages = to_vector(field(value, "messages"), "messages", to_message);
+  facts.tokens = to_vector(field(value, "tokens"), "tokens", [](py::handle row) {
+    records->token_row.require(row, "a token's row");
+    return TokenRow{to_digest(field(row, "digest")), to_claims(field(row, "claims")), time(row, "created_at")};
+  });
+  return facts;
+}
+
+RemovedTokens to_removed_tokens(py::handle value) {
+  records->removed_tokens.require(value, "what was removed");
+  return {count(value, "count"), to_vector(field(value, "digests"), "digests", to_digest)};
 }
 
 std::optional<Advisor> to_optional_advisor(py::handle value) {
   if (value.is_none()) return std::nullopt;
   records->advisor.require(value, "whoever has signed in");
-  return Advisor{text(value, "org_id"),
-                 text(value, "id"),
+  return Advisor{host_id(value, "org_id"),
+                 host_id(value, "id"),
                  text(value, "name"),
                  optional_text(value, "avatar_url"),
                  optional_time(value, "expires_at"),
-                 flag(value, "by_cookie")};
+                 flag(value, "by_cookie"),
+                 optional_text(value, "session_id").value_or(std::string())};
 }
 
 std::optional<SharedTrip> to_optional_trip(py::handle value) {
@@ -661,8 +814,12 @@ std::vector<ClientCard> to_client_cards(py::handle value) {
   return to_vector(value, "clients", to_client_card);
 }
 
+std::vector<Sha256Digest> to_digests(py::handle value) {
+  return to_vector(value, "digests", to_digest);
+}
+
 std::vector<std::string> to_texts(py::handle value, const char* name) {
-  return to_vector(value, name, [name](py::handle item) { return to_text(item, name); });
+  return to_vector(value, name, [name](py::handle item) { return to_well_formed(item, name); });
 }
 
 // Later than the other look-ups: the exceptions are made from this module's table.
@@ -674,6 +831,8 @@ static py::object exceptions() {
 py::object make_error(errc code, std::string_view message) {
   const std::string_view name = describe(code).name;
   const py::object kind = exceptions().attr("by_code")[py::str(name.data(), name.size())];
+  // The kind's own sentence is for people, to whom a server restarts.
+  if (message.empty() && code == errc::closed) message = "the engine is closed";
   return message.empty() ? kind() : kind(to_python(message));
 }
 

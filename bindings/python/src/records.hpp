@@ -8,7 +8,7 @@
 #include <travelchat/engine.hpp>
 #include <travelchat/event.hpp>
 #include <travelchat/host.hpp>
-#include <travelchat/storage.hpp>
+#include <travelchat/transactional_storage.hpp>
 
 #include <pybind11/pybind11.h>
 
@@ -37,13 +37,16 @@ py::object to_python(const ConversationSummary& summary);
 py::object to_python(const std::vector<ConversationSummary>& list);
 py::object to_python(const std::vector<Reaction>& reactions);
 py::object to_python(const MessagePage& page);
+py::object to_python(const PruneChanges& step);
 py::object to_python(const Sent& sent);
 py::object to_python(const Marked& marked);
 py::object to_python(const IssuedToken& token);
 py::object to_python(const TokenClaims& claims);
 py::object to_python(const EngineStats& stats);
 py::object to_python(const Event& event);
-py::object to_python(const Write& write);
+py::object to_python(const Questions& questions);
+py::object to_python(const Effects& effects);
+py::object to_python(const TokenRemoval& removal);
 py::object to_python(const ConversationQuery& query);
 py::object to_python(const MessageQuery& query);
 py::object to_python(const RevisionQuery& query);
@@ -52,7 +55,10 @@ py::object to_python(const PushNotification& notification);
 // ---- From Python. TypeError and ValueError name the field that is wrong. ----
 
 // UTF-8; a lone surrogate becomes bytes that the engine's own checks refuse.
+// Half of a surrogate pair comes out as bytes that are not UTF-8: for what the engine refuses by an error of its own.
 std::string to_text(py::handle value, const char* name);
+// For all else: it is a ValueError.
+std::string to_well_formed(py::handle value, const char* name);
 std::optional<std::string> to_optional_text(py::handle value, const char* name);
 std::uint64_t to_count(py::handle value, const char* name);
 std::optional<std::uint64_t> to_optional_count(py::handle value, const char* name);
@@ -63,14 +69,19 @@ Participant to_participant(py::handle value);
 std::optional<Conversation> to_optional_conversation(py::handle value);
 std::vector<ConversationSummary> to_summaries(py::handle value);
 MessagePage to_message_page(py::handle value);
+Pruned to_pruned(py::handle value);
+// `errc::invalid_argument` for what is no UUID.
+std::optional<Uuid> to_optional_epoch(py::handle value);
 ChangeList to_change_list(py::handle value);
 Revisions to_revisions(py::handle value);
 std::optional<TokenClaims> to_optional_claims(py::handle value);
-Written to_written(py::handle value);
+Facts to_facts(py::handle value);
+RemovedTokens to_removed_tokens(py::handle value);
 
 std::optional<Advisor> to_optional_advisor(py::handle value);
 std::optional<SharedTrip> to_optional_trip(py::handle value);
 std::vector<ClientCard> to_client_cards(py::handle value);
+std::vector<Sha256Digest> to_digests(py::handle value);
 std::vector<std::string> to_texts(py::handle value, const char* name);
 
 // ---- Errors ----

@@ -29,6 +29,13 @@ RateLimit to_rate_limit(py::handle value) {
   return {count, window};
 }
 
+// Checked by the package.
+MetricsAccess to_access(std::string_view name) {
+  if (name == "loopback") return MetricsAccess::loopback;
+  if (name == "token") return MetricsAccess::token;
+  return name == "nobody" ? MetricsAccess::nobody : MetricsAccess::everyone;
+}
+
 BeastServerOptions to_options(const py::kwargs& given) {
   BeastServerOptions options;
   TlsOptions tls;
@@ -42,13 +49,17 @@ BeastServerOptions to_options(const py::kwargs& given) {
       {"listens", set(options.listens)},
       {"tls_certificate", set(tls.certificate_chain)},
       {"tls_key", set(tls.private_key)},
+      {"hsts_max_age", set(tls.hsts_max_age)},
       {"allowed_origins", set(options.allowed_origins)},
       {"trusted_proxies", set(options.trusted_proxies)},
       {"max_header_bytes", set(options.max_header_bytes)},
       {"max_body_bytes", set(options.max_body_bytes)},
       {"max_frame_bytes", set(options.max_frame_bytes)},
+      {"max_fragments", set(options.max_fragments)},
       {"max_outbox_bytes", set(options.max_outbox_bytes)},
       {"max_connections", set(options.max_connections)},
+      {"host_timeout", set(options.host_timeout)},
+      {"handshake_timeout", set(options.handshake_timeout)},
       {"header_timeout", set(options.header_timeout)},
       {"body_timeout", set(options.body_timeout)},
       {"idle_timeout", set(options.idle_timeout)},
@@ -56,10 +67,20 @@ BeastServerOptions to_options(const py::kwargs& given) {
       {"ping_interval", set(options.ping_interval)},
       {"silence_timeout", set(options.silence_timeout)},
       {"close_timeout", set(options.close_timeout)},
+      {"session_check_interval", set(options.session_check_interval)},
+      {"share_check_interval", set(options.share_check_interval)},
+      {"metrics", [&](py::handle value) { options.metrics = to_access(value.cast<std::string>()); }},
+      {"metrics_token", set(options.metrics_token)},
       {"messages", limit(options.rate_limits.messages)},
       {"typing_frames", limit(options.rate_limits.typing_frames)},
       {"sockets_per_participant", set(options.rate_limits.sockets_per_participant)},
       {"chat_tokens", limit(options.rate_limits.chat_tokens)},
+      {"connections_per_address", set(options.rate_limits.connections_per_address)},
+      {"reactions", limit(options.rate_limits.reactions)},
+      {"marks", limit(options.rate_limits.marks)},
+      {"pages", limit(options.rate_limits.pages)},
+      {"openings", limit(options.rate_limits.openings)},
+      {"unknown_tokens", limit(options.rate_limits.unknown_tokens)},
   };
   for (const auto& [key, value] : given) {
     const auto option = known.find(key.cast<std::string>());
@@ -92,8 +113,10 @@ class Server {
  public:
   // `calls_application`: what is not the chat's goes to Python; see PythonHost::http.
   Server(const Engine& engine, BeastServerOptions options, std::size_t max_host_calls, bool calls_application)
-      : host_(std::make_shared<PythonHost>(max_host_calls)),
-        server_(std::make_unique<BeastServer>(engine.running(), *host_, std::move(options))) {
+      : engine_(engine.share()),
+        host_(std::make_shared<PythonHost>(max_host_calls)),
+        has_metrics_(options.metrics != MetricsAccess::nobody),
+        server_(std::make_shared<BeastServer>(*engine_, *host_, std::move(options))) {
     if (!calls_application) return;
     server_->fallback([host = host_.get()](HttpRequest request,
                                            HttpRespond respond) { host->http(std::move(request), std::move(respond)); },
@@ -107,6 +130,7 @@ class Server {
     } else {
       abandon(std::move(server_));
       abandon(std::move(host_));
+      abandon(std::move(engine_));
     }
   }
 
@@ -115,9 +139,18 @@ class Server {
   }
 
   void start() {
-    BeastServer& server = running();
-    const error_code failed = without_gil([&] { return server.start(); });
+    running();
+    // Shared: another thread may end the server meanwhile.
+    const error_code failed = without_gil([server = server_]() mutable {
+      const error_code outcome = server->start();
+      server.reset();
+      return outcome;
+    });
     if (!failed) return;
+    // Started before, or ended.
+    if (failed.category() == make_error_code(errc::closed).category()) {
+      throw Failure{describe(failed).code, "the server was started before, or has ended"};
+    }
     // The system's own words and number, as for any other server.
     errno = failed.value();
     PyErr_SetFromErrno(PyExc_OSError);
@@ -126,7 +159,12 @@ class Server {
 
   std::uint16_t port() const { return running().port(); }
   std::string metrics() const { return running().metrics(); }
-  bool serves(const py::bytes& target) const { return running().serves(std::string_view(target)); }
+  // Also when it has ended: what the chat's paths are stays, and so do the application's.
+  bool serves(const py::bytes& target) const {
+    since_fork_.check("server");
+    const std::string_view asked(target);
+    return BeastServer::serves(asked) && (has_metrics_ || asked.substr(0, asked.find('?')) != "/metrics");
+  }
 
   void handle(const Bell& bell, std::uint64_t token, std::string method, const py::bytes& target,
               const Headers& headers, const py::bytes& body, std::string remote_address, bool is_secure,
@@ -140,31 +178,36 @@ class Server {
 
   CarriedSocket open_socket(std::shared_ptr<Carrier> carrier, const py::bytes& target, const Headers& headers,
                             std::string remote_address, bool is_secure, std::uint64_t context) {
-    return running().open_socket(to_request("GET", target, headers, std::move(remote_address), is_secure, context),
-                                 std::move(carrier));
+    HttpRequest request = to_request("GET", target, headers, std::move(remote_address), is_secure, context);
+    return running().open_socket(std::move(request), std::move(carrier));
   }
 
   // Stops the server and ends it; gives the GIL away meanwhile. Idempotent.
   void end(milliseconds grace) {
     since_fork_.check("server");
-    std::unique_ptr<BeastServer> ending = std::move(server_);
+    std::shared_ptr<BeastServer> ending = std::exchange(server_, nullptr);
+    std::shared_ptr<ChatEngine> engine = std::exchange(engine_, nullptr);
     if (!ending) return;
     without_gil([&] {
       ending->stop(grace);
       ending.reset();
+      engine.reset();
     });
   }
 
  private:
   BeastServer& running() const {
     since_fork_.check("server");
-    if (!server_) throw Failure{errc::closed};
+    if (!server_) throw Failure{errc::closed, "the server has ended"};
     return *server_;
   }
 
   SinceFork since_fork_;
+  // The server stands on both until it has ended, also when the engine is closed by another thread meanwhile.
+  std::shared_ptr<ChatEngine> engine_;
   std::shared_ptr<PythonHost> host_;
-  std::unique_ptr<BeastServer> server_;
+  bool has_metrics_;
+  std::shared_ptr<BeastServer> server_;
 };
 
 // A socket that Python carries; gone with its owner.
@@ -183,8 +226,13 @@ class Socket {
   }
   // Acknowledges so many batches, and gives what is to be done next; see Carrier.
   py::object take(std::size_t sent) {
-    if (sent > 0) peer().taken(sent);
+    CarriedSocket& acknowledged = peer();
+    if (sent > 0) acknowledged.taken(sent);
     return carrier_->take();
+  }
+  // Its peer has gone. Nothing in a forked child, where coroutines of the parent are only cleared away.
+  void closed() {
+    if (since_fork_.same_process()) socket_.closed();
   }
 
  private:
@@ -196,13 +244,14 @@ class Socket {
 }  // namespace
 
 void bind_server(py::module_& module) {
+  module.attr("default_max_body_bytes") = default_max_body_bytes;
   py::class_<Socket>(module, "Socket", "A WebSocket whose frames Python has.")
       .def("take", &Socket::take, py::arg("sent"))
       .def(
           "receive_text", [](Socket& socket, py::handle text) { socket.peer().receive_text(to_text(text, "text")); },
           py::arg("text"))
       .def("receive_binary", [](Socket& socket) { socket.peer().receive_binary(); })
-      .def("closed", [](Socket& socket) { socket.peer().closed(); });
+      .def("closed", &Socket::closed);
   py::class_<Server>(module, "Server", "The transport over an engine.")
       .def(py::init(
                [](const Engine& engine, std::size_t max_host_calls, bool calls_application, const py::kwargs& options) {

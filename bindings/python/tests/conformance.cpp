@@ -27,7 +27,7 @@ class PythonInstance final : public travelchat::conformance::Instance {
  public:
   PythonInstance() {
     const GilGuard gil;
-    storage_ = std::make_unique<PythonStorage>(make_storage());
+    storage_ = travelchat::python::make_python_storage(make_storage());
   }
   Storage& storage() override { return *storage_; }
   bool reopen() override { return false; }

@@ -3,239 +3,175 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from travelchat import (
-    AppendMessage,
     Change,
     ChangeKind,
     ChangeList,
     Conversation,
     ConversationQuery,
+    ConversationRow,
     ConversationSummary,
     DeleteToken,
-    IdempotencyConflict,
+    Effects,
+    Facts,
     Internal,
-    MarkConversation,
+    MarkRow,
     Message,
     MessagePage,
     MessageQuery,
     NotFound,
-    OpenConversation,
-    Participant,
-    PutReaction,
-    PutToken,
+    PruneChanges,
+    Pruned,
+    Questions,
     Reaction,
+    RemovedTokens,
     RevisionQuery,
     Revisions,
+    RevokeTokens,
     Role,
     Storage,
+    StorageUpkeep,
     SweepTokens,
     TokenClaims,
-    TravelchatError,
-    Write,
-    Written,
+    TokenRemoval,
+    TokenRow,
+    TooManyChanges,
+    fold_text,
 )
-
-
-def ascii_lower(text: str) -> str:
-    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)
 
 
 @dataclass
 class Row:
-    conversation: Conversation
+    kept: ConversationRow
     messages: list[Message] = field(default_factory=list)  # messages[n] has seq n + 1
     born: list[int] = field(default_factory=list)  # the rev that brought each
-    changes: list[tuple[int, ChangeKind, str | None, datetime | None]] = field(default_factory=list)
-    repeats: dict[tuple[str, Role, str], int] = field(default_factory=dict)
+    changes: list[tuple[int, ChangeKind, str | None, datetime]] = field(default_factory=list)
+    pruned_rev: int = 0  # the newest of the changes that were deleted
+
+    @property
+    def conversation(self) -> Conversation:
+        return self.kept.conversation
 
     def last_message(self) -> Message | None:
         return replace(self.messages[-1], reactions=()) if self.messages else None
 
 
-class PythonMemoryStorage(Storage):
+class PythonMemoryStorage(Storage, StorageUpkeep):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rows: dict[str, Row] = {}
         self._of_client: dict[tuple[str, str], Row] = {}
-        self._message_ids: set[str] = set()
-        self._reaction_ids: set[str] = set()
-        self._tokens: dict[bytes, TokenClaims] = {}
+        self._messages: dict[str, tuple[Row, int]] = {}  # its conversation and seq
+        self._tokens: dict[bytes, TokenRow] = {}  # in the order in which they came
+        self._epoch = str(uuid.uuid4())
 
-    def commit(self, writes: Sequence[Write]) -> list[Written | TravelchatError]:
-        entries: list[Written | TravelchatError] = []
+    def transact(self, questions: Questions, decide: Callable[[Facts], Effects]) -> None:
         with self._lock:
-            for write in writes:
-                try:
-                    entries.append(self._run(write))
-                except TravelchatError as refused:
-                    entries.append(refused)
-        return entries
+            self._store(decide(self._load(questions)))
 
-    def _run(self, write: Write) -> Written:
-        match write:
-            case OpenConversation():
-                return self._open(write)
-            case AppendMessage():
-                return self._append(write)
-            case PutReaction():
-                return self._react(write)
-            case MarkConversation():
-                return self._mark(write)
-            case PutToken():
-                return self._put_token(write)
-            case DeleteToken(digest):
-                gone = self._tokens.pop(digest, None) is not None
-                return Written(changed=gone, count=int(gone))
-            case SweepTokens(now):
-                expired = [digest for digest, claims in self._tokens.items() if claims.expires_at <= now]
-                for digest in expired:
-                    del self._tokens[digest]
-                return Written(changed=bool(expired), count=len(expired))
+    def _load(self, questions: Questions) -> Facts:
+        named = [self._rows.get(id) for id in questions.conversations]
+        opened = [self._of_client.get((q.org_id, q.client_id)) for q in questions.openings]
+        newest = [row for row in (*opened, *(self._rows.get(id) for id in questions.newest_of)) if row]
+        places = [self._messages[id] for id in questions.messages if id in self._messages]
+        trips = {(q.conversation_id, q.trip_id) for q in questions.tokens}
 
-    def _reach(self, who: Participant, conversation_id: str) -> Row:
-        row = self._rows.get(conversation_id)
-        if row is None or who.org_id != row.conversation.org_id:
-            raise NotFound
-        if who.role == Role.CLIENT and who.id != row.conversation.client_id:
-            raise NotFound
-        return row
+        def repeated() -> Iterator[Message]:
+            for q in questions.repeatable:
+                row = self._rows.get(q.conversation_id)
+                wanted = (q.client_message_id, q.sender_type, q.sender_id)
+                for message in row.messages if row else ():
+                    if (message.client_message_id, message.sender_type, message.sender_id) == wanted:
+                        yield message
 
-    def _open(self, write: OpenConversation) -> Written:
-        row = self._of_client.get((write.org_id, write.client_id))
-        if row is not None:
-            return Written(conversation=row.conversation, last_message=row.last_message())
-        if write.conversation_id in self._rows:
-            raise Internal
-        row = Row(Conversation(write.conversation_id, write.org_id, write.client_id, write.now, None, 0, 0, 0))
-        self._rows[write.conversation_id] = self._of_client[write.org_id, write.client_id] = row
-        return Written(changed=True, conversation=row.conversation)
-
-    def _append(self, write: AppendMessage) -> Written:
-        row = self._reach(write.sender, write.conversation_id)
-        key = None
-        if write.client_message_id is not None:
-            key = (write.client_message_id, write.sender.role, write.sender.id)
-            if (seq := row.repeats.get(key)) is not None:
-                first = row.messages[seq - 1]
-                said = (first.content, first.attachment_url, first.attachment_type, first.attachment_name)
-                if said != (write.content, write.attachment_url, write.attachment_type, write.attachment_name):
-                    raise IdempotencyConflict
-                return Written(conversation=row.conversation, message=first)
-        if write.message_id in self._message_ids:
-            raise Internal
-        before = row.conversation
-        message = Message(
-            id=write.message_id,
-            conversation_id=before.id,
-            org_id=before.org_id,
-            sender_type=write.sender.role,
-            sender_id=write.sender.id,
-            sender_name=write.sender.name,
-            content=write.content,
-            is_read=False,
-            seen_at=None,
-            created_at=write.now,
-            attachment_url=write.attachment_url,
-            attachment_type=write.attachment_type,
-            attachment_name=write.attachment_name,
-            reactions=(),
-            seq=before.last_seq + 1,
-            rev=before.rev + 1,
-            client_message_id=write.client_message_id,
-        )
-        row.conversation = replace(
-            before,
-            last_message_at=write.now,
-            last_seq=message.seq,
-            rev=message.rev,
-            unread_count=before.unread_count + (write.sender.role == Role.CLIENT),
-        )
-        row.messages.append(message)
-        row.born.append(message.rev)
-        self._message_ids.add(message.id)
-        if key is not None:
-            row.repeats[key] = message.seq
-        return Written(changed=True, conversation=row.conversation, message=message)
-
-    def _react(self, write: PutReaction) -> Written:
-        row = self._reach(write.reactor, write.conversation_id)
-        message = next((m for m in row.messages if m.id == write.message_id), None)
-        if message is None:
-            raise NotFound
-        who = (write.reactor.role, write.reactor.id)
-        own = next((r for r in message.reactions if (r.reactor_type, r.reactor_id) == who), None)
-        others = tuple(r for r in message.reactions if r is not own)
-        if (own.emoji if own else None) == write.emoji:
-            return Written(conversation=row.conversation, reactions=message.reactions)
-        if write.emoji is None:
-            reactions = others
-        else:
-            if own is None and write.reaction_id in self._reaction_ids:
-                raise Internal
-            made = Reaction(
-                id=own.id if own else write.reaction_id,
-                message_id=message.id,
-                conversation_id=message.conversation_id,
-                org_id=message.org_id,
-                reactor_type=write.reactor.role,
-                reactor_id=write.reactor.id,
-                reactor_name=write.reactor.name,
-                emoji=write.emoji,
-                created_at=write.now,
-            )
-            self._reaction_ids.add(made.id)
-            reactions = (*others, made)
-        row.conversation = replace(row.conversation, rev=row.conversation.rev + 1)
-        row.messages[message.seq - 1] = replace(message, reactions=reactions, rev=row.conversation.rev)
-        row.changes.append((row.conversation.rev, ChangeKind.REACTION, message.id, None))
-        return Written(changed=True, conversation=row.conversation, reactions=reactions)
-
-    def _mark(self, write: MarkConversation) -> Written:
-        row = self._reach(write.viewer, write.conversation_id)
-        by_client = write.viewer.role == Role.CLIENT
-        rev = row.conversation.rev + 1
-        count = 0
-        for at, message in enumerate(row.messages):
-            if by_client and message.sender_type == Role.ADVISOR and message.seen_at is None:
-                row.messages[at] = replace(message, seen_at=write.now, rev=rev)
-            elif not by_client and message.sender_type == Role.CLIENT and not message.is_read:
-                row.messages[at] = replace(message, is_read=True, rev=rev)
-            else:
-                continue
-            count += 1
-        if count:
-            unread = row.conversation.unread_count if by_client else 0
-            row.conversation = replace(row.conversation, rev=rev, unread_count=unread)
-            row.changes.append((rev, ChangeKind.SEEN if by_client else ChangeKind.READ, None, write.now))
-        return Written(
-            changed=bool(count),
-            conversation=row.conversation,
-            last_message=None if by_client else row.last_message(),
-            count=count,
+        return Facts(
+            conversations=[row.kept for row in (*named, *opened) if row],
+            messages=[
+                *(row.messages[-1] for row in newest if row.messages),
+                *(row.messages[seq - 1] for row, seq in places),
+                *repeated(),
+            ],
+            tokens=[t for t in self._tokens.values() if (t.claims.conversation_id, t.claims.trip_id) in trips],
         )
 
-    def _put_token(self, write: PutToken) -> Written:
-        claims = write.claims
-        row = self._of_client.get((claims.org_id, claims.client_id))
-        if row is None or row.conversation.id != claims.conversation_id:
-            raise NotFound
-        if write.digest in self._tokens:
+    def _store(self, effects: Effects) -> None:
+        if (
+            any(row.conversation.id in self._rows for row in effects.opened)
+            or any(new.message.id in self._messages for new in effects.messages)
+            or any(token.digest in self._tokens for token in effects.tokens)
+        ):
             raise Internal
-        self._tokens[write.digest] = claims
-        live = [
-            digest
-            for digest, other in self._tokens.items()
-            if (other.org_id, other.client_id, other.trip_id) == (claims.org_id, claims.client_id, claims.trip_id)
-            and other.expires_at > write.now
-        ]
-        evicted = tuple(live[: max(0, len(live) - write.max_live)])
-        for digest in evicted:
+        for kept in effects.opened:
+            made = self._rows[kept.conversation.id] = Row(kept)
+            self._of_client[kept.conversation.org_id, kept.conversation.client_id] = made
+        for kept in effects.conversations:
+            self._rows[kept.conversation.id].kept = kept
+        for mark in effects.marks:
+            self._mark(mark)
+        for new in effects.messages:
+            row = self._rows[new.message.conversation_id]
+            row.messages.append(replace(new.message, reactions=()))
+            row.born.append(new.created_rev)
+            self._messages[new.message.id] = (row, new.message.seq)
+        for touched in effects.touched:
+            messages = self._rows[touched.conversation_id].messages
+            message = messages[touched.seq - 1]
+            messages[touched.seq - 1] = replace(message, rev=max(message.rev, touched.rev))
+        for removed in effects.removed_reactions:
+            self._react(removed.conversation_id, removed.seq, (removed.reactor_type, removed.reactor_id))
+        for put in sorted(effects.reactions, key=lambda put: put.rev):
+            who = (put.reaction.reactor_type, put.reaction.reactor_id)
+            self._react(put.reaction.conversation_id, put.seq, who, put.reaction)
+        for change in effects.changes:
+            row = self._rows[change.conversation_id]
+            of = row.messages[change.first_seq - 1].id if change.kind == ChangeKind.REACTION else None
+            row.changes.append((change.rev, change.kind, of, change.at))
+        for digest in effects.removed_tokens:
             del self._tokens[digest]
-        return Written(changed=True, evicted=evicted)
+        for token in effects.tokens:
+            self._tokens[token.digest] = token
+
+    def _mark(self, mark: MarkRow) -> None:
+        messages = self._rows[mark.conversation_id].messages
+        for at in range(mark.after_seq, mark.up_to_seq):
+            message = messages[at]
+            if message.sender_type == mark.viewer:
+                continue
+            if mark.viewer == Role.CLIENT and message.seen_at is None:
+                messages[at] = replace(message, seen_at=mark.at, rev=mark.rev)
+            elif mark.viewer == Role.ADVISOR and not message.is_read:
+                messages[at] = replace(message, is_read=True, rev=mark.rev)
+
+    def _react(self, conversation_id: str, seq: int, who: tuple[Role, str], new: Reaction | None = None) -> None:
+        messages = self._rows[conversation_id].messages
+        message = messages[seq - 1]
+        others = tuple(r for r in message.reactions if (r.reactor_type, r.reactor_id) != who)
+        messages[seq - 1] = replace(message, reactions=(*others, new) if new else others)
+
+    def remove_tokens(self, removal: TokenRemoval) -> RemovedTokens:
+        def is_meant(token: TokenRow) -> bool:
+            match removal:
+                case DeleteToken(digest):
+                    return token.digest == digest
+                case SweepTokens(now):
+                    return token.claims.expires_at <= now
+                case RevokeTokens(org_id, client_id, trip_id):
+                    return (
+                        token.claims.org_id == org_id
+                        and client_id in (None, token.claims.client_id)
+                        and trip_id in (None, token.claims.trip_id)
+                    )
+
+        with self._lock:
+            digests = [token.digest for token in self._tokens.values() if is_meant(token)]
+            for digest in digests:
+                del self._tokens[digest]
+        return RemovedTokens(len(digests), digests)
 
     def find_conversation(self, conversation_id: str) -> Conversation | None:
         with self._lock:
@@ -246,8 +182,8 @@ class PythonMemoryStorage(Storage):
         def matches(row: Row) -> bool:
             if query.text is None or row.conversation.client_id in query.client_ids:
                 return True
-            wanted = ascii_lower(query.text)
-            return any(wanted in ascii_lower(message.content) for message in row.messages)
+            wanted = fold_text(query.text)
+            return any(wanted in fold_text(message.content) for message in row.messages)
 
         with self._lock:
             rows = [row for row in self._rows.values() if row.conversation.org_id == query.org_id and matches(row)]
@@ -262,15 +198,18 @@ class PythonMemoryStorage(Storage):
         with self._lock:
             row = self._rows.get(query.conversation_id)
             messages = list(row.messages) if row else []
+            epoch = self._epoch
         if query.since_rev is not None:
             changed = sorted((m for m in messages if m.rev > query.since_rev), key=lambda m: (m.rev, m.seq))
             end = query.limit
             while end < len(changed) and changed[end].rev == changed[end - 1].rev:
                 end += 1
-            return MessagePage(tuple(sorted(changed[:end], key=lambda m: m.seq)), end < len(changed))
+            if min(end, len(changed)) > 1_000:
+                raise TooManyChanges
+            return MessagePage(tuple(sorted(changed[:end], key=lambda m: m.seq)), end < len(changed), epoch)
         if query.before_seq is not None:
             messages = [m for m in messages if m.seq < query.before_seq]
-        return MessagePage(tuple(messages[-query.limit :]), len(messages) > query.limit)
+        return MessagePage(tuple(messages[-query.limit :]), len(messages) > query.limit, epoch)
 
     def list_changes(self, conversation_id: str, since_rev: int, limit: int) -> ChangeList:
         with self._lock:
@@ -278,8 +217,9 @@ class PythonMemoryStorage(Storage):
             if row is None:
                 raise NotFound
             current = row.conversation.rev
-            if since_rev > current or current - since_rev > limit:
-                return ChangeList(current, too_many=True)
+            epoch = self._epoch
+            if since_rev > current or current - since_rev > limit or since_rev < row.pruned_rev:
+                return ChangeList(current, too_many=True, epoch=epoch)
             by_id = {m.id: m for m in row.messages}
             changes = [
                 Change(ChangeKind.MESSAGE, born, message=m)
@@ -289,8 +229,10 @@ class PythonMemoryStorage(Storage):
             for rev, kind, message_id, at in row.changes:
                 if rev > since_rev:
                     reactions = by_id[message_id].reactions if message_id else ()
-                    changes.append(Change(kind, rev, message_id=message_id, reactions=reactions, at=at))
-        return ChangeList(current, changes=tuple(sorted(changes, key=lambda change: change.rev)))
+                    changes.append(
+                        Change(kind, rev, message_id=message_id, reactions=reactions, at=None if message_id else at)
+                    )
+        return ChangeList(current, changes=tuple(sorted(changes, key=lambda change: change.rev)), epoch=epoch)
 
     def list_revisions(self, query: RevisionQuery) -> Revisions:
         with self._lock:
@@ -301,7 +243,33 @@ class PythonMemoryStorage(Storage):
                 sum(1 + row.conversation.rev for row in self._rows.values() if row.conversation.org_id == org_id)
                 for org_id in query.org_ids
             )
-        return Revisions(conversations, organizations)
+            return Revisions(conversations, organizations, self._epoch)
+
+    def prune_changes(self, step: PruneChanges) -> Pruned:
+        with self._lock:
+            ids = sorted(id for id in self._rows if step.after is None or id > step.after)
+            count, done = 0, step.after
+            for id in ids[: step.max_conversations]:
+                row = self._rows[id]
+                current = row.conversation.rev
+                old = [
+                    change
+                    for change in row.changes
+                    if (step.keep_revisions and current - change[0] >= step.keep_revisions)
+                    or (step.older_than is not None and change[3] < step.older_than)
+                ][: step.max_changes - count]
+                for change in old:
+                    row.changes.remove(change)
+                    row.pruned_rev = max(row.pruned_rev, change[0])
+                count += len(old)
+                if count == step.max_changes:
+                    return Pruned(count, done or str(uuid.UUID(int=0)), self._epoch)
+                done = id
+            return Pruned(count, done if len(ids) > step.max_conversations else None, self._epoch)
+
+    def begin_epoch(self, epoch: str) -> None:
+        with self._lock:
+            self._epoch = epoch
 
     def count_unread(self, org_id: str) -> int:
         with self._lock:
@@ -309,8 +277,8 @@ class PythonMemoryStorage(Storage):
 
     def find_token(self, digest: bytes, now: datetime) -> TokenClaims | None:
         with self._lock:
-            claims = self._tokens.get(digest)
-        return claims if claims and claims.expires_at > now else None
+            token = self._tokens.get(digest)
+        return token.claims if token and token.claims.expires_at > now else None
 
     def ping(self) -> None:
         pass

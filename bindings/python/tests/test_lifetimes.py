@@ -242,6 +242,9 @@ def test_a_signal_ends_a_call_that_waits():
         import travelchat
         from memory_storage import PythonMemoryStorage
 
+        # As in a program that a terminal has started; one in the background ignores it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
         class Stuck(PythonMemoryStorage):
             entered = threading.Event()
             leave = threading.Event()

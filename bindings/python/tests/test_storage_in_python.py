@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import json
 import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 import travelchat
 from conftest import ADA, CARL, open_chat, take
 from memory_storage import PythonMemoryStorage
-from travelchat import Emoji, Written
+from travelchat import Change, Emoji, Facts, MessageCreated, TokenRow
 
 
 def test_a_storage_in_python_passes_the_conformance_suite():
@@ -49,12 +52,12 @@ async def test_it_runs_on_threads_of_the_engine_and_holds_up_no_loop():
         leave = threading.Event()
         on: set[str] = set()
 
-        def commit(self, writes):
+        def transact(self, questions, decide):
             self.on.add(threading.current_thread().name)
-            if any(isinstance(write, travelchat.AppendMessage) for write in writes):
+            if not questions.openings:
                 self.entered.set()
                 assert self.leave.wait(20)
-            return super().commit(writes)
+            super().transact(questions, decide)
 
     storage = Slow()
     async with open_chat(storage) as (engine, conversation):
@@ -68,15 +71,73 @@ async def test_it_runs_on_threads_of_the_engine_and_holds_up_no_loop():
     assert threading.main_thread().name not in storage.on
 
 
+async def test_that_it_fails_is_told_to_the_log_without_a_word_of_the_messages(caplog):
+    class Failing(PythonMemoryStorage):
+        fails = False
+
+        def transact(self, questions, decide):
+            if self.fails:
+                raise travelchat.StorageFull
+            super().transact(questions, decide)
+
+    storage = Failing()
+    async with open_chat(storage) as (engine, conversation):
+        storage.fails = True
+        with pytest.raises(travelchat.StorageFull):
+            await engine.send(ADA, conversation.id, "secret")
+    told = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "travelchat"]
+    assert told == [("ERROR", "storage_failed: commit: storage_full")]
+
+
+LATER_CHANGES = json.loads((Path(__file__).parents[3] / "tests/vectors/events.json").read_text())["laterChanges"]
+
+
+@pytest.mark.parametrize("later", LATER_CHANGES, ids=lambda later: later["description"])
+async def test_a_change_of_a_later_version_is_passed_over(later):
+    """It may keep rows that a later version has written. An event of an unknown type cannot come to a subscription: events
+    are made by the engine in this package, from changes."""
+
+    class Later(PythonMemoryStorage):
+        unknown: set[int] = set()
+
+        def list_changes(self, conversation_id, since_rev, limit):
+            found = super().list_changes(conversation_id, since_rev, limit)
+            kind = later["change"]["kind"]
+            return dataclasses.replace(
+                found,
+                changes=tuple(Change(kind, one.rev) if one.rev in self.unknown else one for one in found.changes),
+            )
+
+    storage = Later()
+    async with open_chat(storage) as (engine, conversation):
+        for content in ("one", "two", "three"):
+            await engine.send(ADA, conversation.id, content)
+
+        async def replay() -> list[tuple[str, int]]:
+            async with engine.subscribe(conversation.id, since=0) as listener:
+                heard = []
+                while not heard or heard[-1][0] != "CaughtUp":
+                    [event] = await take(listener, 1)
+                    heard.append((type(event).__name__, getattr(event, "rev", 0)))
+                sent = await engine.send(ADA, conversation.id, "live")
+                assert await take(listener, 1) == [MessageCreated(sent.message, sent.message.rev)]
+            return heard[1:]
+
+        storage.unknown = {2}
+        assert await replay() == [("MessageCreated", 1), ("MessageCreated", 3), ("CaughtUp", 3)]
+        storage.unknown = {2, 4}
+        assert await replay() == [("MessageCreated", 1), ("MessageCreated", 3), ("CaughtUp", 4)]
+
+
 @pytest.mark.parametrize("kind", [travelchat.StorageFull, travelchat.StorageFailed, travelchat.NotFound])
 async def test_what_it_raises_is_what_the_caller_gets(kind):
     class Failing(PythonMemoryStorage):
         fails = False
 
-        def commit(self, writes):
+        def transact(self, questions, decide):
             if self.fails:
                 raise kind
-            return super().commit(writes)
+            super().transact(questions, decide)
 
     storage = Failing()
     async with open_chat(storage) as (engine, conversation), engine.subscribe(conversation.id) as listener:
@@ -92,37 +153,40 @@ async def test_what_it_raises_is_what_the_caller_gets(kind):
 
 
 class Broken(PythonMemoryStorage):
-    answer: object = None
+    facts: object = None
 
-    def commit(self, writes):
-        if any(isinstance(write, travelchat.AppendMessage) for write in writes):
-            return self.answer
-        return super().commit(writes)
+    def transact(self, questions, decide):
+        if questions.openings:
+            super().transact(questions, decide)
+        else:
+            decide(self.facts)
 
     def list_messages(self, query):
-        return self.answer
+        return self.facts
 
     def count_unread(self, org_id):
         raise ZeroDivisionError("a defect")
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("facts", "said"),
     [
-        (None, "commit must return a list with one entry for each write"),
-        ([], "commit must return a list with one entry for each write"),
-        ([None], "an entry of what was written must be a travelchat.Written, not NoneType"),
-        ([Written(changed=True)], "lacks its conversation"),
-        ([Written(changed=True, conversation="x")], "a conversation must be a travelchat.Conversation, not str"),
-        ([Written(count=-1)], "count is out of range"),
-        ([Written(evicted=(b"short",))], "a digest has 32 bytes"),
+        (None, "the facts must be a travelchat.Facts, not NoneType"),
+        (Facts(conversations=None), "conversations must be a sequence, not NoneType"),
+        (Facts(conversations=[None]), "a conversation's row must be a travelchat.ConversationRow, not NoneType"),
+        (
+            Facts(conversations=[travelchat.ConversationRow("x")]),
+            "a conversation must be a travelchat.Conversation, not str",
+        ),
+        (Facts(messages=["x"]), "a message must be a travelchat.Message, not str"),
+        (Facts(tokens=[TokenRow(b"short", None, None)]), "a digest has 32 bytes"),
     ],
 )
-async def test_what_is_no_answer_is_reported_and_fails_the_call(answer, said, monkeypatch):
+async def test_what_is_no_answer_is_reported_and_fails_the_call(facts, said, monkeypatch):
     reports = []
     monkeypatch.setattr(sys, "unraisablehook", lambda report: reports.append((report.exc_value, report.object)))
     storage = Broken()
-    storage.answer = answer
+    storage.facts = facts
     async with open_chat(storage) as (engine, conversation):
         with pytest.raises(travelchat.StorageFailed):
             await engine.send(CARL, conversation.id, "x")
@@ -134,6 +198,51 @@ async def test_what_is_no_answer_is_reported_and_fails_the_call(answer, said, mo
         assert isinstance(reports[-1][0], ZeroDivisionError)
         # The engine is as good as before.
         await engine.ping()
+
+
+async def test_a_decision_that_comes_too_late_is_refused():
+    class Late(PythonMemoryStorage):
+        late = None
+
+        def transact(self, questions, decide):
+            if self.late is None and not questions.openings:
+                self.late = decide
+            else:
+                super().transact(questions, decide)
+
+    storage = Late()
+    async with open_chat(storage) as (engine, conversation):
+        # It has not decided.
+        with pytest.raises(travelchat.StorageFailed):
+            await engine.send(ADA, conversation.id, "x")
+        with pytest.raises(RuntimeError, match="transact has returned"):
+            storage.late(Facts())
+        assert (await engine.send(ADA, conversation.id, "y")).message.seq == 1
+
+
+async def test_a_transaction_that_is_begun_anew_is_decided_on_what_it_finds_then():
+    class Again(PythonMemoryStorage):
+        def transact(self, questions, decide):
+            super().transact(questions, lambda facts: decide(facts) and decide(facts))
+
+    async with open_chat(Again()) as (engine, conversation):
+        assert (await engine.send(ADA, conversation.id, "x")).message.seq == 1
+        assert len((await engine.list_messages(ADA, conversation.id)).messages) == 1
+
+
+async def test_a_row_whose_key_is_taken_fails_its_write_alone():
+    class Taken(PythonMemoryStorage):
+        def _store(self, effects):
+            if any(new.message.content == "7" for new in effects.messages):
+                raise travelchat.Internal
+            super()._store(effects)
+
+    async with open_chat(Taken()) as (engine, conversation):
+        outcomes = await asyncio.gather(
+            *(engine.send(ADA, conversation.id, f"{n}") for n in range(20)), return_exceptions=True
+        )
+        assert [isinstance(outcome, travelchat.Internal) for outcome in outcomes] == [n == 7 for n in range(20)]
+        assert (await engine.find_conversation(conversation.id)).last_seq == 19
 
 
 async def test_one_write_that_fails_leaves_the_others_untouched():

@@ -14,6 +14,8 @@ from travelchat import (
     CaughtUp,
     ConversationUpdated,
     Emoji,
+    EpochChanged,
+    InvalidArgument,
     MessageCreated,
     MessagesRead,
     MessagesSeen,
@@ -59,9 +61,40 @@ async def test_a_listener_that_is_too_far_behind_is_told_to_load_again():
     async with open_chat(max_replay=3) as (engine, conversation):
         for number in range(5):
             await engine.send(ADA, conversation.id, f"{number}")
+        epoch = (await engine.list_messages(ADA, conversation.id)).epoch
         for since in (1, 99):
             async with engine.subscribe(conversation.id, since=since) as listener:
-                assert await take(listener, 2) == [TypingChanged(False, False), Resync(rev=5)]
+                assert await take(listener, 2) == [TypingChanged(False, False), Resync(rev=5, epoch=epoch)]
+
+
+async def test_a_listener_from_another_epoch_is_told_to_load_again():
+    async with open_chat() as (engine, conversation):
+        await engine.send(ADA, conversation.id, "one")
+        old = (await engine.list_messages(ADA, conversation.id)).epoch
+        async with engine.subscribe(conversation.id, since=1, epoch=old) as listener:
+            assert await take(listener, 2) == [TypingChanged(False, False), CaughtUp(rev=1, epoch=old)]
+            new = await engine.begin_epoch()
+            assert new != old
+            assert await take(listener, 1) == [Resync(rev=1, epoch=new)]
+        async with engine.subscribe(conversation.id, since=1, epoch=old) as listener:
+            assert await take(listener, 2) == [TypingChanged(False, False), Resync(rev=1, epoch=new)]
+        with pytest.raises(EpochChanged):
+            await engine.list_messages(ADA, conversation.id, since=0, epoch=old)
+        with pytest.raises(InvalidArgument):
+            await engine.list_messages(ADA, conversation.id, epoch="yesterday")
+        assert len((await engine.list_messages(ADA, conversation.id, since=0, epoch=new)).messages) == 1
+
+
+async def test_changes_that_are_not_kept_lead_to_a_resync():
+    async with open_chat(max_kept_changes=2) as (engine, conversation):
+        message = (await engine.send(ADA, conversation.id, "one")).message
+        for _ in range(3):
+            await engine.react(ADA, conversation.id, message.id, "\N{THUMBS UP SIGN}")
+            await engine.unreact(ADA, conversation.id, message.id)
+        assert await engine.prune_changes() == 4
+        for since, kind in ((1, Resync), (5, ReactionsChanged)):
+            async with engine.subscribe(conversation.id, since=since) as listener:
+                assert isinstance((await take(listener, 2))[1], kind)
 
 
 async def test_a_listener_that_falls_behind_is_told_to_load_again():
@@ -77,6 +110,19 @@ async def test_a_listener_that_falls_behind_is_told_to_load_again():
             assert [event.rev for event in later] == list(range(heard[0].rev + 1, 26))
             await engine.send(ADA, conversation.id, "live")
             assert (await take(listener, 1))[0].message.content == "live"
+
+
+async def test_a_listener_to_an_inbox_that_falls_behind_is_told_to_load_the_list_again():
+    async with open_chat() as (engine, conversation):
+        async with engine.subscribe_inbox("org", max_pending=2) as inbox, engine.subscribe_inbox("org") as witness:
+            for number in range(3):
+                await engine.send(ADA, conversation.id, f"{number}")
+            await take(witness, 3)
+            assert await take(inbox, 1) == [Resync(rev=0)]
+            await engine.send(ADA, conversation.id, "live")
+            [event] = await take(inbox, 1)
+            assert event == ConversationUpdated((await engine.list_conversations("org"))[0])
+            assert event.summary.last_message.content == "live"
 
 
 async def test_typing_is_heard_by_others_and_ends_with_the_listener():

@@ -55,7 +55,7 @@ def test_a_subscription_is_iterated_over():
             assert [next(listener) for _ in range(3)] == [
                 TypingChanged(False, False),
                 MessageCreated(first, rev=1),
-                CaughtUp(rev=1),
+                CaughtUp(rev=1, epoch=engine.list_messages(CARL, conversation.id).epoch),
             ]
             second = engine.send(ADA, conversation.id, "two").message
             assert next(listener) == MessageCreated(second, rev=2)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import dataclasses
 import inspect
+import json
 import os
 import pickle
 import re
@@ -15,6 +17,7 @@ from pathlib import Path
 from types import FunctionType
 
 import pytest
+import yaml
 
 import travelchat
 from conftest import ADA, open_chat
@@ -22,6 +25,17 @@ from travelchat import MessageCreated, Participant, Resync, Role, Sent
 
 HERE = Path(__file__).parent
 MODULES = ("asgi", "backplane", "engine", "errors", "host", "server", "storage", "sync", "types")
+
+
+def test_text_is_folded_as_the_shared_vectors_say():
+    vectors = json.loads((HERE.parents[2] / "tests/vectors/search.json").read_text())
+    assert len(vectors) > 20
+    for example in vectors:
+        for text in map(travelchat.fold_text, example["texts"]):
+            assert all(travelchat.fold_text(wanted) in text for wanted in example["found"]), example
+            assert not any(travelchat.fold_text(wanted) in text for wanted in example["missed"]), example
+    with pytest.raises(TypeError, match="^text must be"):
+        travelchat.fold_text(None)
 
 
 async def test_values_are_frozen_equal_and_say_what_they_are():
@@ -61,7 +75,8 @@ def test_each_error_is_a_class_of_its_own():
     assert str(travelchat.StorageFull()) == "The message store is full. Nothing was saved."
     assert str(travelchat.NotFound("no such trip")) == "no such trip"
     kinds = travelchat.errors.by_code
-    assert len(kinds) == 27 and all(code == kind.code for code, kind in kinds.items())
+    wire = yaml.safe_load((HERE.parents[2] / "docs/openapi.yaml").read_text())["components"]["schemas"]["ErrorCode"]
+    assert set(kinds) == set(wire["enum"]) and all(code == kind.code for code, kind in kinds.items())
     assert all(issubclass(kind, travelchat.TravelchatError) for kind in kinds.values())
     assert pickle.loads(pickle.dumps(travelchat.NotFound("x"))).args == ("x",)
 
@@ -102,6 +117,39 @@ def test_everything_public_has_a_docstring():
                 look_at_members(f"{module.__name__}.{name}", thing)
     assert undocumented == set()
     assert {"travelchat.sync", "travelchat.sync.ChatEngine.send", "travelchat.server.Server.url"} <= seen
+
+
+def imported_by(path: Path) -> set[str]:
+    """The modules of the package that one of its modules names in an import, those for type checkers included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            found |= {node.module} if node.module else {alias.name for alias in node.names}
+    return found
+
+
+def circle(imports: dict[str, set[str]]) -> list[str]:
+    """The first way from a module to itself that is found; empty when there is none."""
+    done: set[str] = set()
+
+    def follow(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name not in done:
+            for other in sorted(imports.get(name, ())):
+                if found := follow(other, [*way, name]):
+                    return found
+            done.add(name)
+        return []
+
+    return next((found for name in imports if (found := follow(name, []))), [])
+
+
+def test_no_module_imports_itself_through_others():
+    imports = {path.stem: imported_by(path) for path in Path(travelchat.__file__).parent.glob("*.py")}
+    assert "_base" in imports["server"] and "_core" in imports["_base"]
+    assert circle(imports) == []
+    assert circle({"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}) == ["b", "d", "b"]
 
 
 def run_mypy(*arguments: str, path: Path | None = None) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import travelchat
-from conftest import ADA, CARL, open_chat, take
+from conftest import ADA, CARL, open_chat, soon, take
 from travelchat import Emoji, Participant, Role
 
 
@@ -40,7 +43,8 @@ async def test_a_sent_message_is_stored_as_it_was_answered(storage):
         assert (message.attachment_type, message.attachment_name) == ("application/pdf", "menu.pdf")
         assert message.seen_at is None and not message.is_read and message.reactions == ()
         page = await engine.list_messages(ADA, conversation.id)
-        assert page == travelchat.MessagePage((message,), has_more=False)
+        assert page.epoch is not None
+        assert page == travelchat.MessagePage((message,), has_more=False, epoch=page.epoch)
 
 
 async def test_a_repeat_gives_the_first_message_again(storage):
@@ -167,6 +171,25 @@ async def test_what_is_no_id_is_the_id_of_nothing(id):
             engine.subscribe(id)
 
 
+@pytest.mark.parametrize("half", ["\ud800", "a\udfffb"])
+async def test_half_of_a_surrogate_pair_is_refused_wherever_it_would_become_another_text(half):
+    async with open_chat() as (engine, conversation):
+        sender = Participant.advisor("org", "ada", half)
+        for call, name in [
+            (lambda: engine.send(sender, conversation.id, "Hello"), "name"),
+            (lambda: engine.mark(sender, conversation.id), "name"),
+            (lambda: engine.list_conversations("org", text="x", client_ids=["carl", half]), "client_ids"),
+            (lambda: engine.issue_token("org", "carl", "trip", conversation.id, share_token=half), "share_token"),
+        ]:
+            with pytest.raises(ValueError, match=f"^{name} must be well-formed text, and holds half of a surrogate pair$"):
+                await call()
+        with pytest.raises(ValueError, match="^session_id must be well-formed text"):
+            engine.end_session(half)
+        with pytest.raises(ValueError, match="^text must be well-formed text"):
+            travelchat.fold_text(half)
+        assert (await engine.list_messages(CARL, conversation.id)).messages == ()
+
+
 @pytest.mark.parametrize("content", ["", " \n\t", "\N{ZERO WIDTH SPACE}", "a\0b", "\ud800", "x" * 10_001])
 async def test_content_that_is_no_text_is_refused(content):
     async with open_chat() as (engine, conversation):
@@ -185,8 +208,13 @@ async def test_an_argument_of_another_type_is_named():
             await engine.mark("carl", conversation.id)
         with pytest.raises(TypeError, match="limit must be an int, not str"):
             await engine.list_messages(CARL, conversation.id, limit="ten")
-        with pytest.raises(ValueError, match="since is out of range"):
-            await engine.list_messages(CARL, conversation.id, since=-1)
+        for since, problem in [
+            (-1, "since must be at least 0, not -1"),
+            (2**64, f"since must be at least 0 and at most {2**64 - 1}, not {2**64}"),
+            (10**5_000, f"since must be at least 0 and at most {2**64 - 1}, not an int of more than 60 digits"),
+        ]:
+            with pytest.raises(ValueError, match=f"^{problem}$"):
+                await engine.list_messages(CARL, conversation.id, since=since)
         with pytest.raises(ValueError, match='role must be "advisor" or "client"'):
             await engine.mark(Participant("org", "admin", "x"), conversation.id)
         with pytest.raises(TypeError):
@@ -209,7 +237,7 @@ async def test_a_storage_belongs_to_one_engine(tmp_path):
     async with travelchat.ChatEngine(storage):
         with pytest.raises(ValueError, match="belongs to an engine already"):
             travelchat.ChatEngine(storage)
-        with pytest.raises(travelchat.StorageLocked):
+        with pytest.raises(travelchat.StorageLocked, match="chat.db is in use by another process, .* share a PostgreSQL"):
             travelchat.sqlite(tmp_path / "chat.db")
     # Free again as soon as the engine is closed.
     async with travelchat.ChatEngine(travelchat.sqlite(tmp_path / "chat.db")) as engine:
@@ -218,10 +246,78 @@ async def test_a_storage_belongs_to_one_engine(tmp_path):
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "chat.db").write_text("This is a letter to my aunt. " * 100)
-    with pytest.raises(travelchat.StorageIncompatible):
+    with pytest.raises(travelchat.StorageIncompatible, match="chat.db is no SQLite database$"):
         travelchat.sqlite(tmp_path / "chat.db")
-    with pytest.raises(travelchat.StorageFailed):
+    with pytest.raises(travelchat.StorageFailed, match="no such folder/chat.db cannot be opened: its folder does not exist$"):
         travelchat.sqlite(tmp_path / "no such folder" / "chat.db")
+
+
+NO_ID = "must be 1 to 128 printable ASCII characters without spaces, and"
+NO_ADDRESS = "must be an http or https URL without a user name, or a path of the server that begins with one /"
+
+
+async def test_an_argument_that_is_malformed_is_named():
+    async with open_chat() as (engine, conversation):
+        id = conversation.id
+        stranger = Participant.client("an org", "carl", "Carl")
+        for call, text in (
+            (engine.open_conversation("an org", "carl"), f"org_id {NO_ID} holds a space"),
+            (engine.open_conversation("org", ""), f"client_id {NO_ID} is empty"),
+            (engine.list_conversations("an org"), f"org_id {NO_ID} holds a space"),
+            (engine.send(stranger, id, "x"), f"sender.org_id {NO_ID} holds a space"),
+            (engine.send(CARL, id, "x", attachment_url="javascript:alert(1)"), f"attachment_url {NO_ADDRESS}"),
+            (engine.mark(Participant.advisor("org", "ä"), id), f"viewer.id {NO_ID} holds another character"),
+            (engine.list_messages(ADA, id, limit=201), "limit must be 1 to 200, and is 201"),
+            (engine.list_messages(ADA, id, before=0), "before must be at least 1: the first message's seq"),
+            (engine.list_messages(ADA, id, before=1, since=1), "before and since exclude each other"),
+            (engine.list_messages(ADA, id, epoch="x"), "epoch must be a UUID in lower case"),
+            (engine.issue_token("org", "carl", "a trip", id), f"trip_id {NO_ID} holds a space"),
+            (engine.revoke_tokens("org"), "client_id or trip_id must be given, or both"),
+        ):
+            with pytest.raises(travelchat.InvalidArgument) as refused:
+                await call
+            assert str(refused.value) == text
+            # What people are told stays as it is.
+            assert refused.value.message == "A parameter is malformed."
+        with pytest.raises(travelchat.NotFound, match="^conversation_id must be an id that the engine gave"):
+            await engine.find_conversation("7")
+        assert not (await engine.list_messages(ADA, id)).messages
+
+
+async def test_a_closed_engine_says_that_it_is_closed():
+    engine = travelchat.ChatEngine(travelchat.memory())
+    await engine.close()
+    with pytest.raises(travelchat.Closed, match="^the engine is closed$") as refused:
+        await engine.open_conversation("org", "carl")
+    assert refused.value.message == "The server is restarting."
+    with pytest.raises(travelchat.Closed, match="^the engine is closed$"):
+        engine.stats()
+
+
+async def test_a_database_that_is_waited_for_in_a_thread_keeps_no_loop_waiting():
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        url = f"postgres://chat@127.0.0.1:{listener.getsockname()[1]}/chat"
+        opening = loop.create_task(asyncio.to_thread(travelchat.postgres, url, connect_timeout=timedelta(seconds=5)))
+        database, _ = await soon(loop.sock_accept(listener))
+        # It says nothing, and is waited for; this loop goes on.
+        assert not opening.done()
+        database.close()
+        with pytest.raises(travelchat.StorageFailed):
+            await soon(opening)
+
+
+async def test_why_a_file_fails_goes_to_the_log(tmp_path, caplog):
+    async with open_chat(travelchat.sqlite(tmp_path / "chat.db")) as (engine, conversation):
+        with contextlib.closing(sqlite3.connect(tmp_path / "chat.db")) as other:
+            other.execute("DROP TABLE travelchat_messages")
+        with pytest.raises(travelchat.StorageFailed):
+            await engine.list_messages(ADA, conversation.id)
+    assert [(line.name, line.message) for line in caplog.records] == [
+        ("travelchat", "a read failed: no such table: travelchat_messages"),
+        ("travelchat", "storage_failed: read: storage_failed"),
+    ]
 
 
 async def test_an_answered_message_is_there_after_a_restart(tmp_path):

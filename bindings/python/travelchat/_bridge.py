@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol
 
 from . import _core
+
+if TYPE_CHECKING:
+    from .errors import TravelchatError
 
 P = ParamSpec("P")
 Start = Callable[Concatenate[_core.Doorbell, int, P], None]
@@ -66,12 +70,18 @@ class Bridge:
 
 _bridges: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Bridge]] = weakref.WeakKeyDictionary()
 _bridges_lock = threading.Lock()
+# Of a forked child: the loops of its parent that had a bridge.
+_parents_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
 
 def running_bridge() -> Bridge:
-    """That of the running loop. RuntimeError when there is none."""
+    """That of the running loop. RuntimeError when there is none, or when it was the parent's before a fork: processes that
+    wait at the same descriptors take each other's wake-ups, and one of them waits for ever.
+    """
     loop = asyncio.get_running_loop()
     with _bridges_lock:
+        if loop in _parents_loops:
+            raise RuntimeError("this event loop was made before a fork, and is its parent's: run one in each process")
         known = _bridges.get(loop)
         bridge = None if known is None else known()
         if bridge is None:
@@ -86,30 +96,60 @@ class Waiter:
     def __init__(self) -> None:
         self.bell = _core.Doorbell()
         self._tokens = itertools.count(1)
+        # A signal's handler, or the destructor of something that is collected meanwhile, may make a call within another one
+        # of this thread. What the inner one takes for the outer one is here.
+        self._kept: dict[int, tuple[int, Any, TravelchatError | None]] = {}
+        # Calls that a signal broke off, whose answers nobody wants.
+        self._broken_off: set[int] = set()
 
     def call(self, start: Start[P], *args: P.args, **kwargs: P.kwargs) -> Any:
         """Runs one of the engine's operations to its end. A signal's handler may raise out of it."""
         token = next(self._tokens)
         start(self.bell, token, *args, **kwargs)
-        while True:
-            self.bell.wait()
-            # What does not belong to this call was left by one that a signal broke off.
-            for arrived, value, error in self.bell.take():
-                if arrived != token:
-                    continue
-                if error is not None:
-                    raise error
-                return value
+        own = None
+        try:
+            while own is None:
+                self.bell.wait()
+                for arrival in self.bell.take():
+                    if arrival[0] == token:
+                        own = arrival
+                    elif arrival[0] in self._broken_off:
+                        self._broken_off.remove(arrival[0])
+                    else:
+                        self._kept[arrival[0]] = arrival
+                if own is None:
+                    own = self._kept.pop(token, None)
+        except BaseException:
+            if self._kept.pop(token, None) is None:
+                self._broken_off.add(token)
+            raise
+        _, value, error = own
+        if error is not None:
+            raise error
+        return value
 
 
-class _Threads(threading.local):
-    def __init__(self) -> None:
-        self.waiter = Waiter()
-
-
-_threads = _Threads()
+_threads = threading.local()
 
 
 def own_waiter() -> Waiter:
     """That of the calling thread."""
-    return _threads.waiter
+    try:
+        return _threads.waiter  # type: ignore[no-any-return]
+    except AttributeError:
+        made = _threads.waiter = Waiter()
+        return made
+
+
+def _begin_anew() -> None:
+    """In a forked child, which has its parent's thread, with the waiter and the loop that are the parent's, and its locks as
+    other threads held them.
+    """
+    global _threads, _bridges_lock
+    _threads = threading.local()
+    _bridges_lock = threading.Lock()
+    _parents_loops.update(_bridges)
+    _bridges.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from . import _core
+from . import _core, _options
+from ._core import default_max_body_bytes
 from ._asgi import App, Receive, Scope, Send
 from ._base import EngineBase
+from ._bridge import running_bridge
+from .errors import TravelchatError, by_code
 from .host import Host
-from .server import RateLimits, Transport
+from .server import MetricsAccess, RateLimits, Transport
 
 __all__ = ["ChatApp"]
 
@@ -27,13 +31,15 @@ class ChatApp:
     ::
 
         app = FastAPI()
-        app.mount("/", ChatApp(engine, host))
+        chat = ChatApp(engine, host, app=app)  # for the ASGI server, in place of ``app``
 
-    Or around an application, which then gets what is not the chat's: ``ChatApp(engine, host, app=app)``. The host answers
+    The application gets what is not the chat's. Without ``app`` it may be mounted at ``"/"``, behind all other routes of the
+    application: a mount there takes every path that no route before it has. The host answers
     on the loop that runs the application, and finds the request's scope in `RequestCredentials.scope`: what middleware has
     found out about a session need not be looked up again.
     """
 
+    @_options.by_name
     def __init__(
         self,
         engine: EngineBase,
@@ -43,25 +49,44 @@ class ChatApp:
         allowed_origins: Iterable[str] = (),
         rate_limits: RateLimits = RateLimits(),
         max_host_calls: int = 16_384,
-        max_body_bytes: int = 64 * 1024,
+        max_body_bytes: int = default_max_body_bytes,
         max_frame_bytes: int = 64 * 1024,
+        max_fragments: int = 1_000,
         max_outbox_bytes: int = 1024 * 1024,
         max_connections: int = 100_000,
+        host_timeout: timedelta = timedelta(seconds=30),
+        session_check_interval: timedelta = timedelta(seconds=2),
+        share_check_interval: timedelta = timedelta(seconds=20),
+        metrics: MetricsAccess = "everyone",
+        metrics_token: str | None = None,
     ) -> None:
         """Serves with the first request.
 
         Args:
-            engine: Of either kind. Closing it ends the sockets.
+            engine: Of either kind. Closing it ends the sockets; then the chat is answered 503, and ``app`` goes on.
             host: Who signs in, and who the clients are.
             app: An ASGI application for the other paths; without one they are answered 404.
             allowed_origins: Origins that may open sockets or write with a cookie, besides the server's own.
             rate_limits: What a participant, a socket or a remote address may do in a while.
             max_host_calls: Questions to the host that may wait; one more is answered 503.
             max_body_bytes, max_frame_bytes: More is 413, and closes with 1009.
+            max_fragments: Of one message to a socket; more close it with 1008.
             max_outbox_bytes: For each socket; a peer that is slower is closed with 4408.
             max_connections: Requests and sockets at once; further ones are refused.
+            session_check_interval: How often the host is asked about the sessions of open sockets. Zero: never.
+            share_check_interval: How long a trip counts as shared before the host is asked again. Zero: it is not asked again.
+            metrics: Who is answered by GET /metrics: ``"everyone"``; ``"loopback"``, who asks from this machine itself and
+                through no proxy; ``"token"``, who brings ``metrics_token`` as a Bearer credential; ``"nobody"``, which leaves
+                the path to ``app``.
+            metrics_token: At least 16 letters, digits or any of -._~+/=, for ``metrics="token"``.
+            host_timeout: For each answer of the host: then it is cancelled and the answer is 503, for a socket 1013. 0: for
+                ever.
+
+        Raises:
+            TypeError, ValueError: an option is wrong; the text names it.
+            Closed: the engine is.
         """
-        self._app = app
+        self._app = _options.application("app", app)
         self._max_body_bytes = max_body_bytes
         self._transport = Transport(
             engine,
@@ -70,11 +95,17 @@ class ChatApp:
             max_host_calls=max_host_calls,
             rate_limits=rate_limits,
             listens=False,
-            allowed_origins=list(allowed_origins),
+            allowed_origins=allowed_origins,
             max_body_bytes=max_body_bytes,
             max_frame_bytes=max_frame_bytes,
+            max_fragments=max_fragments,
             max_outbox_bytes=max_outbox_bytes,
             max_connections=max_connections,
+            host_timeout=host_timeout,
+            session_check_interval=session_check_interval,
+            share_check_interval=share_check_interval,
+            metrics=metrics,
+            metrics_token=metrics_token,
         )
         self._transport.core.start()
         self._contexts = itertools.count(1)
@@ -96,6 +127,7 @@ class ChatApp:
 
     async def aclose(self, grace: timedelta = timedelta(seconds=4)) -> None:
         """Answers what was asked and closes the sockets with 1012. Closing the engine does the same."""
+        running_bridge()  # the loop of a parent might never hear that the thread below has ended
         await asyncio.to_thread(self._transport.end, grace)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,6 +140,8 @@ class ChatApp:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, target: bytes, receive: Receive, send: Send) -> None:
+        # As they are now: some servers (uvicorn with httptools) add the trailers of a chunked body to this very list.
+        asked_headers = list(scope["headers"])
         body = b""
         too_long = self._max_body_bytes + 1
         # One byte too many is enough for a refusal, and so is its announcement.
@@ -125,8 +159,10 @@ class ChatApp:
         self._transport.scopes[context] = scope
         try:
             status, headers, content = await bridge.call(
-                self._transport.core.handle, scope["method"], target, scope["headers"], body, *_peer(scope), context
+                self._transport.core.handle, scope["method"], target, asked_headers, body, *_peer(scope), context
             )
+        except by_code["closed"] as error:
+            status, headers, content = error.http_status, [(b"content-type", b"application/json")], _told(error)
         finally:
             del self._transport.scopes[context]
         if status not in (204, 304):
@@ -141,7 +177,12 @@ class ChatApp:
         context = next(self._contexts)
         self._transport.scopes[context] = scope
         try:
-            await _Socket(self._transport, scope, target, context).run(receive, send)
+            try:
+                opened = _Socket(self._transport, scope, target, context)
+            except by_code["closed"] as error:
+                await _refuse_socket(error, scope, send)
+                return
+            await opened.run(receive, send)
         finally:
             del self._transport.scopes[context]
 
@@ -225,6 +266,17 @@ class _Socket:
             self._task.cancel()
         elif self._awaited is not None and not self._awaited.done():
             self._awaited.set_result(None)
+
+
+def _told(error: TravelchatError) -> bytes:
+    return json.dumps({"message": error.message, "code": error.code}).encode()
+
+
+async def _refuse_socket(error: TravelchatError, scope: Scope, send: Send) -> None:
+    """It is accepted first: a page is not told the status of a handshake."""
+    subprotocol = "travelchat.v1" if "travelchat.v1" in scope.get("subprotocols", ()) else None
+    await send({"type": "websocket.accept", "subprotocol": subprotocol})
+    await send({"type": "websocket.close", "code": error.close_code, "reason": error.code})
 
 
 def _target(scope: Scope) -> bytes:

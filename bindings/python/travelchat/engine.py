@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from . import _core
-from ._base import EngineBase
+from . import _core, _options
+from ._base import EVERYTHING, EngineBase, Everything, who_listens
 from ._bridge import Bridge, running_bridge
 from .errors import by_code
 from .types import (
@@ -46,8 +46,7 @@ class Subscription:
     """
 
     def __init__(self, start: Any, args: tuple[Any, ...], max_pending: int, *, reports_typing: bool) -> None:
-        if max_pending < 1:
-            raise ValueError("max_pending must be at least 1")
+        _options.count("max_pending", max_pending, 1)
         self._bridge: Bridge = running_bridge()
         self._reports_typing = reports_typing
         self._token = self._bridge.listen(self)
@@ -190,7 +189,7 @@ class ChatEngine(EngineBase):
         """The organization's conversations, newest activity first.
 
         Args:
-            text: Only those with a message that contains it (ASCII letters without regard to case) ...
+            text: Only those with a message that contains it, in any case (see `travelchat.fold_text`) ...
             client_ids: ... and those of these clients.
         """
         return await self._call(self._core.list_conversations, org_id, text, client_ids)
@@ -242,14 +241,17 @@ class ChatEngine(EngineBase):
         before: int | None = None,
         since: int | None = None,
         limit: int = 100,
+        epoch: str | None = None,
     ) -> MessagePage:
         """A page of messages by ``seq``: the newest, those ``before`` a ``seq``, or those changed ``since`` a ``rev``.
 
         Raises:
             NotFound: no such conversation, or not within the reader's reach.
             InvalidArgument: ``limit`` is not 1 to 200, ``before`` is 0, or both ``before`` and ``since`` are given.
+            EpochChanged: ``epoch``, of which the caller's copy is, is not the storage's any more.
+            TooManyChanges: the page by ``since`` would have more than 1,000 messages; load the newest ones instead.
         """
-        return await self._call(self._core.list_messages, reader, conversation_id, before, since, limit)
+        return await self._call(self._core.list_messages, reader, conversation_id, before, since, limit, epoch)
 
     async def react(
         self, reactor: Participant, conversation_id: str, message_id: str, emoji: Emoji | str
@@ -278,14 +280,20 @@ class ChatEngine(EngineBase):
         """
         return await self._call(self._core.mark, viewer, conversation_id)
 
-    async def issue_token(self, org_id: str, client_id: str, trip_id: str, conversation_id: str) -> IssuedToken:
+    async def issue_token(
+        self, org_id: str, client_id: str, trip_id: str, conversation_id: str, *, share_token: str | None = None
+    ) -> IssuedToken:
         """A chat token for the client of that conversation.
+
+        Args:
+            share_token: The share link's, when the token is for whoever has the link: it is refused once the trip is no
+                longer shared by this very link. None: the application's own, which ends by its time or by being revoked.
 
         Raises:
             NotFound: the conversation is not that client's.
             InvalidArgument: an id is malformed.
         """
-        return await self._call(self._core.issue_token, org_id, client_id, trip_id, conversation_id)
+        return await self._call(self._core.issue_token, org_id, client_id, trip_id, conversation_id, share_token)
 
     async def authenticate_token(self, chat_token: str) -> TokenClaims:
         """What a token stands for.
@@ -296,12 +304,31 @@ class ChatEngine(EngineBase):
         return await self._call(self._core.authenticate_token, chat_token)
 
     async def revoke_token(self, chat_token: str) -> bool:
-        """Whether it was there."""
+        """Ends a token, and closes whoever listens by it with 4401, on every node. Whether it was there."""
         return await self._call(self._core.revoke_token, chat_token)
+
+    async def revoke_tokens(self, org_id: str, *, client_id: str | None = None, trip_id: str | None = None) -> int:
+        """The same for all tokens of a client, of a trip, or of a client for a trip. Returns how many there were.
+
+        Raises:
+            InvalidArgument: neither was given, or an id is malformed.
+        """
+        return await self._call(self._core.revoke_tokens, org_id, client_id, trip_id)
 
     async def sweep_tokens(self) -> int:
         """Deletes expired tokens now. Returns how many."""
         return await self._call(self._core.sweep_tokens)
+
+    async def prune_changes(self) -> int:
+        """Deletes changes beyond ``max_kept_changes`` and ``max_change_age`` now. Returns how many."""
+        return await self._call(self._core.prune_changes)
+
+    async def begin_epoch(self) -> str:
+        """To be called once after the storage was restored from a backup: every subscriber gets a `Resync`.
+
+        Returns the new epoch. `NotFound`: the storage keeps none.
+        """
+        return await self._call(self._core.begin_epoch)
 
     async def ping(self) -> None:
         """A cheap read from the storage, for readiness probes."""
@@ -312,19 +339,25 @@ class ChatEngine(EngineBase):
         conversation_id: str,
         *,
         since: int | None = None,
-        listener: Participant | None = None,
+        epoch: str | None = None,
+        listener: Participant | Everything = EVERYTHING,
         max_pending: int = 10_000,
     ) -> Subscription:
         """Follows a conversation: first who is typing, then (with ``since``) what changed after that revision and
         `CaughtUp` or `Resync`, then everything as it happens, without a gap and nothing twice.
 
         Args:
-            listener: Who listens; only within their reach (else `NotFound`), and their own typing is left out. None: a
-                program that reads everything.
+            epoch: What ``since`` is of, as a page or an event has told it: another one than the storage's is a `Resync`.
+            listener: Who listens; only within their reach (else `NotFound`), and their own typing is left out. Left out
+                itself, by a program that reads everything; None is nobody, and raises TypeError.
             max_pending: Events that may wait for the iteration.
         """
+        who = who_listens(listener)
         return Subscription(
-            self._core.subscribe, (conversation_id, listener, since), max_pending, reports_typing=listener is not None
+            self._core.subscribe,
+            (conversation_id, who, since, epoch),
+            max_pending,
+            reports_typing=who is not None,
         )
 
     def subscribe_inbox(self, org_id: str, *, max_pending: int = 10_000) -> Subscription:
@@ -333,11 +366,13 @@ class ChatEngine(EngineBase):
 
     async def close(self) -> None:
         """Carries out what was accepted, ends every subscription, and gives the storage free. Idempotent."""
+        running_bridge()  # the loop of a parent might never hear that the thread below has ended
         self._closed = True
         # Not here: a storage or a host written in Python may need this loop meanwhile.
         await asyncio.to_thread(self._close)
 
     async def __aenter__(self) -> Self:
+        running_bridge()  # what cannot be left in order is not entered
         return self
 
     async def __aexit__(

@@ -61,6 +61,9 @@ class RequestTimeout(TravelchatError):
 class IdempotencyConflict(TravelchatError):
     """This clientMessageId was already used for another message."""
 
+class EpochChanged(TravelchatError):
+    """The conversations were restored from a backup. Please load this one again."""
+
 class PayloadTooLarge(TravelchatError):
     """That is too large."""
 
@@ -97,6 +100,12 @@ class Closed(TravelchatError):
 class Internal(TravelchatError):
     """Something went wrong."""
 
+class TooManyChanges(TravelchatError):
+    """More has changed since then than a page can hold. Please load this one again."""
+
+class UpgradeRequired(TravelchatError):
+    """This address takes WebSocket connections, version 13."""
+
 __all__ = [
     "TravelchatError",
     "InvalidArgument",
@@ -114,6 +123,7 @@ __all__ = [
     "MethodNotAllowed",
     "RequestTimeout",
     "IdempotencyConflict",
+    "EpochChanged",
     "PayloadTooLarge",
     "UnsupportedMediaType",
     "RateLimited",
@@ -126,4 +136,6 @@ __all__ = [
     "Overloaded",
     "Closed",
     "Internal",
+    "TooManyChanges",
+    "UpgradeRequired",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from . import _core
-from .errors import Internal, TravelchatError
+from .errors import Internal, Overloaded, TravelchatError
 from .types import Advisor, ClientCard, PushNotification, RequestCredentials, SharedTrip
 
 __all__ = ["Host"]
@@ -32,7 +32,11 @@ class Host(abc.ABC):
 
     @abc.abstractmethod
     def find_trip(self, trip_id: str) -> Answer[SharedTrip | None]:
-        """None: no such trip."""
+        """None: no such trip.
+
+        Asked when a chat token is wanted, and again every ``share_check_interval`` while tokens of the trip are in use: they
+        end with the link that they were issued for. What it raises ends nothing.
+        """
 
     @abc.abstractmethod
     def find_clients(self, org_id: str, client_ids: Sequence[str]) -> Answer[Sequence[ClientCard]]:
@@ -40,7 +44,15 @@ class Host(abc.ABC):
 
     @abc.abstractmethod
     def search_clients(self, org_id: str, text: str) -> Answer[Sequence[str]]:
-        """The ids of the organization's clients whose name contains ``text``, without regard to case."""
+        """The ids of the organization's clients whose name contains ``text``, without regard to case (see `fold_text`)."""
+
+    def check_sessions(self, session_ids: Sequence[str]) -> Answer[Sequence[str]]:
+        """Those of ``session_ids`` (see `Advisor`) that have not ended; the sockets of the others are closed with 4401.
+
+        Asked every ``session_check_interval`` about the sessions of open sockets, all at once. What it raises ends nothing.
+        Unless it is overridden, sessions end by `ChatEngine.end_session` alone.
+        """
+        return session_ids
 
     def notify(self, notification: PushNotification) -> Answer[None]:
         """A client wrote. Nobody waits for the outcome; unless it is overridden, nothing happens."""
@@ -49,8 +61,12 @@ class Host(abc.ABC):
 class HostDesk:
     """Answers the server's questions on one event loop."""
 
-    def __init__(self, host: Host, loop: asyncio.AbstractEventLoop, scopes: Mapping[int, Any]) -> None:
+    def __init__(
+        self, host: Host, loop: asyncio.AbstractEventLoop, scopes: Mapping[int, Any], timeout: float | None
+    ) -> None:
         self._host = host
+        # The server waits no longer, so what would take longer is cancelled: it counts among `max_host_calls`.
+        self._timeout = timeout
         self._loop = loop
         self._scopes = scopes
         self._under_way: set[asyncio.Task[None]] = set()
@@ -74,9 +90,13 @@ class HostDesk:
             self._succeed(method, reply, outcome)
 
     async def _wait(self, method: str, outcome: Awaitable[Any], reply: _core.HostReply) -> None:
+        limit = asyncio.timeout(self._timeout)
         try:
-            value = await outcome
+            async with limit:
+                value = await outcome
         except Exception as error:
+            if limit.expired():
+                reply.fail(Overloaded())
             self._fail(method, reply, error)
         else:
             self._succeed(method, reply, value)

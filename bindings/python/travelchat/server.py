@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias, get_args
 from urllib.parse import unquote_to_bytes
 
-from . import _core
+from . import _core, _options
+from ._core import default_max_body_bytes
 from ._asgi import App, Message, Scope
 from ._base import EngineBase
 from ._bridge import Bridge, running_bridge
+from .errors import by_code
 from .host import Host, HostDesk
 
 __all__ = ["RateLimit", "RateLimits", "Server"]
@@ -28,6 +31,10 @@ class RateLimit:
 
     count: int
     window: timedelta = timedelta(seconds=1)
+
+    def __post_init__(self) -> None:
+        _options.count("the count of a RateLimit", self.count)
+        _options.duration("the window of a RateLimit", self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +49,38 @@ class RateLimits:
     """For each conversation. 0: no limit."""
     chat_tokens: RateLimit = RateLimit(10, timedelta(minutes=1))
     """Of one remote address."""
+    connections_per_address: int = 1_000
+    """That `Server` accepts; a further one is closed. Those of ``trusted_proxies`` are not counted. 0: no limit."""
+    reactions: RateLimit = RateLimit(30, timedelta(seconds=10))
+    """Set and removed, of one participant."""
+    marks: RateLimit = RateLimit(60, timedelta(seconds=10))
+    """"Read" and "seen" of one participant, by request and by frame. Frames beyond it become one."""
+    pages: RateLimit = RateLimit(100, timedelta(seconds=10))
+    """Pages of messages, lists and counts, of one participant."""
+    openings: RateLimit = RateLimit(60, timedelta(seconds=10))
+    """Conversations and sockets opened, of one participant."""
+    unknown_tokens: RateLimit = RateLimit(30, timedelta(minutes=1))
+    """Chat tokens that are not known, of one remote address."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            limit = getattr(self, field.name)
+            if field.type == "int":
+                _options.count(field.name, limit)
+            elif not isinstance(limit, RateLimit):
+                raise _options.refuse_type(field.name, "a RateLimit, of which RateLimit(0) is no limit", limit)
 
     @classmethod
     def off(cls) -> RateLimits:
         """Every limit off: for load tests."""
-        return cls(RateLimit(0), RateLimit(0), 0, RateLimit(0))
+        off = RateLimit(0)
+        return cls(off, off, 0, off, 0, off, off, off, off, off)
+
+
+MetricsAccess: TypeAlias = Literal["everyone", "loopback", "token", "nobody"]
+
+# What no time at all stands for.
+_MAY_BE_ZERO = {"session_check_interval": "never", "share_check_interval": "not asking again"}
 
 
 class Transport:
@@ -59,25 +93,47 @@ class Transport:
         *,
         app: App | None,
         max_host_calls: int,
+        host_timeout: timedelta,
         rate_limits: RateLimits,
+        metrics: MetricsAccess,
+        metrics_token: str | None,
         **options: Any,
     ) -> None:
+        if not isinstance(engine, EngineBase):
+            raise _options.refuse_type("engine", "a travelchat.ChatEngine or travelchat.sync.ChatEngine", engine)
+        _options.methods("host", host, _options.HOST_METHODS, "an object of a class below travelchat.Host")
+        if not isinstance(rate_limits, RateLimits):
+            raise _options.refuse_type("rate_limits", "a RateLimits, of which RateLimits.off() is none", rate_limits)
+        for name, value in options.items():
+            if name.startswith("max_"):
+                _options.count(name, value, 1)
+            elif name.endswith(("_timeout", "_interval")):
+                _options.duration(name, value, zero=_MAY_BE_ZERO.get(name))
+        options["metrics"] = _options.one_of("metrics", metrics, get_args(MetricsAccess))
+        if metrics_token is not None:
+            options["metrics_token"] = _options.text("metrics_token", metrics_token)
+        elif metrics == "token":
+            raise _options.refuse_type("metrics_token", 'a str with metrics="token"', metrics_token)
+        options["allowed_origins"] = _options.origins("allowed_origins", options["allowed_origins"])
         limits = {
             name: (limit.count, limit.window)
-            for name in ("messages", "typing_frames", "chat_tokens")
-            for limit in (getattr(rate_limits, name),)
+            for name in (field.name for field in dataclasses.fields(rate_limits))
+            if isinstance(limit := getattr(rate_limits, name), RateLimit)
         }
         self.core = _core.Server(
             engine._core,
-            max_host_calls=max_host_calls,
-            calls_application=app is not None,
+            max_host_calls=_options.count("max_host_calls", max_host_calls, 1),
+            calls_application=_options.application("app", app) is not None,
+            host_timeout=_options.duration("host_timeout", host_timeout, zero="no deadline"),
             sockets_per_participant=rate_limits.sockets_per_participant,
+            connections_per_address=rate_limits.connections_per_address,
             **limits,
             **options,
         )
         self.scopes: dict[int, Scope] = {}
         """What came with the requests that are under way, for `RequestCredentials.scope`."""
         self._host = host
+        self._host_timeout = host_timeout.total_seconds() or None
         self._app = app
         self._bridge: weakref.ref[Bridge] | None = None
         # Kept here: a bridge keeps nobody who listens.
@@ -86,15 +142,19 @@ class Transport:
         self.when_ended: Callable[[], None] | None = None
         """Called by whatever thread has ended it."""
         engine._transports.add(self)
+        if engine.closed:
+            # By another thread, which may have looked for servers to end before this one was among them.
+            self.end(timedelta(0))
+            raise by_code["closed"]("the engine is closed")
 
     def answer_here(self) -> Bridge:
         """From now on, the host answers on the running loop."""
         bridge = running_bridge()
         if self._bridge is None or self._bridge() is not bridge:
-            self._desk = HostDesk(self._host, bridge.loop, self.scopes)
+            self._desk = HostDesk(self._host, bridge.loop, self.scopes, self._host_timeout)
             http_token = 0
             if self._app is not None:
-                self._runner = _Runner(self._app, bridge.loop)
+                self._runner = _Runner(self._app, bridge.loop, self._host_timeout)
                 http_token = bridge.listen(self._runner)
             self.core.answer_at(bridge.bell, bridge.listen(self._desk), http_token)
             self._bridge = weakref.ref(bridge)
@@ -120,6 +180,7 @@ class Server:
     the server was started; so does ``app``, an ASGI application for every path that is not the chat's.
     """
 
+    @_options.by_name
     def __init__(
         self,
         engine: EngineBase,
@@ -130,15 +191,19 @@ class Server:
         port: int = 8080,
         tls_certificate: str | os.PathLike[str] | None = None,
         tls_key: str | os.PathLike[str] | None = None,
+        hsts_max_age: timedelta = timedelta(days=365),
         allowed_origins: Iterable[str] = (),
         trusted_proxies: Iterable[str] = (),
         rate_limits: RateLimits = RateLimits(),
         max_host_calls: int = 16_384,
         max_header_bytes: int = 8 * 1024,
-        max_body_bytes: int = 64 * 1024,
+        max_body_bytes: int = default_max_body_bytes,
         max_frame_bytes: int = 64 * 1024,
+        max_fragments: int = 1_000,
         max_outbox_bytes: int = 1024 * 1024,
         max_connections: int = 100_000,
+        host_timeout: timedelta = timedelta(seconds=30),
+        handshake_timeout: timedelta = timedelta(seconds=10),
         header_timeout: timedelta = timedelta(seconds=10),
         body_timeout: timedelta = timedelta(seconds=30),
         idle_timeout: timedelta = timedelta(seconds=60),
@@ -146,6 +211,10 @@ class Server:
         ping_interval: timedelta = timedelta(seconds=25),
         silence_timeout: timedelta = timedelta(seconds=35),
         close_timeout: timedelta = timedelta(seconds=2),
+        session_check_interval: timedelta = timedelta(seconds=2),
+        share_check_interval: timedelta = timedelta(seconds=20),
+        metrics: MetricsAccess = "everyone",
+        metrics_token: str | None = None,
     ) -> None:
         """Does not listen yet.
 
@@ -156,37 +225,68 @@ class Server:
             address: Of the interface to listen on; ``"0.0.0.0"`` or ``"::"`` for all of them.
             port: 0: any free one; see `port`.
             tls_certificate, tls_key: PEM files of the certificate chain and its key, for https.
+            hsts_max_age: With these, how long browsers shall come over https only. 0: they are not told.
             allowed_origins: Origins that may open sockets or write with a cookie, besides the server's own.
-            trusted_proxies: Addresses or networks (``"10.0.0.0/8"``) whose X-Forwarded-For counts as the remote address.
+            trusted_proxies: Addresses or networks (``"10.0.0.0/8"``) whose X-Forwarded-For counts as the remote address, and
+                X-Forwarded-Proto as the scheme.
             max_host_calls: Questions to the host that may wait; one more is answered 503.
             max_header_bytes, max_body_bytes, max_frame_bytes: More is 431, 413, and closes with 1009.
+            max_fragments: Of one message to a socket; more close it with 1008.
             max_outbox_bytes: For each socket; a peer that is slower is closed with 4408.
             rate_limits: What a participant, a socket or a remote address may do in a while.
-            max_connections: Further ones wait in the kernel's queue.
+            max_connections: Further ones wait in the kernel's queue; for each, the one that has waited longest for a request
+                is closed.
+            host_timeout: For each answer of the host and of ``app``: then it is cancelled and the answer is 503, for a socket
+                1013. 0: for ever.
+            handshake_timeout: For a TLS handshake.
             header_timeout, body_timeout: For what a client sends; 408.
             idle_timeout: Between two requests.
             write_timeout: An answer that nobody takes.
             ping_interval, silence_timeout: The heartbeat of sockets.
             close_timeout: For the peer's half of a closing handshake.
+            session_check_interval: How often the host is asked about the sessions of open sockets. Zero: never.
+            share_check_interval: How long a trip counts as shared before the host is asked again. Zero: it is not asked again.
+            metrics: Who is answered by GET /metrics: ``"everyone"``; ``"loopback"``, who asks from this machine itself and
+                through no proxy; ``"token"``, who brings ``metrics_token`` as a Bearer credential; ``"nobody"``, which leaves
+                the path to ``app``.
+            metrics_token: At least 16 letters, digits or any of -._~+/=, for ``metrics="token"``.
+
+        Raises:
+            TypeError, ValueError: an option is wrong; the text names it.
+            OSError: a TLS file cannot be read.
+            Closed: the engine is.
         """
         if (tls_certificate is None) != (tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together")
-        tls = {} if tls_certificate is None else {"tls_certificate": tls_certificate, "tls_key": tls_key}
+        hsts_max_age = _options.duration("hsts_max_age", hsts_max_age, zero="browsers not being told")
+        # Only None means no TLS: a path that is empty by mistake must not.
+        tls: dict[str, Any] = (
+            {}
+            if tls_certificate is None
+            else {
+                "tls_certificate": _options.readable_file("tls_certificate", tls_certificate),
+                "tls_key": _options.readable_file("tls_key", tls_key),
+                "hsts_max_age": hsts_max_age,
+            }
+        )
         self._transport = Transport(
             engine,
             host,
             app=app,
             max_host_calls=max_host_calls,
             rate_limits=rate_limits,
-            address=address,
-            port=port,
-            allowed_origins=list(allowed_origins),
-            trusted_proxies=list(trusted_proxies),
+            address=_options.address("address", address),
+            port=_options.count("port", port, 0, 65_535),
+            allowed_origins=allowed_origins,
+            trusted_proxies=_options.networks("trusted_proxies", trusted_proxies),
             max_header_bytes=max_header_bytes,
             max_body_bytes=max_body_bytes,
             max_frame_bytes=max_frame_bytes,
+            max_fragments=max_fragments,
             max_outbox_bytes=max_outbox_bytes,
             max_connections=max_connections,
+            host_timeout=host_timeout,
+            handshake_timeout=handshake_timeout,
             header_timeout=header_timeout,
             body_timeout=body_timeout,
             idle_timeout=idle_timeout,
@@ -194,9 +294,14 @@ class Server:
             ping_interval=ping_interval,
             silence_timeout=silence_timeout,
             close_timeout=close_timeout,
+            session_check_interval=session_check_interval,
+            share_check_interval=share_check_interval,
+            metrics=metrics,
+            metrics_token=metrics_token,
             **tls,
         )
         self._address = f"[{address}]" if ":" in address else address
+        self._wanted_port = port
         self._scheme = "http" if tls_certificate is None else "https"
         self._closed: asyncio.Event | None = None
 
@@ -215,7 +320,10 @@ class Server:
                 loop.call_soon_threadsafe(closed.set)
 
         self._transport.when_ended = tell
-        self._transport.core.start()
+        try:
+            self._transport.core.start()
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}: {self._address}:{self._wanted_port}") from None
 
     @property
     def port(self) -> int:
@@ -236,6 +344,7 @@ class Server:
         cut. Idempotent.
         """
         # Not here: requests that finish may need this loop.
+        running_bridge()  # the loop of a parent might never hear that the thread below has ended
         await asyncio.to_thread(self._transport.end, grace)
 
     async def wait_closed(self) -> None:
@@ -257,9 +366,10 @@ class Server:
 class _Runner:
     """Runs an ASGI application for the requests that the server passes on."""
 
-    def __init__(self, app: App, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, app: App, loop: asyncio.AbstractEventLoop, timeout: float | None) -> None:
         self._app = app
         self._loop = loop
+        self._timeout = timeout
         self._under_way: set[asyncio.Task[None]] = set()
 
     def _heard(self, request: tuple[str, bytes, list[tuple[bytes, bytes]], bytes, str, bool, _core.HttpReply]) -> None:
@@ -318,10 +428,16 @@ class _Runner:
                 if not message.get("more_body", False):
                     reply.respond(status, answer_headers, b"".join(parts))
                     ended.set()
+                    # What it does behind its answer may take its time.
+                    if not limit.expired():
+                        limit.reschedule(None)
 
+        limit = asyncio.timeout(self._timeout)
         try:
-            await self._app(scope, receive, send)
+            async with limit:
+                await self._app(scope, receive, send)
         except Exception as error:
             self._loop.call_exception_handler({"message": "the application failed", "exception": error})
         if not ended.is_set():
-            reply.respond(500, [("content-type", "text/plain")], b"Internal Server Error")
+            failed = (503, b"Service Unavailable") if limit.expired() else (500, b"Internal Server Error")
+            reply.respond(failed[0], [("content-type", "text/plain")], failed[1])

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from . import _core
-from ._base import EngineBase
+from . import _core, _options
+from ._base import EVERYTHING, EngineBase, Everything, who_listens
 from ._bridge import Waiter, own_waiter
 from .errors import by_code
 from .types import (
@@ -43,8 +43,7 @@ class Subscription:
     """
 
     def __init__(self, start: Any, args: tuple[Any, ...], max_pending: int, *, reports_typing: bool) -> None:
-        if max_pending < 1:
-            raise ValueError("max_pending must be at least 1")
+        _options.count("max_pending", max_pending, 1)
         self._waiter = Waiter()
         self._reports_typing = reports_typing
         self._feed = _core.Feed(self._waiter.bell, 0, max_pending)
@@ -69,6 +68,7 @@ class Subscription:
                 if reason.code == by_code["closed"].code:
                     break
                 raise reason
+            # It may return for nothing: then the feed is looked at for nothing.
             self._waiter.bell.wait()
             self._waiter.bell.take()
         raise StopIteration
@@ -154,9 +154,10 @@ class ChatEngine(EngineBase):
         before: int | None = None,
         since: int | None = None,
         limit: int = 100,
+        epoch: str | None = None,
     ) -> MessagePage:
         """A page of messages by ``seq``: the newest, those ``before`` a ``seq``, or those changed ``since`` a ``rev``."""
-        return self._call(self._core.list_messages, reader, conversation_id, before, since, limit)
+        return self._call(self._core.list_messages, reader, conversation_id, before, since, limit, epoch)
 
     def react(
         self, reactor: Participant, conversation_id: str, message_id: str, emoji: Emoji | str
@@ -172,21 +173,38 @@ class ChatEngine(EngineBase):
         """By a client: the advisor's messages are seen. By an advisor: the client's messages are read."""
         return self._call(self._core.mark, viewer, conversation_id)
 
-    def issue_token(self, org_id: str, client_id: str, trip_id: str, conversation_id: str) -> IssuedToken:
-        """A chat token for the client of that conversation."""
-        return self._call(self._core.issue_token, org_id, client_id, trip_id, conversation_id)
+    def issue_token(
+        self, org_id: str, client_id: str, trip_id: str, conversation_id: str, *, share_token: str | None = None
+    ) -> IssuedToken:
+        """A chat token for the client of that conversation; see `travelchat.ChatEngine.issue_token`."""
+        return self._call(self._core.issue_token, org_id, client_id, trip_id, conversation_id, share_token)
 
     def authenticate_token(self, chat_token: str) -> TokenClaims:
         """What a token stands for. `Unauthenticated`: malformed, unknown, revoked or expired."""
         return self._call(self._core.authenticate_token, chat_token)
 
     def revoke_token(self, chat_token: str) -> bool:
-        """Whether it was there."""
+        """Ends a token, and closes whoever listens by it with 4401, on every node. Whether it was there."""
         return self._call(self._core.revoke_token, chat_token)
+
+    def revoke_tokens(self, org_id: str, *, client_id: str | None = None, trip_id: str | None = None) -> int:
+        """The same for all tokens of a client, of a trip, or of a client for a trip. Returns how many there were."""
+        return self._call(self._core.revoke_tokens, org_id, client_id, trip_id)
 
     def sweep_tokens(self) -> int:
         """Deletes expired tokens now. Returns how many."""
         return self._call(self._core.sweep_tokens)
+
+    def prune_changes(self) -> int:
+        """Deletes changes beyond ``max_kept_changes`` and ``max_change_age`` now. Returns how many."""
+        return self._call(self._core.prune_changes)
+
+    def begin_epoch(self) -> str:
+        """To be called once after the storage was restored from a backup: every subscriber gets a `Resync`.
+
+        Returns the new epoch. `NotFound`: the storage keeps none.
+        """
+        return self._call(self._core.begin_epoch)
 
     def ping(self) -> None:
         """A cheap read from the storage."""
@@ -197,12 +215,17 @@ class ChatEngine(EngineBase):
         conversation_id: str,
         *,
         since: int | None = None,
-        listener: Participant | None = None,
+        epoch: str | None = None,
+        listener: Participant | Everything = EVERYTHING,
         max_pending: int = 10_000,
     ) -> Subscription:
         """Follows a conversation; returns once the subscription stands."""
+        who = who_listens(listener)
         return Subscription(
-            self._core.subscribe, (conversation_id, listener, since), max_pending, reports_typing=listener is not None
+            self._core.subscribe,
+            (conversation_id, who, since, epoch),
+            max_pending,
+            reports_typing=who is not None,
         )
 
     def subscribe_inbox(self, org_id: str, *, max_pending: int = 10_000) -> Subscription:

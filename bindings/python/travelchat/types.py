@@ -9,30 +9,33 @@ Times are aware datetimes in UTC with millisecond precision. Ids that the engine
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
 __all__ = [
     "ActiveTrip",
     "Advisor",
-    "AppendMessage",
     "CaughtUp",
     "Change",
     "ChangeKind",
     "ChangeList",
+    "ChangeRow",
     "ClientCard",
     "Conversation",
     "ConversationQuery",
+    "ConversationRow",
     "ConversationSummary",
     "ConversationUpdated",
     "DeleteToken",
+    "Effects",
     "Emoji",
     "EngineStats",
     "Event",
+    "Facts",
     "IssuedToken",
-    "MarkConversation",
+    "MarkRow",
     "Marked",
     "Message",
     "MessageCreated",
@@ -40,25 +43,34 @@ __all__ = [
     "MessageQuery",
     "MessagesRead",
     "MessagesSeen",
-    "OpenConversation",
+    "NewMessage",
+    "NewReaction",
+    "OpeningQuestion",
     "Participant",
+    "PruneChanges",
+    "Pruned",
     "PushNotification",
-    "PutReaction",
-    "PutToken",
+    "Questions",
     "Reaction",
     "ReactionsChanged",
+    "RemovedReaction",
+    "RemovedTokens",
+    "RepeatQuestion",
     "RequestCredentials",
     "Resync",
     "RevisionQuery",
     "Revisions",
+    "RevokeTokens",
     "Role",
     "Sent",
     "SharedTrip",
     "SweepTokens",
     "TokenClaims",
+    "TokenQuestion",
+    "TokenRemoval",
+    "TokenRow",
+    "TouchedMessage",
     "TypingChanged",
-    "Write",
-    "Written",
 ]
 
 
@@ -215,6 +227,8 @@ class MessagePage:
 
     messages: tuple[Message, ...]
     has_more: bool
+    epoch: str | None = field(default=None, repr=False)
+    """Which history this is: made with the storage, and made anew after a restore. None: the storage keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,17 +318,21 @@ class CaughtUp:
     """The end of a replay: everything up to ``rev`` has been delivered."""
 
     rev: int
+    epoch: str | None = field(default=None, repr=False)
+    """What ``rev`` is of; see `MessagePage`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resync:
     """Events were left out, up to ``rev``: load the conversation (or the list) again.
 
-    The replay would have been too long, it started from a revision that does not exist, or this subscriber fell more
-    than ``max_pending`` events behind.
+    The replay would have been too long, it started from a revision that does not exist or is of another epoch (then
+    what was known is of none), or this subscriber fell more than ``max_pending`` events behind.
     """
 
     rev: int
+    epoch: str | None = field(default=None, repr=False)
+    """What ``rev`` is of; see `MessagePage`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,82 +354,180 @@ Event: TypeAlias = (
 )
 
 
-# ---- What a storage is asked; include/travelchat/storage.hpp says the same to C++ ----
+# ---- What a storage loads and stores; include/travelchat/transactional_storage.hpp says the same to C++ ----
 
 
 @dataclass(frozen=True, slots=True)
-class OpenConversation:
-    """Get or create. ``conversation_id`` is used only when there is none yet for the organization and the client."""
+class ConversationRow:
+    """A conversation as a storage keeps it: also with what only the next write asks for."""
 
-    conversation_id: str
-    org_id: str
-    client_id: str
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AppendMessage:
-    """Stores a message. ``sender`` decides what it may reach: else `NotFound`.
-
-    With a ``client_message_id`` that this sender already used in this conversation: the first message again (``changed``
-    false) when content and attachment are equal, else `IdempotencyConflict`. A client's message raises ``unread_count``.
-    """
-
-    message_id: str
-    conversation_id: str
-    sender: Participant
-    content: str
-    client_message_id: str | None
-    attachment_url: str | None
-    attachment_type: str | None
-    attachment_name: str | None
-    now: datetime
+    conversation: Conversation
+    unseen_count: int = 0
+    """The advisors' messages that the client has not seen."""
+    read_seq: int = 0
+    """Every client's message up to this ``seq`` is read."""
+    seen_seq: int = 0
+    """Every advisor's message up to this ``seq`` is seen."""
 
 
 @dataclass(frozen=True, slots=True)
-class PutReaction:
-    """Sets this reactor's one reaction, or removes it when ``emoji`` is None.
-
-    Setting what is set, or removing what is not there, changes nothing and raises no revision. A replaced reaction keeps
-    its id, takes the new emoji and ``now``, and moves to the end of the message's list. `NotFound` also when the message
-    is not in that conversation.
-    """
-
-    reaction_id: str
-    conversation_id: str
-    message_id: str
-    reactor: Participant
-    emoji: Emoji | None
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class MarkConversation:
-    """By a client: sets ``seen_at`` on every advisor's message that has none. By an advisor: sets ``is_read`` on every
-    client's message and ``unread_count`` to 0. One revision for all of them, none when nothing changed.
-    """
-
-    conversation_id: str
-    viewer: Participant
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PutToken:
-    """Stores a token's digest; the oldest live ones of the same client and trip beyond ``max_live`` are deleted.
-
-    `NotFound` when the claims' conversation is not that of their client.
-    """
+class TokenRow:
+    """A token as a storage keeps it."""
 
     digest: bytes
+    """Its SHA-256; the token itself is never told."""
     claims: TokenClaims
-    now: datetime
-    max_live: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningQuestion:
+    """The conversation of this client, and its newest message."""
+
+    org_id: str
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatQuestion:
+    """The message that has all four."""
+
+    conversation_id: str
+    client_message_id: str
+    sender_type: Role
+    sender_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenQuestion:
+    """The tokens of a conversation for a trip. Those that have expired may be left out."""
+
+    conversation_id: str
+    trip_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The rows that a transaction's decision depends on. What is not there is left out; what is told twice does no harm."""
+
+    conversations: tuple[str, ...]
+    """By id. Ascending: who locks rows locks them in this order."""
+    openings: tuple[OpeningQuestion, ...]
+    repeatable: tuple[RepeatQuestion, ...]
+    messages: tuple[str, ...]
+    """By id, whichever conversation they are of."""
+    newest_of: tuple[str, ...]
+    """Conversations whose newest message is wanted."""
+    tokens: tuple[TokenQuestion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The answer to `Questions`."""
+
+    conversations: Sequence[ConversationRow] = ()
+    """Of ``conversations`` and ``openings``."""
+    messages: Sequence[Message] = ()
+    """With their reactions."""
+    tokens: Sequence[TokenRow] = ()
+    """The oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be inserted; its reactions are among those of the `Effects`."""
+
+    message: Message
+    created_rev: int
+    """The revision that brought it; ``message.rev`` may be a later one."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRow:
+    """For the messages that were there before, those with ``after_seq < seq <= up_to_seq``.
+
+    An advisor (``viewer``) has read each of the client's that is not read, or the client has seen, at ``at``, each of an
+    advisor's without ``seen_at``. These get ``rev``.
+    """
+
+    conversation_id: str
+    viewer: Role
+    after_seq: int
+    up_to_seq: int
+    rev: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TouchedMessage:
+    """A message that was there before gets this ``rev``."""
+
+    conversation_id: str
+    message_id: str
+    seq: int
+    rev: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewReaction:
+    """Replaces this reactor's to this message, if there is one."""
+
+    reaction: Reaction
+    seq: int
+    """Of the message."""
+    rev: int
+    """A message's reactions are listed in the order of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedReaction:
+    """A reaction to be deleted."""
+
+    conversation_id: str
+    message_id: str
+    seq: int
+    """Of the message."""
+    reactor_type: Role
+    reactor_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """An entry of what `Storage.list_changes` lists; messages are none, they have their ``created_rev``."""
+
+    conversation_id: str
+    rev: int
+    kind: ChangeKind
+    first_seq: int
+    """The messages that it may have changed."""
+    last_seq: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The rows to write, each once. They may be stored in the order in which they stand here."""
+
+    opened: tuple[ConversationRow, ...]
+    """To be inserted."""
+    conversations: tuple[ConversationRow, ...]
+    """To be updated."""
+    marks: tuple[MarkRow, ...]
+    messages: tuple[NewMessage, ...]
+    """To be inserted."""
+    touched: tuple[TouchedMessage, ...]
+    removed_reactions: tuple[RemovedReaction, ...]
+    reactions: tuple[NewReaction, ...]
+    changes: tuple[ChangeRow, ...]
+    """To be inserted."""
+    removed_tokens: tuple[bytes, ...]
+    tokens: tuple[TokenRow, ...]
+    """To be inserted, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteToken:
-    """Deletes one token. ``changed`` says whether it was there."""
+    """Deletes one token."""
 
     digest: bytes
 
@@ -423,36 +539,33 @@ class SweepTokens:
     now: datetime
 
 
-Write: TypeAlias = (
-    OpenConversation | AppendMessage | PutReaction | MarkConversation | PutToken | DeleteToken | SweepTokens
-)
+@dataclass(frozen=True, slots=True)
+class RevokeTokens:
+    """Deletes the tokens of one client, of one trip, or of one client for one trip: one of the two is None at most."""
+
+    org_id: str
+    client_id: str | None
+    trip_id: str | None
+
+
+TokenRemoval: TypeAlias = DeleteToken | SweepTokens | RevokeTokens
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What a write brought."""
+class RemovedTokens:
+    """What a `TokenRemoval` has done."""
 
-    changed: bool = False
-    """False: an answer to a repeat or to a write without effect; nobody is told."""
-    conversation: Conversation | None = None
-    """The row after the write. None for tokens only."""
-    message: Message | None = None
-    """AppendMessage: the message, with its reactions when it is a repeat."""
-    reactions: tuple[Reaction, ...] = ()
-    """PutReaction: all of the message's, oldest first."""
-    last_message: Message | None = None
-    """OpenConversation, MarkConversation by an advisor: the newest, without reactions."""
-    count: int = 0
-    """MarkConversation: messages marked; SweepTokens, DeleteToken: tokens deleted."""
-    evicted: tuple[bytes, ...] = ()
-    """PutToken: the older tokens that made room."""
+    count: int
+    """Tokens deleted."""
+    digests: Sequence[bytes] = ()
+    """`RevokeTokens`: which."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationQuery:
     """Conversations of an organization.
 
-    With ``text``, those in which a message's content contains it (ASCII letters without regard to case), and those whose
+    With ``text``, those in which a message's content contains it (in any case, see `travelchat.fold_text`), and those whose
     client is in ``client_ids``.
     """
 
@@ -466,7 +579,8 @@ class MessageQuery:
     """Messages of a conversation, by ``seq``.
 
     Without ``since_rev`` the newest ``limit`` ones (before ``before_seq``). With it the ``limit`` ones of smallest
-    ``rev``; messages of one ``rev`` stay on one page, which may so be longer.
+    ``rev``; messages of one ``rev`` stay on one page, which may so be longer, but not than 1,000 messages: then it is
+    `TooManyChanges`.
     """
 
     conversation_id: str
@@ -507,9 +621,11 @@ class ChangeList:
     current_rev: int
     """The conversation's, read in the same snapshot."""
     too_many: bool = False
-    """More than the limit, or the revision is beyond ``current_rev``; then ``changes`` is empty."""
+    """More than the limit, or the revision is beyond ``current_rev`` or before what is kept; then ``changes`` is empty."""
     changes: tuple[Change, ...] = ()
     """Every revision from the next one to ``current_rev``, in order."""
+    epoch: str | None = None
+    """See `Revisions`; read in the same snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,6 +644,37 @@ class Revisions:
     """``rev`` of each conversation; 0: no such one."""
     organizations: tuple[int, ...]
     """A figure that another one follows whenever a conversation of the organization is made or changes."""
+    epoch: str | None = None
+    """Which history the revisions are of: a lower-case UUID, made with the storage and made anew after a restore.
+    None: the storage keeps none, and a restored backup is not noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PruneChanges:
+    """A bounded step over the conversations, in the order of their ids, that deletes changes which are kept no longer."""
+
+    after: str | None
+    """Where it begins: behind this conversation. None: with the first."""
+    keep_revisions: int
+    """Of each conversation the changes of its newest revisions stay, this many. 0: all of them."""
+    older_than: datetime | None
+    """What is older goes, too. None: nothing goes for its age."""
+    max_conversations: int
+    """To be looked at, at the most."""
+    max_changes: int
+    """To be deleted, at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a step has done."""
+
+    count: int
+    """Changes deleted."""
+    next: str | None = None
+    """The next step's ``after``. None: all conversations were looked at."""
+    epoch: str | None = None
+    """See `Revisions`."""
 
 
 # ---- What the chat asks its host; see travelchat.Host ----
@@ -560,8 +707,12 @@ class Advisor:
     avatar_url: str | None = None
     expires_at: datetime | None = None
     """When the session ends; an open socket is closed then. None: open-ended."""
-    by_cookie: bool = False
-    """A cookie was the credential: then requests that write must come from the server's own origin."""
+    by_cookie: bool = True
+    """Whether a browser attaches the credential by itself, as it does a cookie: then requests that write must come from
+    the server's own origin. False only when it does not, as with a Bearer token."""
+    session_id: str | None = None
+    """Names the session, so that its end reaches open sockets: by ``ChatEngine.end_session``, and by
+    ``Host.check_sessions``. Not the credential itself; no other session ever has the same."""
 
 
 @dataclass(frozen=True, slots=True)

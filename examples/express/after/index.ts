@@ -1,11 +1,11 @@
 import { createServer } from 'node:http';
 
 import express from 'express';
-import { attachChat, ChatEngine, chatRoutes, expressHost, postgres, setupWebSocket, sqlite } from 'travelchat';
+import { attachChat, ChatEngine, chatRoutes, expressHost, foldText, postgres, setupWebSocket, sqlite } from 'travelchat';
 
 import { authentication } from '../server/auth.ts';
 import { openDatabase } from '../server/database.ts';
-import { loadDemo, registerDemo } from '../server/demo.ts';
+import { loadDemo, refuseDemo, registerDemo } from '../server/demo.ts';
 import { logRequests, refuseAmbiguous, refuseCrossOrigin } from '../server/guards.ts';
 import { httpLimits, listen, refuseInJson } from '../server/listen.ts';
 import { parseOptions } from '../server/options.ts';
@@ -17,7 +17,7 @@ import { loadConversations } from './conversations.ts';
 const options = parseOptions(process.argv.slice(2));
 const database = await openDatabase(options);
 const storage = new Storage(database);
-const auth = authentication(storage);
+const auth = authentication(storage, options);
 const app = express();
 const httpServer = createServer(httpLimits, app);
 
@@ -29,13 +29,17 @@ const host = expressHost({
   session: [auth.sessions],
   isAuthenticated: auth.isAuthenticated,
   orgMiddleware: auth.orgMiddleware,
-  advisor: ({ profile }) => ({ orgId: profile.orgId, id: profile.id, name: profile.fullName, avatarUrl: profile.avatarUrl }),
+  advisor: ({ profile, sessionID }) => ({
+    orgId: profile.orgId, id: profile.id, name: profile.fullName, avatarUrl: profile.avatarUrl, sessionId: sessionID,
+  }),
   getTripFullView: (tripId) => storage.getTripFullView(tripId),
   getClient: (clientId, orgId) => storage.getClient(clientId, orgId),
   getActiveTrip: (clientId) => storage.getActiveTrip(clientId),
-  searchClients: (orgId, text) => storage.searchClients(orgId, text),
+  searchClients: (orgId, text) => storage.searchClients(orgId, text, foldText),
+  checkSessions: (sessionIds) => auth.store.findLive(sessionIds),
   sendPushToOrg,
 });
+auth.store.on('ended', (sessionId: string) => engine.endSession(sessionId));
 if (options.asMiddleware) {
   app.use(chatRoutes(engine, host, options.chat));
   setupWebSocket(httpServer, engine);
@@ -46,6 +50,8 @@ app.use(auth.sessions, refuseCrossOrigin, express.json({ limit: '64kb' }));
 if (options.demo !== undefined) {
   await loadConversations(engine, await loadDemo(database, options.demo));
   registerDemo(app, database);
+} else {
+  await refuseDemo(database);
 }
 await registerRoutes(httpServer, app, storage, auth, options);
 

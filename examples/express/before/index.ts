@@ -4,7 +4,7 @@ import express from 'express';
 
 import { authentication } from '../server/auth.ts';
 import { openDatabase } from '../server/database.ts';
-import { loadDemo, registerDemo } from '../server/demo.ts';
+import { loadDemo, refuseDemo, registerDemo } from '../server/demo.ts';
 import { logRequests, refuseAmbiguous, refuseCrossOrigin } from '../server/guards.ts';
 import { httpLimits, listen, refuseInJson } from '../server/listen.ts';
 import { parseOptions } from '../server/options.ts';
@@ -15,7 +15,7 @@ import { loadConversations, registerConversations } from './conversations.ts';
 const options = parseOptions(process.argv.slice(2));
 const database = await openDatabase(options);
 const storage = new Storage(database);
-const auth = authentication(storage);
+const auth = authentication(storage, options);
 const app = express();
 const httpServer = createServer(httpLimits, app);
 
@@ -26,6 +26,8 @@ await registerConversations(app, storage, auth);
 if (options.demo !== undefined) {
   await loadConversations(database, await loadDemo(database, options.demo));
   registerDemo(app, database);
+} else {
+  await refuseDemo(database);
 }
 await registerRoutes(httpServer, app, storage, auth, options);
 

@@ -1,7 +1,7 @@
 // A little world to try the chat in, with what its people have said so far.
 import { randomBytes, randomUUID } from 'node:crypto';
 
-import { eq, sql } from 'drizzle-orm';
+import { eq, inArray, sql } from 'drizzle-orm';
 import type { Express } from 'express';
 
 import type { Profile } from '../shared/schema.ts';
@@ -65,6 +65,14 @@ export async function loadDemo({ db, tables }: Database, count: number): Promise
     await db.insert(trips).values(shared.slice(i, i + 500));
   }
   return spoken;
+}
+
+/** Throws when the database holds the demonstration, whose passwords everybody knows. */
+export async function refuseDemo({ db, tables: { users } }: Database) {
+  const emails = agencies.flatMap(({ advisors }) => advisors.map(([, email]) => email));
+  if ((await db.select().from(users).where(inArray(users.email, emails)).limit(1)).length > 0) {
+    throw new Error('the database holds the demonstration, whose passwords everybody knows: start with --demo, or take another one');
+  }
 }
 
 /** Who may sign in, and the trips that are shared. */

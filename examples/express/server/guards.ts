@@ -23,13 +23,16 @@ function isPath(encoded: string): boolean {
   }
 }
 
-/** A browser adds the cookie also to what somebody else's page sends. */
+/**
+ * A browser adds the cookie also to what somebody else's page sends, and where it does not (SameSite), it still sets or
+ * clears the cookie that the answer names: with a cookie or without, only our own pages write.
+ */
 export function refuseCrossOrigin(request: Request, response: Response, next: NextFunction) {
-  const { origin, host, cookie, 'sec-fetch-site': site } = request.headers;
-  const isOwn = (origin === undefined || origin.replace(/^https?:\/\//, '') === host) &&
+  const { origin, host, 'sec-fetch-site': site } = request.headers;
+  const isOwn = (origin === undefined || (host !== '' && origin.replace(/^https?:\/\//, '') === host)) &&
     (site === undefined || site === 'same-origin' || site === 'none');
-  const isRead = request.method === 'GET' || request.method === 'HEAD';
-  if (isRead || cookie === undefined || isOwn) next();
+  const isRead = ['GET', 'HEAD', 'OPTIONS'].includes(request.method);
+  if (isRead || isOwn) next();
   else fail(response, 403, 'cross_origin', 'Requests from other sites are not accepted.');
 }
 

@@ -11,7 +11,11 @@ export const httpLimits = { maxHeaderSize: 8 * 1024, headersTimeout: 10_000, con
 /** Node's own refusals in the words of the chat. */
 export function refuseInJson(httpServer: Server) {
   httpServer.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
-    if (!socket.writable) return;
+    if (!socket.writable) {
+      // Refused before, and still here: the peer keeps its side open.
+      socket.destroy();
+      return;
+    }
     const isRequest = /^[a-z]+ \S+ HTTP\/1\.[01]\r\n/i.test(error.rawPacket?.toString('latin1') ?? '');
     const [status, reason, code, more = ''] =
       error.code === 'HPE_INVALID_METHOD' && isRequest ? [405, 'Method Not Allowed', 'method_not_allowed', 'Allow: GET, HEAD, POST, DELETE\r\n'] :

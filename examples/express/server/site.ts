@@ -1,10 +1,11 @@
 // Clients, trips and pages: what the application has besides its chat.
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 
 import { fail, orgOf, type Authentication } from './auth.ts';
+import { equalSecrets } from './secrets.ts';
 import type { Storage } from './storage.ts';
 import type { Client, Trip } from '../shared/schema.ts';
 
@@ -38,7 +39,7 @@ export function registerSite(app: Express, storage: Storage, { isAuthenticated, 
       fail(response, 400, 'missing_field', 'A required field is missing.');
     } else if (view === undefined) {
       fail(response, 404, 'not_found', 'Not found.');
-    } else if (!view.trip.shareEnabled || token !== view.trip.shareToken) {
+    } else if (!view.trip.shareEnabled || !equalSecrets(token, view.trip.shareToken)) {
       fail(response, 403, 'sharing_disabled', 'This trip is not shared.');
     } else {
       const { trip, advisor, client } = view;
@@ -51,11 +52,18 @@ export function registerSite(app: Express, storage: Storage, { isAuthenticated, 
   });
 }
 
+// Pages of other origins run the widget, whatever the rest of the application is told about them.
+function forOtherSites(response: { setHeader(name: string, value: string): unknown }, path: string) {
+  if (basename(path) !== 'widget.js') return;
+  response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
+  response.setHeader('Access-Control-Allow-Origin', '*');
+}
+
 /** The pages of examples/travel-lab/web, and the end of every path that nobody has answered. */
 export function registerPages(app: Express, webDir: string | undefined) {
   const folder = resolve(webDir ?? join(import.meta.dirname, '../../travel-lab/web/dist'));
   if (existsSync(folder)) {
-    app.use(express.static(folder));
+    app.use(express.static(folder, { setHeaders: forOtherSites }));
     app.get(/^\/(?!api\/|ws\/)[^.]*$/i, (_request, response) => response.sendFile(join(folder, 'index.html')));
   }
   app.use((_request: Request, response: Response) => fail(response, 404, 'not_found', 'Not found.'));

@@ -2,7 +2,7 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 
-import { and, asc, eq, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, inArray } from 'drizzle-orm';
 import session from 'express-session';
 
 import type { Client, Trip } from '../shared/schema.ts';
@@ -55,20 +55,17 @@ export class Storage {
     return first(await db.select().from(clients).where(and(eq(clients.id, clientId), eq(clients.orgId, orgId))));
   }
 
-  async searchClients(orgId: string, text: string): Promise<string[]> {
+  async searchClients(orgId: string, text: string, fold: (text: string) => string): Promise<string[]> {
     const { db, tables: { clients } } = this.database;
-    const pattern = `%${text.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`;
-    const rows = await db.select({ id: clients.id }).from(clients)
-      .where(and(eq(clients.orgId, orgId), sql`lower(${clients.fullName}) LIKE ${pattern} ESCAPE '\\'`));
-    return rows.map(({ id }) => id);
+    // Not by the database: what it takes for the same letter depends on which one it is, and on its locale.
+    const wanted = fold(text);
+    const rows = await db.select({ id: clients.id, fullName: clients.fullName }).from(clients).where(eq(clients.orgId, orgId));
+    return rows.filter(({ fullName }) => fold(fullName).includes(wanted)).map(({ id }) => id);
   }
 
-  getTrips(where: { orgId?: string; clientId?: string }): Promise<Trip[]> {
+  getTrips(where: { orgId: string } | { clientId: string }): Promise<Trip[]> {
     const { db, tables: { trips } } = this.database;
-    return db.select().from(trips).where(and(
-      where.orgId === undefined ? undefined : eq(trips.orgId, where.orgId),
-      where.clientId === undefined ? undefined : eq(trips.clientId, where.clientId),
-    ));
+    return db.select().from(trips).where('orgId' in where ? eq(trips.orgId, where.orgId) : eq(trips.clientId, where.clientId));
   }
 
   async getActiveTrip(clientId: string) {
@@ -96,8 +93,9 @@ export class SessionStore extends session.Store {
 
   override get(sid: string, done: (error: unknown, data?: session.SessionData | null) => void) {
     const { db, tables: { sessions } } = this.database;
-    db.select().from(sessions).where(eq(sessions.sid, sid)).then(
-      ([row]) => done(null, row !== undefined && row.expiresAt > new Date() ? JSON.parse(row.data) : null), done);
+    db.select().from(sessions).where(eq(sessions.sid, sid))
+      .then(([row]) => (row !== undefined && row.expiresAt > new Date() ? JSON.parse(row.data) : null))
+      .then((data) => done(null, data), done);
   }
 
   override set(sid: string, data: session.SessionData, done?: (error?: unknown) => void) {
@@ -108,6 +106,17 @@ export class SessionStore extends session.Store {
 
   override destroy(sid: string, done?: (error?: unknown) => void) {
     const { db, tables: { sessions } } = this.database;
-    db.delete(sessions).where(eq(sessions.sid, sid)).then(() => done?.(), done);
+    db.delete(sessions).where(eq(sessions.sid, sid)).then(() => {
+      this.emit('ended', sid);
+      done?.();
+    }, done);
+  }
+
+  /** Those of `sids` that have not ended. */
+  async findLive(sids: string[]): Promise<string[]> {
+    const { db, tables: { sessions } } = this.database;
+    const rows = await db.select({ sid: sessions.sid }).from(sessions)
+      .where(and(inArray(sessions.sid, sids), gt(sessions.expiresAt, new Date())));
+    return rows.map(({ sid }) => sid);
   }
 }

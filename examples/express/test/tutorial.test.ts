@@ -109,6 +109,12 @@ describe('on SQLite', () => {
         const { status } = await call(`${running.url}/api/conversations/${conversation.id}/messages`,
           post({ content: 'Welcome!' }, cookie));
         assert.equal(status, 201);
+        // Pages of other origins run it, and it alone.
+        const [widget, worker] = await Promise.all(['/widget.js', '/sw.js'].map((path) => fetch(running.url + path)));
+        const policies = [widget!, worker!].map(({ status, headers }) => [status, headers.get('cross-origin-resource-policy')]);
+        assert.deepEqual(policies, [[200, 'cross-origin'], [200, null]]);
+        await running.stop();
+        await assert.rejects(start(which, '--data', data), /holds the demonstration.*start with --demo/s);
       } finally {
         await running.stop();
         rmSync(data, { recursive: true });

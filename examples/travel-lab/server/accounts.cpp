@@ -7,8 +7,16 @@
 #include "open_database.hpp"
 #include "passwords.hpp"
 #include "secrets.hpp"
+#include "sqlite_database.hpp"
 
+#include <termios.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <functional>
 #include <iostream>
+#include <optional>
 #include <string>
 
 namespace travel_lab {
@@ -25,6 +33,69 @@ bool is_email(std::string_view email) {
          email.find_first_of(" \t\r\n") == std::string_view::npos && travelchat::is_valid_utf8(email);
 }
 
+// How the terminal is to be left, also by a signal handler.
+termios visible{};
+
+// While it lives, the terminal does not show what is typed. One at a time.
+class Unseen {
+ public:
+  Unseen() {
+    tcgetattr(STDIN_FILENO, &visible);
+    sigset_t ending;
+    sigemptyset(&ending);
+    for (const int number : {SIGINT, SIGTERM}) {
+      std::signal(number, end_visibly);
+      sigaddset(&ending, number);
+    }
+    // They are blocked, for the server takes them in its own time (main.cpp).
+    pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
+    termios quiet = visible;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+  }
+  Unseen(const Unseen&) = delete;
+  Unseen& operator=(const Unseen&) = delete;
+  ~Unseen() {
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &visible);
+    for (const int number : {SIGINT, SIGTERM}) std::signal(number, SIG_DFL);
+  }
+
+ private:
+  static void end_visibly(int number) {
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &visible);
+    std::signal(number, SIG_DFL);
+    std::raise(number);
+  }
+};
+
+std::string read_line(const char* prompt) {
+  if (prompt != nullptr) std::cerr << prompt << std::flush;
+  std::string line;
+  std::getline(std::cin, line);
+  if (prompt != nullptr) std::cerr << '\n';
+  return line;
+}
+
+// nullopt: refused, and told so.
+std::optional<std::string> read_password() {
+  std::string password;
+  if (isatty(STDIN_FILENO) != 0) {
+    const Unseen unseen;
+    password = read_line("Password: ");
+    if (read_line("The same again: ") != password) {
+      refuse("the two are not the same");
+      return std::nullopt;
+    }
+  } else {
+    password = read_line(nullptr);
+  }
+  if (password.size() < 8 || password.size() > max_password_bytes) {
+    refuse("a password has 8 to " + std::to_string(max_password_bytes) + " bytes, on standard input or typed");
+    return std::nullopt;
+  }
+  return password;
+}
+
 // The first cell of the first row; empty when there is none.
 std::string look_up(Connection& connection, const char* sql, std::string_view key) {
   Statement rows(connection, sql);
@@ -39,14 +110,11 @@ int add_advisor(const AddAdvisorOptions& options) {
   const std::string organization = travelchat::clean_name(options.organization);
   if (!is_email(email)) return refuse("\"" + options.email + "\" is not an e-mail address");
   if (name.empty() || organization.empty()) return refuse("a name is empty");
-  std::string password;
-  std::getline(std::cin, password);
-  if (password.size() < 8 || password.size() > max_password_bytes) {
-    return refuse("standard input must hold a password of 8 to " + std::to_string(max_password_bytes) + " bytes");
-  }
+  const auto password = read_password();
+  if (!password) return 1;
 
   const auto database = open_database(options.data, options.storage);
-  const std::string password_hash = hash_password(password);
+  const std::string password_hash = hash_password(*password);
   bool is_taken = false;
   const auto ec = database->write([&](Connection& connection) {
     // Somebody else may add the same at the same time.
@@ -98,6 +166,90 @@ int add_trip(const AddTripOptions& options) {
   if (ec) return refuse(travelchat::describe(ec).message);
   if (!is_known) return refuse("there is no advisor with the e-mail " + options.advisor_email);
   std::cout << "/trip/" << trip_id << "?token=" << share_token << '\n';
+  return 0;
+}
+
+namespace {
+
+// Changes an advisor in one transaction, and says what was done.
+int change_advisor(Database& database, const std::string& email,
+                   const std::function<void(Connection&, const std::string& id)>& change, std::string_view done) {
+  std::string id;
+  const auto ec = database.write([&](Connection& connection) {
+    id = look_up(connection, "SELECT id FROM advisors WHERE email = ?", fold_case(email));
+    if (!id.empty()) change(connection, id);
+  });
+  if (ec) return refuse(travelchat::describe(ec).message);
+  if (id.empty()) return refuse("there is no advisor with the e-mail " + email);
+  std::cout << done << " <" << email << ">\n";
+  return 0;
+}
+
+void end_sessions_of(Connection& connection, const std::string& advisor_id) {
+  Statement(connection, "DELETE FROM sessions WHERE advisor_id = ?").execute(advisor_id);
+}
+
+}  // namespace
+
+int set_password(const SetPasswordOptions& options) {
+  const auto password = read_password();
+  if (!password) return 1;
+  const auto database = open_database(options.data, options.storage);
+  const std::string password_hash = hash_password(*password);
+  return change_advisor(
+      *database, options.email,
+      [&](Connection& connection, const std::string& id) {
+        Statement(connection, "UPDATE advisors SET password_hash = ? WHERE id = ?").execute(password_hash, id);
+        // Nobody else knows the password from now on.
+        Statement(connection, "DELETE FROM demo_logins WHERE advisor_id = ?").execute(id);
+        end_sessions_of(connection, id);
+      },
+      "Set another password, and ended the sessions, of");
+}
+
+int set_access(const AdvisorAccessOptions& options) {
+  const auto database = open_database(options.data, options.storage);
+  if (options.may_sign_in) {
+    return change_advisor(
+        *database, options.email,
+        [](Connection& connection, const std::string& id) {
+          Statement(connection, "UPDATE advisors SET disabled_at = NULL WHERE id = ?").execute(id);
+        },
+        "Enabled");
+  }
+  return change_advisor(
+      *database, options.email,
+      [](Connection& connection, const std::string& id) {
+        Statement(connection, "UPDATE advisors SET disabled_at = ? WHERE id = ? AND disabled_at IS NULL")
+            .execute(std::int64_t{current_time().time_since_epoch().count()}, id);
+        end_sessions_of(connection, id);
+        // What browsers were promised: notifications hold what clients write.
+        Statement(connection, "DELETE FROM push_subscriptions WHERE advisor_id = ?").execute(id);
+      },
+      "Disabled, and ended the sessions of,");
+}
+
+int end_sessions(const EndSessionsOptions& options) {
+  const auto database = open_database(options.data, options.storage);
+  if (options.email) return change_advisor(*database, *options.email, end_sessions_of, "Ended the sessions of");
+  const auto ec =
+      database->write([](Connection& connection) { Statement(connection, "DELETE FROM sessions").execute(); });
+  if (ec) return refuse(travelchat::describe(ec).message);
+  std::cout << "Ended everybody's sessions\n";
+  return 0;
+}
+
+int new_epoch(const NewEpochOptions& options) {
+  // Whoever restores a backup into the wrong folder must hear of it.
+  if (options.storage.empty() && !std::filesystem::exists(sqlite_file(options.data))) {
+    return refuse("there is no database " + sqlite_file(options.data).string());
+  }
+  const auto database = open_database(options.data, options.storage);
+  auto* const upkeep = dynamic_cast<travelchat::StorageUpkeep*>(&database->chat());
+  const travelchat::Uuid epoch = travelchat::make_uuid(current_time());
+  if (upkeep == nullptr) return refuse("this database keeps no epoch");
+  if (const auto ec = upkeep->begin_epoch(epoch)) return refuse(travelchat::describe(ec).message);
+  std::cout << "The epoch is " << travelchat::to_string(epoch) << '\n';
   return 0;
 }
 

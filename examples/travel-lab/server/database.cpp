@@ -112,7 +112,12 @@ CREATE TABLE push_key (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   pem TEXT NOT NULL
 );
-)"}};
+)"},
+    Definition{.sql = R"(
+ALTER TABLE advisors ADD COLUMN disabled_at INTEGER;  -- NULL: signs in
+ALTER TABLE sessions ADD COLUMN used_at INTEGER;      -- the last use that was written down; NULL: none yet
+)",
+               .only_postgres = {}}};
 
 template <class Run>
 error_code catching(const Run& run) {

@@ -21,6 +21,9 @@
 
 namespace travel_lab {
 
+// Told what an operator should know: why a statement failed, that a connection was lost. Any thread.
+using DatabaseLog = std::function<void(std::string_view line)>;
+
 // A statement failed. `Database::write` and `Database::read` turn it into an error code.
 class DatabaseError : public std::exception {
  public:
@@ -88,6 +91,9 @@ class Statement {
     return prepared_->is_null(column) ? std::nullopt : std::optional(text(column));
   }
   std::int64_t integer(int column) const noexcept { return prepared_->integer(column); }
+  std::optional<std::int64_t> optional_integer(int column) const noexcept {
+    return prepared_->is_null(column) ? std::nullopt : std::optional(integer(column));
+  }
   // Lives until the next call of `next`.
   std::span<const std::uint8_t> bytes(int column) const noexcept { return prepared_->bytes(column); }
 

@@ -2,6 +2,8 @@
 
 #include "database.hpp"
 
+#include <travelchat/text_search.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -57,24 +59,29 @@ std::string avatar_path(std::string_view person_id) {
   return "/avatars/" + std::string(person_id) + ".svg";
 }
 
-travelchat::result<Directory> Directory::load(Database& database) {
+travelchat::result<Directory> Directory::load(Database& database, DemoAccounts demo_accounts) {
   Directory directory;
-  const auto ec = database.read([&directory](Connection& connection) {
+  const auto ec = database.read([&directory, demo_accounts](Connection& connection) {
     directory.version_ = read_version(connection);
     Statement organizations(connection, "SELECT id, name FROM organizations");
     for (organizations.run(); organizations.next();) {
       Organization row{organizations.text(0), organizations.text(1)};
       directory.organizations_.emplace(row.id, std::move(row));
     }
-    Statement advisors(connection, "SELECT id, org_id, email, full_name, password_hash FROM advisors");
+    Statement advisors(connection,
+                       "SELECT id, org_id, email, full_name, password_hash, CASE WHEN disabled_at IS NULL THEN 0 ELSE "
+                       "1 END, CASE WHEN id IN (SELECT advisor_id FROM demo_logins) THEN 1 ELSE 0 END FROM advisors");
     for (advisors.run(); advisors.next();) {
-      Advisor row{advisors.text(0), advisors.text(1), advisors.text(2), advisors.text(3), advisors.text(4)};
+      Advisor row{advisors.text(0), advisors.text(1), advisors.text(2),
+                  advisors.text(3), advisors.text(4), Access::granted};
+      if (advisors.integer(6) != 0 && demo_accounts == DemoAccounts::refused) row.access = Access::demonstration;
+      if (advisors.integer(5) != 0) row.access = Access::disabled;
       directory.advisors_.emplace(row.id, std::move(row));
     }
     Statement clients(connection, "SELECT id, org_id, advisor_id, full_name, email FROM clients");
     for (clients.run(); clients.next();) {
       Client row{clients.text(0), clients.text(1), clients.text(2), clients.text(3), clients.optional_text(4), {}};
-      row.folded_name = fold_case(row.full_name);
+      row.folded_name = travelchat::fold_text(row.full_name);
       directory.clients_.emplace(row.id, std::move(row));
     }
     Statement trips(connection,
@@ -83,6 +90,8 @@ travelchat::result<Directory> Directory::load(Database& database) {
     for (trips.run(); trips.next();) {
       Trip row{trips.text(0), trips.text(1), trips.text(2), trips.optional_text(3), trips.text(4), trips.text(5),
                trips.text(6), trips.text(7), trips.text(8), trips.integer(9) != 0,  trips.text(10)};
+      const Advisor* advisor = directory.find_advisor(row.advisor_id);
+      if (advisor != nullptr && advisor->access == Access::demonstration) row.share_enabled = false;
       const Trip& trip = directory.trips_.emplace(row.id, row).first->second;
       directory.trips_by_org_[trip.org_id].push_back(&trip);
       if (trip.client_id) directory.trips_by_client_[*trip.client_id].push_back(&trip);

@@ -25,13 +25,25 @@ struct Organization {
   std::string name;
 };
 
+// Whether an advisor may sign in, or be signed in.
+enum class Access : std::uint8_t {
+  granted,
+  disabled,       // by the operator
+  demonstration,  // its password is known to everybody, and this server is none for trying things out
+};
+
 struct Advisor {
   std::string id;
   std::string org_id;
   std::string email;
   std::string full_name;
   std::string password_hash;
+  Access access = Access::disabled;
 };
+
+// What becomes of the accounts that --demo has made. Refused: they cannot sign in, and their share links are closed,
+// for whoever has seen the demonstration knows both.
+enum class DemoAccounts : std::uint8_t { refused, admitted };
 
 struct Client {
   std::string id;
@@ -39,7 +51,7 @@ struct Client {
   std::string advisor_id;
   std::string full_name;
   std::optional<std::string> email;
-  std::string folded_name;  // for searching, see `fold_case`
+  std::string folded_name;  // for searching and sorting, see `travelchat::fold_text`
 };
 
 struct Trip {
@@ -58,7 +70,7 @@ struct Trip {
 
 class Directory {
  public:
-  static travelchat::result<Directory> load(Database& database);
+  static travelchat::result<Directory> load(Database& database, DemoAccounts demo_accounts);
   // A figure that another one follows whenever a row of the directory's has changed in a database that is shared.
   static std::int64_t read_version(Connection& connection);
 
@@ -99,8 +111,8 @@ class Directory {
   ById<std::vector<const Trip*>> trips_by_client_;
 };
 
-// For comparing names and e-mails without regard to case: lower case for ASCII and for the letters of U+00C0 to U+017F
-// (Latin-1 and Latin Extended-A); other text as it is.
+// How e-mail addresses stand in the database, and are compared: lower case for ASCII and for the letters of U+00C0 to
+// U+017F (Latin-1 and Latin Extended-A); other text as it is.
 std::string fold_case(std::string_view text);
 
 // Where the generated portrait of an advisor or a client is served.

@@ -1,14 +1,13 @@
 #include "jwt.hpp"
 
 #include "base64url.hpp"
+#include "secrets.hpp"
 
 #include <sodium.h>
 #include <boost/json.hpp>
 
 #include <array>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -53,21 +52,17 @@ bool has_audience(const json::object& claims, std::string_view audience) {
 
 }  // namespace
 
-JwtVerifier::JwtVerifier(std::string secret, std::string audience)
-    : secret_(std::move(secret)), audience_(std::move(audience)) {
+JwtVerifier::JwtVerifier(std::string secret, std::string audience, std::chrono::milliseconds max_lifetime)
+    : secret_(std::move(secret)), audience_(std::move(audience)), max_lifetime_(max_lifetime) {
   if (secret_.size() < min_secret_bytes) {
     throw std::invalid_argument("a JWT secret needs at least " + std::to_string(min_secret_bytes) + " bytes");
   }
   if (audience_.empty()) throw std::invalid_argument("the JWT audience is empty");
 }
 
-JwtVerifier JwtVerifier::from_file(const std::filesystem::path& secret_file, std::string audience) {
-  std::ifstream file(secret_file, std::ios::binary);
-  std::string secret{std::istreambuf_iterator<char>(file), {}};
-  if (!file) throw std::runtime_error("cannot read the JWT secret file " + secret_file.string());
-  if (secret.ends_with('\n')) secret.pop_back();
-  if (secret.ends_with('\r')) secret.pop_back();
-  return {std::move(secret), std::move(audience)};
+JwtVerifier JwtVerifier::from_file(const std::filesystem::path& secret_file, std::string audience,
+                                   std::chrono::milliseconds max_lifetime) {
+  return {read_secret_file(secret_file, "JWT secret"), std::move(audience), max_lifetime};
 }
 
 std::optional<JwtClaims> JwtVerifier::verify(std::string_view token, TimePoint now) const {
@@ -96,7 +91,12 @@ std::optional<JwtClaims> JwtVerifier::verify(std::string_view token, TimePoint n
   if (string_claim(*header, "alg") != "HS256" || header->contains("crit")) return std::nullopt;
 
   const auto expires_at = time_claim(*claims, "exp");
-  if (!expires_at || *expires_at <= now) return std::nullopt;
+  // Whoever signs a token for ever signs one that nobody can take back.
+  if (!expires_at || *expires_at <= now || *expires_at - now > max_lifetime_) return std::nullopt;
+  if (claims->contains("iat")) {
+    const auto issued_at = time_claim(*claims, "iat");
+    if (!issued_at || *expires_at - *issued_at > max_lifetime_) return std::nullopt;
+  }
   if (claims->contains("nbf")) {
     const auto not_before = time_claim(*claims, "nbf");
     if (!not_before || *not_before > now) return std::nullopt;

@@ -8,8 +8,9 @@
 
 namespace travel_lab {
 
-LiveDirectory::LiveDirectory(Database& database) : database_(database) {
-  auto loaded = Directory::load(database);
+LiveDirectory::LiveDirectory(Database& database, DemoAccounts demo_accounts)
+    : database_(database), demo_accounts_(demo_accounts) {
+  auto loaded = Directory::load(database, demo_accounts);
   if (!loaded) throw std::runtime_error("cannot read the database");
   current_ = std::make_shared<const Directory>(*std::move(loaded));
   if (database.is_shared()) {
@@ -32,7 +33,7 @@ travelchat::error_code LiveDirectory::refresh() {
   std::int64_t version = 0;
   const auto ec = database_.read([&version](Connection& connection) { version = Directory::read_version(connection); });
   if (ec || version == current()->version()) return ec;
-  auto loaded = Directory::load(database_);
+  auto loaded = Directory::load(database_, demo_accounts_);
   if (!loaded) return loaded.error();
   auto fresh = std::make_shared<const Directory>(*std::move(loaded));
   {

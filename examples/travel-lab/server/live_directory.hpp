@@ -20,7 +20,7 @@ class LiveDirectory {
 
   // Reads it; may block. Throws std::runtime_error when that fails. Of a shared database it checks the version by
   // itself from now on, on a thread of its own.
-  explicit LiveDirectory(Database& database);
+  LiveDirectory(Database& database, DemoAccounts demo_accounts);
   LiveDirectory(const LiveDirectory&) = delete;
   LiveDirectory& operator=(const LiveDirectory&) = delete;
   ~LiveDirectory();  // stop()
@@ -37,6 +37,7 @@ class LiveDirectory {
   void keep_checking(const std::stop_token& stop);
 
   Database& database_;
+  const DemoAccounts demo_accounts_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Directory> current_;
   std::mutex refreshing_;  // so that one thread reads for all that wait

@@ -1,12 +1,20 @@
-// How often somebody may try a password: counted for each pair of remote address and e-mail.
+// How often somebody may try a password: counted for each pair of network and account, for each network, and for each
+// account.
 //
-// A login counts from the moment it is tried, so that guesses made in parallel count too, and is forgotten when it
-// succeeds. Any thread.
+// Wrong passwords count, and nothing else: a try is counted from the moment it is admitted, so that guesses made in
+// parallel count too, and taken back when it was right or when nobody checked it. Nothing that is counted is forgotten
+// before its time, so a flood of other names frees nobody.
+//
+// A network from which an account has signed in before is known to it. There only the pair's own limit holds: whoever
+// spends the limits of the network or of the account does not lock out its owner.
+//
+// Each node counts for itself, in memory. Any thread.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <list>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -18,30 +26,69 @@ class LoginThrottle {
  public:
   using Clock = std::chrono::steady_clock;
 
+  // Wrong passwords within a window.
   struct Limits {
-    std::size_t tries = 10;  // 0: no limit
+    std::size_t tries = 10;              // of a network for an account; 0: no limits at all
+    std::size_t tries_of_network = 100;  // for accounts that do not know it
+    std::size_t tries_of_account = 50;   // from networks that it does not know
     std::chrono::seconds window = std::chrono::minutes{5};
-    // Pairs that are remembered; when there are more, the one that has been counted longest is forgotten.
-    std::size_t max_pairs = 10'000;
+    // Of each of the three kinds. More wrong passwords than the processors can check within a window, so it is not
+    // reached; if it were, whom nobody knows would have to wait.
+    std::size_t max_windows = 32'768;
+    std::size_t known_networks = 16;  // of an account; a further one takes the place of the one not used longest
+  };
+
+  struct Attempt {
+    std::string network;  // see `network_of`
+    std::string account;
+    // What `admit` fills in:
+    Clock::time_point admitted_at{};
+    bool is_known = false;  // the account has signed in from this network before
   };
 
   explicit LoginThrottle(Limits limits) : limits_(limits) {}
 
-  // False: wait. A window begins with the first try and ends `limits.window` later.
-  [[nodiscard]] bool admit(std::string_view address, std::string_view email, Clock::time_point now);
-  void succeeded(std::string_view address, std::string_view email);
+  // 0: admitted; else how long to wait. A window begins with the first try and ends `limits.window` later. An attempt
+  // that was admitted ends with one of the two below, or else stays counted, since the password was wrong.
+  [[nodiscard]] std::chrono::seconds admit(Attempt& attempt, Clock::time_point now);
+  void succeeded(const Attempt& attempt);
+  void not_checked(const Attempt& attempt);
 
  private:
-  struct Window {
-    Clock::time_point start;
-    std::size_t tries = 0;
+  // Of one kind: tries by key. A window whose tries were all taken back is gone.
+  class Windows {
+   public:
+    void expire(Clock::time_point now, std::chrono::seconds length);
+    // When the key may be tried; `now` or earlier: at once. It may have `limit` tries in a window, and a key that has
+    // none yet is one more of `most`.
+    Clock::time_point free_at(std::string_view key, std::size_t limit, std::size_t most, Clock::time_point now,
+                              std::chrono::seconds length) const;
+    void count(std::string_view key, Clock::time_point now);
+    // Without effect when the window that this try was counted in has ended.
+    void take_back(std::string_view key, Clock::time_point admitted_at);
+    void forget(std::string_view key);
+
+   private:
+    struct Window {
+      std::string key;
+      Clock::time_point start;
+      std::size_t tries = 0;
+    };
+    std::list<Window> by_start_;
+    std::unordered_map<std::string_view, std::list<Window>::iterator> by_key_;  // views into the windows
   };
+
+  void take_back(const Attempt& attempt);
+  bool is_known(const Attempt& attempt) const;
 
   const Limits limits_;
   std::mutex mutex_;
-  std::unordered_map<std::string, Window> windows_;
-  // The pairs by the start of their window; one that has succeeded or begun anew stays until its turn comes.
-  std::deque<std::pair<Clock::time_point, std::string>> by_start_;
+  Windows pairs_;
+  Windows networks_;
+  Windows accounts_;
+  // By account, the one used last at the end. Bounded by the accounts that there are: a name that nobody has never
+  // signs in.
+  std::unordered_map<std::string, std::deque<std::string>> known_;
 };
 
 }  // namespace travel_lab

@@ -4,12 +4,14 @@
 #include "database.hpp"
 #include "demo_data.hpp"
 #include "directory.hpp"
+#include "fair_pool.hpp"
 #include "log.hpp"
 #include "login_throttle.hpp"
 #include "open_database.hpp"
 #include "options.hpp"
 #include "push_subscriptions.hpp"
 #include "routes.hpp"
+#include "secrets.hpp"
 #include "sessions.hpp"
 #include "static_files.hpp"
 #include "travel_lab_host.hpp"
@@ -28,6 +30,7 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -84,11 +87,42 @@ std::vector<DemoLogin> prepare_demo(Database& database, std::size_t clients) {
   return *std::move(logins);
 }
 
-travelchat::EngineOptions engine_options(const ServeOptions& options) {
+void tell_of_demo_accounts(Database& database, Log& log) {
+  const auto logins = find_demo_logins(database);
+  if (!logins) throw std::runtime_error("cannot read the demonstration's logins");
+  if (logins->empty()) return;
+  log.write(LogLevel::warn, "demo_accounts_refused",
+            {{"accounts", logins->size()},
+             {"message",
+              "this database holds accounts of --demo, whose passwords and share links everybody knows: without --demo "
+              "they cannot sign in and their links are closed; set-password makes one an account like any other"}});
+}
+
+LogLevel to_level(travelchat::LogLevel level) noexcept {
+  switch (level) {
+    case travelchat::LogLevel::debug:
+      return LogLevel::debug;
+    case travelchat::LogLevel::info:
+      return LogLevel::info;
+    case travelchat::LogLevel::warning:
+      return LogLevel::warn;
+    case travelchat::LogLevel::error:
+      break;
+  }
+  return LogLevel::error;
+}
+
+// The server on the engine tells the same log.
+travelchat::EngineOptions engine_options(const ServeOptions& options, Log& log) {
   travelchat::EngineOptions engine;
+  engine.log = [&log](const travelchat::LogRecord& record) {
+    log.write(to_level(record.level), record.event, {{"subject", record.subject}, {"detail", record.detail}});
+  };
   engine.shards = options.io_threads;
   engine.typing_timeout = options.typing_timeout;
   engine.token_lifetime = options.token_lifetime;
+  engine.max_kept_changes = options.max_kept_changes;
+  engine.max_change_age = std::chrono::ceil<std::chrono::hours>(options.max_change_age);
   return engine;
 }
 
@@ -97,25 +131,42 @@ std::unique_ptr<travelchat::Backplane> make_backplane(const ServeOptions& option
   if (options.backplane.empty()) return nullptr;
   travelchat::NatsBackplaneOptions nats;
   nats.servers = options.backplane;
+  if (options.backplane_key_file) nats.key = read_secret_file(*options.backplane_key_file, "backplane key");
   nats.log = [&log](std::string_view line) { log.write(LogLevel::warn, "backplane", {{"message", line}}); };
   return travelchat::make_nats_backplane(std::move(nats));
+}
+
+// The first line.
+std::string read_token(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::string token;
+  std::getline(in, token);
+  if (token.ends_with('\r')) token.pop_back();
+  return token;
 }
 
 travelchat::BeastServerOptions server_options(const ServeOptions& options) {
   travelchat::BeastServerOptions server;
   server.address = options.address;
   server.port = options.port;
-  if (options.tls_certificate) server.tls = {*options.tls_certificate, *options.tls_key};
+  if (options.tls_certificate) {
+    server.tls = {*options.tls_certificate, *options.tls_key,
+                  std::chrono::duration_cast<std::chrono::seconds>(options.hsts_max_age)};
+  }
   server.allowed_origins = options.allowed_origins;
   server.trusted_proxies = options.trusted_proxies;
   server.max_outbox_bytes = options.max_outbox_bytes;
   server.max_connections = options.max_connections;
+  server.handshake_timeout = options.handshake_timeout;
   server.header_timeout = options.header_timeout;
   server.body_timeout = options.body_timeout;
   server.idle_timeout = options.idle_timeout;
+  server.host_timeout = options.host_timeout;
   server.ping_interval = options.ping_interval;
   server.silence_timeout = options.silence_timeout;
-  if (!options.rate_limits) server.rate_limits = travelchat::RateLimits::off();
+  server.rate_limits = options.rate_limits ? options.limits : travelchat::RateLimits::off();
+  server.metrics = options.metrics;
+  if (options.metrics_token_file) server.metrics_token = read_token(*options.metrics_token_file);
   return server;
 }
 
@@ -127,7 +178,8 @@ void log_requests(travelchat::BeastServer& server, Log& log) {
                {"status", record.status},
                {"bytes", record.bytes},
                {"microseconds", record.duration.count()},
-               {"remote", record.remote_address}});
+               {"remote", record.remote_address},
+               {"closeCode", record.close_code}});
   });
 }
 
@@ -160,25 +212,32 @@ void require_readable(const std::filesystem::path& file) {
 }
 
 int serve(const ServeOptions& options) {
-  for (const auto& file : {options.tls_certificate, options.tls_key, options.push_ca_file}) {
+  for (const auto& file :
+       {options.tls_certificate, options.tls_key, options.push_ca_file, options.metrics_token_file}) {
     if (file) require_readable(*file);
   }
   Log log(options.log_level);
   const std::optional<StaticFiles> web = options.web ? std::optional(StaticFiles::load(*options.web)) : std::nullopt;
   std::optional<JwtVerifier> jwt;
-  if (options.jwt_secret_file) jwt = JwtVerifier::from_file(*options.jwt_secret_file, options.jwt_audience);
+  if (options.jwt_secret_file)
+    jwt = JwtVerifier::from_file(*options.jwt_secret_file, options.jwt_audience, options.jwt_max_lifetime);
 
   const auto opened = open_database(options.data, options.storage, [&log](std::string_view line) {
     log.write(LogLevel::warn, "storage", {{"message", line}});
   });
   Database& database = *opened;
   std::vector<DemoLogin> demo_logins;
-  if (options.demo_clients) demo_logins = prepare_demo(database, *options.demo_clients);
+  if (options.demo_clients) {
+    demo_logins = prepare_demo(database, *options.demo_clients);
+  } else {
+    tell_of_demo_accounts(database, log);
+  }
 
   // The database lives by the engine's storage: what uses it comes after the engine, and goes before.
-  travelchat::ChatEngine engine(database.release_chat(), engine_options(options), make_backplane(options, log));
-  LiveDirectory directory(database);
-  Sessions sessions(database, options.session_lifetime);
+  travelchat::ChatEngine engine(database.release_chat(), engine_options(options, log), make_backplane(options, log));
+  LiveDirectory directory(database, options.demo_clients ? DemoAccounts::admitted : DemoAccounts::refused);
+  Sessions sessions(database, options.session_lifetime, options.session_idle_timeout);
+  sessions.when_ended([&engine](const std::string& id) { engine.end_session(id); });
   if (sessions.load(current_time())) throw std::runtime_error("cannot read the database");
   const bool has_tls = options.tls_certificate.has_value();
   TravelLabHost host(directory, sessions, std::move(jwt), has_tls || options.secure_cookies, log);
@@ -195,8 +254,9 @@ int serve(const ServeOptions& options) {
     host.notify_through(*push);
   }
   travelchat::BeastServer server(engine, host, server_options(options));
-  WorkerPool passwords(password_threads, max_queued_passwords);
+  FairPool passwords(password_threads, max_queued_passwords);
   WorkerPool row_writes(1, max_queued_rows);
+  host.note_uses_on(row_writes);
   std::optional<WorkerPool> row_reads;
   if (database.is_shared()) host.reread_on(row_reads.emplace(row_read_threads, max_queued_rows));
   const Site site{directory,
@@ -253,6 +313,10 @@ int run(int argument_count, char** arguments) {
   }
   if (const auto* advisor = std::get_if<AddAdvisorOptions>(&command)) return add_advisor(*advisor);
   if (const auto* trip = std::get_if<AddTripOptions>(&command)) return add_trip(*trip);
+  if (const auto* advisor = std::get_if<SetPasswordOptions>(&command)) return set_password(*advisor);
+  if (const auto* advisor = std::get_if<AdvisorAccessOptions>(&command)) return set_access(*advisor);
+  if (const auto* whose = std::get_if<EndSessionsOptions>(&command)) return end_sessions(*whose);
+  if (const auto* epoch = std::get_if<NewEpochOptions>(&command)) return new_epoch(*epoch);
   return serve(std::get<ServeOptions>(command));
 }
 

@@ -9,7 +9,7 @@ namespace travel_lab {
 // Throws std::exception with a sentence for the operator.
 inline std::unique_ptr<Database> open_database(const std::filesystem::path& data, const std::string& storage,
                                                DatabaseLog log = {}) {
-  return storage.empty() ? open_sqlite(data) : open_postgres(storage, std::move(log));
+  return storage.empty() ? open_sqlite(data, std::move(log)) : open_postgres(storage, std::move(log));
 }
 
 }  // namespace travel_lab

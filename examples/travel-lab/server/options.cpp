@@ -91,7 +91,7 @@ void set_backplane(const std::string& urls, ServeOptions& options) {
   }
 }
 
-// The command line as CLI11 sees it. Bound to `serve`, `advisor` and `trip`, so it does not move.
+// The command line as CLI11 sees it. Bound to its members, so it does not move.
 class CommandLine {
  public:
   CommandLine();
@@ -106,8 +106,7 @@ class CommandLine {
   }
   std::string help() const { return app_.help(); }
 
-  bool is_add_advisor() const { return add_advisor_->parsed(); }
-  bool is_add_trip() const { return add_trip_->parsed(); }
+  Command command() const;
 
   ServeOptions serve;
   AddAdvisorOptions advisor;
@@ -121,14 +120,22 @@ class CommandLine {
   void count(const std::string& name, std::size_t& target, std::size_t smallest, std::size_t largest,
              const std::string& description);
   void on_off(const std::string& name, bool& target, const std::string& description);
+  void limit(const std::string& name, travelchat::RateLimit& target, const std::string& description);
   void list(const std::string& name, std::vector<std::string>& target, const std::string& type,
             const std::string& description);
   void read_config();
   void check() const;
 
   CLI::App app_{"The Travel Lab chat server: advisors and clients talk in real time."};
+  std::string email_;  // of the subcommands that are about one advisor
+  bool is_about_all_ = false;
   CLI::App* add_advisor_ = nullptr;
   CLI::App* add_trip_ = nullptr;
+  CLI::App* set_password_ = nullptr;
+  CLI::App* disable_advisor_ = nullptr;
+  CLI::App* enable_advisor_ = nullptr;
+  CLI::App* end_sessions_ = nullptr;
+  CLI::App* new_epoch_ = nullptr;
   std::string config_;
   std::set<std::string> lists_;  // options that the file may give as an array
 };
@@ -167,7 +174,9 @@ void CommandLine::seconds(const std::string& name, milliseconds& target, double 
         target = milliseconds{std::llround(*number * 1000)};
         return true;
       },
-      "SECONDS", description, CLI::detail::to_string(std::chrono::duration<double>(target).count()));
+      "SECONDS", description,
+      target.count() % 1000 == 0 ? std::to_string(target.count() / 1000)
+                                 : CLI::detail::to_string(std::chrono::duration<double>(target).count()));
 }
 
 void CommandLine::count(const std::string& name, std::size_t& target, std::size_t smallest, std::size_t largest,
@@ -199,6 +208,34 @@ void CommandLine::on_off(const std::string& name, bool& target, const std::strin
       "on|off", description, target ? "on" : "off");
 }
 
+std::string limit_text(const travelchat::RateLimit& limit) {
+  return std::to_string(limit.count) + '/' +
+         CLI::detail::to_string(std::chrono::duration<double>(limit.window).count());
+}
+
+void CommandLine::limit(const std::string& name, travelchat::RateLimit& target, const std::string& description) {
+  option(
+      name,
+      [&target, name](const CLI::results_t& given) {
+        const std::string& text = given.at(0);
+        constexpr std::size_t most = 10'000;  // each of them is a time that is remembered
+        const std::size_t slash = text.find('/');
+        const auto times = parse_number<std::size_t>(std::string_view(text).substr(0, slash));
+        const auto window =
+            slash == text.npos ? std::nullopt : parse_number<double>(std::string_view(text).substr(slash + 1));
+        if (text == "0") {
+          target.count = 0;
+          return true;
+        }
+        if (!times || *times > most || !window || !(*window >= 0.01 && *window <= 24 * 3600)) {
+          throw CLI::ValidationError(name, "\"" + text + "\" is not TIMES/SECONDS, like 20/10, or 0 for no limit");
+        }
+        target = {*times, milliseconds{std::llround(*window * 1000)}};
+        return true;
+      },
+      "TIMES/SECONDS", description, limit_text(target));
+}
+
 void CommandLine::list(const std::string& name, std::vector<std::string>& target, const std::string& type,
                        const std::string& description) {
   option(
@@ -208,6 +245,24 @@ void CommandLine::list(const std::string& name, std::vector<std::string>& target
       ->expected(1, -1)
       ->allow_extra_args(false);
   lists_.insert(name);
+}
+
+Command CommandLine::command() const {
+  const auto about = [this](auto options) {
+    options.data = serve.data;
+    options.storage = serve.storage;
+    return options;
+  };
+  if (add_advisor_->parsed()) return about(advisor);
+  if (add_trip_->parsed()) return about(trip);
+  if (set_password_->parsed()) return about(SetPasswordOptions{{}, {}, email_});
+  if (disable_advisor_->parsed()) return about(AdvisorAccessOptions{{}, {}, email_, false});
+  if (enable_advisor_->parsed()) return about(AdvisorAccessOptions{{}, {}, email_, true});
+  if (end_sessions_->parsed()) {
+    return about(EndSessionsOptions{{}, {}, is_about_all_ ? std::nullopt : std::optional(email_)});
+  }
+  if (new_epoch_->parsed()) return about(NewEpochOptions{});
+  return serve;
 }
 
 CommandLine::CommandLine() {
@@ -221,6 +276,7 @@ CommandLine::CommandLine() {
       "TRAVELCHAT_BACKPLANE or in a file that only this server's user can read. What --storage leaves out, libpq "
       "takes\n"
       "from where it always does (PGPASSWORD, ~/.pgpass, PGSSLMODE ...).\n"
+      "Passwords of advisors are read from the terminal, twice and unseen, or as one line of standard input.\n"
       "Exit status: 0 stopped by SIGTERM or SIGINT, 1 cannot run, 2 wrong options.");
 
   option(
@@ -235,6 +291,8 @@ CommandLine::CommandLine() {
   option(
       "--backplane", [this](const CLI::results_t& given) { return set_backplane(given.at(0), serve), true; },
       "URL[,URL]", "NATS servers (nats://host:4222) by which several nodes on one --storage wake each other");
+  path("--backplane-key-file", serve.backplane_key_file,
+       "File with a secret (32 bytes or more), the same at every node, by which nodes know each other's messages");
   option(
       "--demo",
       [this](const CLI::results_t& given) {
@@ -268,18 +326,46 @@ CommandLine::CommandLine() {
       },
       "LEVEL", "debug (each request), info, warn, error or off; JSON lines on standard error", "info");
 
+  option(
+      "--metrics",
+      [this](const CLI::results_t& given) {
+        using Access = travelchat::MetricsAccess;
+        static const std::map<std::string, Access> known = {{"everyone", Access::everyone},
+                                                            {"loopback", Access::loopback},
+                                                            {"token", Access::token},
+                                                            {"nobody", Access::nobody}};
+        const auto found = known.find(given.at(0));
+        if (found == known.end()) {
+          throw CLI::ValidationError("--metrics",
+                                     "\"" + given.at(0) + "\" is none of everyone, loopback, token, nobody");
+        }
+        serve.metrics = found->second;
+        return true;
+      },
+      "WHO",
+      "Who is answered by GET /metrics: everyone, loopback (this machine itself, through no proxy), token (see the "
+      "next) or "
+      "nobody",
+      "everyone");
+  path("--metrics-token-file", serve.metrics_token_file,
+       "File with the Bearer token (16 characters or more) that --metrics token asks for");
+
   path("--tls-cert", serve.tls_certificate, "TLS certificate chain (PEM); serves https and wss");
   path("--tls-key", serve.tls_key, "Its private key (PEM)");
+  seconds("--hsts-max-age", serve.hsts_max_age, 0,
+          "With --tls-cert, how long browsers shall come over https only; 0 does not tell them");
   on_off("--secure-cookies", serve.secure_cookies, "Session cookies for https only; always on with --tls-cert");
   list("--allowed-origin", serve.allowed_origins, "ORIGIN",
        "Further origin (https://host[:port]) that may open sockets and write; repeatable");
   list("--trusted-proxy", serve.trusted_proxies, "ADDRESS[/BITS]",
-       "Proxy or network of proxies in front, whose X-Forwarded-For says who asks; repeatable");
+       "Proxy or network of proxies in front, whose X-Forwarded-For and -Proto say who asks, and how; repeatable");
   path("--jwt-secret-file", serve.jwt_secret_file,
        "File with the HS256 secret (32 bytes or more) of Bearer tokens; none are taken without it");
   option(
       "--jwt-audience", [this](const CLI::results_t& given) { return serve.jwt_audience = given.at(0), true; }, "TEXT",
       "The \"aud\" that a Bearer token must have", serve.jwt_audience);
+  seconds("--jwt-max-lifetime", serve.jwt_max_lifetime, 1,
+          "A Bearer token that is good for longer than this is refused");
   option(
       "--session-hours",
       [this](const CLI::results_t& given) {
@@ -292,6 +378,18 @@ CommandLine::CommandLine() {
         return true;
       },
       "HOURS", "How long an advisor stays signed in", "168");
+  option(
+      "--session-idle-hours",
+      [this](const CLI::results_t& given) {
+        const auto hours = parse_number<double>(given.at(0));
+        if (!hours || !(*hours > 0 && *hours <= 366 * 24)) {
+          throw CLI::ValidationError("--session-idle-hours",
+                                     "\"" + given.at(0) + "\" is not a number of hours up to a year");
+        }
+        serve.session_idle_timeout = milliseconds{std::llround(*hours * 3'600'000)};
+        return true;
+      },
+      "HOURS", "An advisor who has asked for nothing for this long is signed out", "24");
   seconds("--token-lifetime", serve.token_lifetime, 1, "How long a client's chat token lives");
 
   on_off("--push", serve.push, "Notifications on advisors' browsers (Web Push); connects to their push services");
@@ -302,13 +400,29 @@ CommandLine::CommandLine() {
   on_off("--push-allow-private", serve.push_allow_private,
          "For tests only: also push to private addresses, so that whoever signs in can reach this server's network");
 
-  on_off("--rate-limits", serve.rate_limits, "Limits on messages, typing, sockets, chat tokens and logins");
+  on_off("--rate-limits", serve.rate_limits, "All limits below, and those on typing, connections and logins");
+  limit("--limit-messages", serve.limits.messages, "Messages of a participant; 0 here and below: no limit");
+  limit("--limit-reactions", serve.limits.reactions, "Reactions that a participant sets or removes");
+  limit("--limit-marks", serve.limits.marks, "\"Read\" and \"seen\" of a participant");
+  limit("--limit-pages", serve.limits.pages, "Pages of messages, lists and counts that a participant asks for");
+  limit("--limit-openings", serve.limits.openings, "Conversations and sockets that a participant opens");
+  limit("--limit-chat-tokens", serve.limits.chat_tokens, "Chat tokens that an address asks for");
+  limit("--limit-unknown-tokens", serve.limits.unknown_tokens, "Wrong chat tokens that an address comes with");
+  count("--sockets-per-participant", serve.limits.sockets_per_participant, 0, 10'000,
+        "Sockets of a participant in a conversation; 0: no limit");
+  count("--max-kept-changes", serve.max_kept_changes, 0, 1'000'000'000,
+        "Reactions and marks of a conversation's newest revisions that are kept for resuming clients; 0: all");
+  seconds("--max-change-age", serve.max_change_age, 0, "How long they are kept at the most; 0: for ever");
   count("--max-connections", serve.max_connections, 1, 10'000'000, "Connections at once; further ones wait");
+  count("--max-connections-per-address", serve.limits.connections_per_address, 0, 10'000'000,
+        "Of one remote address that is no trusted proxy's; further ones are closed; 0 is no limit");
   count("--max-outbox-bytes", serve.max_outbox_bytes, 4'096, std::size_t{1} << 30,
         "Bytes that may wait for a slow socket before it is closed");
+  seconds("--handshake-timeout", serve.handshake_timeout, 0.01, "For a TLS handshake");
   seconds("--header-timeout", serve.header_timeout, 0.01, "For the headers of a request");
   seconds("--body-timeout", serve.body_timeout, 0.01, "For its body");
   seconds("--idle-timeout", serve.idle_timeout, 0.01, "Between two requests of a connection");
+  seconds("--host-timeout", serve.host_timeout, 0, "For accounts and trips to be found, then 503; 0 is for ever");
   seconds("--ping-interval", serve.ping_interval, 0.01, "Between the pings of a socket");
   seconds("--silence-timeout", serve.silence_timeout, 0.01, "A socket that is silent for this long is dropped");
   seconds("--typing-timeout", serve.typing_timeout, 0.01, "Typing that is not repeated ends after this");
@@ -318,7 +432,7 @@ CommandLine::CommandLine() {
       ->type_name("FILE");
 
   add_advisor_ = app_.add_subcommand(
-      "add-advisor", "Make an advisor (and the organization, if new) and exit; reads the password from standard input");
+      "add-advisor", "Make an advisor (and the organization, if new) and exit; reads the password, see below");
   add_advisor_->fallthrough();
   add_advisor_->add_option("--org", advisor.organization, "Name of the organization")->required()->type_name("NAME");
   add_advisor_->add_option("--email", advisor.email, "E-mail to sign in with")->required()->type_name("EMAIL");
@@ -330,6 +444,25 @@ CommandLine::CommandLine() {
   add_trip_->add_option("--advisor", trip.advisor_email, "E-mail of the advisor")->required()->type_name("EMAIL");
   add_trip_->add_option("--client", trip.client_name, "Full name of the client")->required()->type_name("NAME");
   add_trip_->add_option("--title", trip.title, "Title of the trip")->required()->type_name("TEXT");
+
+  set_password_ = app_.add_subcommand(
+      "set-password", "Give an advisor another password, end their sessions, and exit; reads it, see below");
+  disable_advisor_ =
+      app_.add_subcommand("disable-advisor", "Let an advisor sign in no more, end their sessions, and exit");
+  enable_advisor_ = app_.add_subcommand("enable-advisor", "Let a disabled advisor sign in again, and exit");
+  for (CLI::App* about_one : {set_password_, disable_advisor_, enable_advisor_}) {
+    about_one->fallthrough();
+    about_one->add_option("--email", email_, "E-mail of the advisor")->required()->type_name("EMAIL");
+  }
+  end_sessions_ = app_.add_subcommand("end-sessions", "Sign an advisor out everywhere, or everybody, and exit");
+  end_sessions_->fallthrough();
+  CLI::Option_group* whose = end_sessions_->add_option_group("whose");
+  whose->add_option("--email", email_, "E-mail of the advisor")->type_name("EMAIL");
+  whose->add_flag("--all", is_about_all_, "Everybody's sessions");
+  whose->require_option(1);
+  new_epoch_ = app_.add_subcommand(
+      "new-epoch", "Say that the database was restored from a backup, so that clients load it anew, and exit");
+  new_epoch_->fallthrough();
   app_.require_subcommand(0, 1);
 }
 
@@ -374,6 +507,9 @@ void CommandLine::check() const {
   if (serve.tls_certificate.has_value() != serve.tls_key.has_value()) {
     throw OptionError("--tls-cert and --tls-key need each other");
   }
+  if ((serve.metrics == travelchat::MetricsAccess::token) != serve.metrics_token_file.has_value()) {
+    throw OptionError("--metrics token and --metrics-token-file need each other");
+  }
   if (serve.silence_timeout <= serve.ping_interval) {
     throw OptionError("--silence-timeout must be longer than --ping-interval");
   }
@@ -398,12 +534,15 @@ void CommandLine::check() const {
     throw OptionError(
         "--backplane needs --storage: nodes that do not share a database have nothing to tell each other");
   }
+  if (serve.backplane_key_file && serve.backplane.empty()) {
+    throw OptionError("--backplane-key-file needs --backplane");
+  }
   if (serve.jwt_audience.empty()) throw OptionError("--jwt-audience is empty");
 }
 
 }  // namespace
 
-std::variant<ServeOptions, AddAdvisorOptions, AddTripOptions, Exit> parse_options(std::vector<std::string> arguments) {
+Command parse_options(std::vector<std::string> arguments) {
   CommandLine line;
   try {
     line.parse(std::move(arguments));
@@ -418,17 +557,7 @@ std::variant<ServeOptions, AddAdvisorOptions, AddTripOptions, Exit> parse_option
   } catch (const OptionError& error) {
     return Exit{2, std::string("travelchat-server: ") + error.what() + " (see --help)"};
   }
-  if (line.is_add_advisor()) {
-    line.advisor.data = line.serve.data;
-    line.advisor.storage = line.serve.storage;
-    return line.advisor;
-  }
-  if (line.is_add_trip()) {
-    line.trip.data = line.serve.data;
-    line.trip.storage = line.serve.storage;
-    return line.trip;
-  }
-  return line.serve;
+  return line.command();
 }
 
 }  // namespace travel_lab

@@ -13,9 +13,6 @@
 
 namespace travel_lab {
 
-// Told what an operator should know: why a statement failed, that a connection was lost. Any thread.
-using DatabaseLog = std::function<void(std::string_view line)>;
-
 // Brings the host's tables up to date and then opens the chat's, both while no other node does. Throws std::exception
 // with a sentence for the operator, which has no password in it.
 std::unique_ptr<Database> open_postgres(const std::string& url, DatabaseLog log);

@@ -45,30 +45,52 @@ error_code PushSubscriptions::add(const std::string& advisor_id, const PushSubsc
         "<> ?) AS others WHERE place > ?)");
     trim.execute(advisor_id, subscription.endpoint, std::int64_t{max_per_advisor} - 1);
   });
-  if (ec) return ec;
+  if (written(ec)) return ec;
   return is_stored ? error_code() : make_error_code(errc::forbidden);
 }
 
 error_code PushSubscriptions::remove(const std::string& advisor_id, const std::string& endpoint) {
-  return database_.write([&](Connection& connection) {
+  return written(database_.write([&](Connection& connection) {
     Statement(connection, "DELETE FROM push_subscriptions WHERE endpoint = ? AND advisor_id = ?")
         .execute(endpoint, advisor_id);
-  });
+  }));
 }
 
 error_code PushSubscriptions::forget(const PushSubscription& subscription) {
-  return database_.write([&](Connection& connection) {
+  return written(database_.write([&](Connection& connection) {
     Statement(connection, "DELETE FROM push_subscriptions WHERE endpoint = ? AND p256dh = ? AND auth = ?")
         .execute(subscription.endpoint, subscription.keys.p256dh, subscription.keys.auth);
-  });
+  }));
+}
+
+error_code PushSubscriptions::written(const error_code& outcome) {
+  const std::lock_guard lock(mutex_);
+  ++generation_;
+  known_.clear();
+  return outcome;
 }
 
 travelchat::result<std::vector<PushSubscription>> PushSubscriptions::of_organization(const std::string& org_id) const {
-  std::vector<PushSubscription> found;
+  if (database_.is_shared()) return read(org_id);
+  std::uint64_t generation = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = known_.find(org_id); known != known_.end()) return known->second;
+    generation = generation_;
+  }
+  auto found = read(org_id);
+  const std::lock_guard lock(mutex_);
+  // What was written since may be missing in it.
+  if (found && generation == generation_) known_.insert_or_assign(org_id, *found);
+  return found;
+}
+
+travelchat::result<std::vector<PushSubscription>> PushSubscriptions::read(const std::string& org_id) const {
+  List found;
   const error_code ec = database_.read([&](Connection& connection) {
     Statement rows(connection,
                    "SELECT endpoint, p256dh, auth FROM push_subscriptions WHERE advisor_id IN "
-                   "(SELECT id FROM advisors WHERE org_id = ?)");
+                   "(SELECT id FROM advisors WHERE org_id = ? AND disabled_at IS NULL)");
     for (rows.run(org_id); rows.next();) {
       if (const auto keys = keys_of(rows.bytes(1), rows.bytes(2))) found.push_back({rows.text(0), *keys});
     }

@@ -1,6 +1,7 @@
 // The browsers that advisors want to be notified on: rows of the host's table `push_subscriptions`.
 //
-// Owner: main. Every function reads or writes the database and may block; any thread but an I/O thread.
+// Owner: main. Every function reads or writes the database and may block; any thread but an I/O thread. Each message of
+// a client asks for those of its organization, so where nobody else writes the table, what was read stays in memory.
 #pragma once
 
 #include "web_push_message.hpp"
@@ -9,8 +10,11 @@
 #include <travelchat/types.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace travel_lab {
@@ -42,7 +46,16 @@ class PushSubscriptions {
   travelchat::result<std::vector<PushSubscription>> of_organization(const std::string& org_id) const;
 
  private:
+  using List = std::vector<PushSubscription>;
+
+  travelchat::result<List> read(const std::string& org_id) const;
+  // After each attempt to write: an error does not tell that nothing was stored.
+  travelchat::error_code written(const travelchat::error_code& outcome);
+
   Database& database_;
+  mutable std::mutex mutex_;
+  mutable std::unordered_map<std::string, List> known_;  // by organization; empty where others write the table, too
+  mutable std::uint64_t generation_ = 0;                 // of the table
 };
 
 }  // namespace travel_lab

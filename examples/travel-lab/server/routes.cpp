@@ -2,6 +2,8 @@
 
 #include "avatar.hpp"
 #include "clock.hpp"
+#include "core/validate.hpp"
+#include "network.hpp"
 #include "passwords.hpp"
 #include "push_endpoint.hpp"
 #include "responses.hpp"
@@ -12,6 +14,7 @@
 #include <boost/json.hpp>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,8 +52,21 @@ travelchat::RequestCredentials credentials_of(const HttpRequest& request) {
   return {std::string(request.header("cookie")), std::string(request.header("authorization"))};
 }
 
-void finish_login(const Site& site, const Directory& directory, const Advisor& advisor, const HttpRespond& respond) {
+// What a route needs that gives the browser another session, or takes it away. A request of another site's page comes
+// without the cookie, for it is SameSite=Lax, but the browser would do what the answer says to it.
+bool comes_from_our_pages(const HttpRequest& request) {
+  return request.from_trusted_origin && request.header("sec-fetch-site") != "cross-site";
+}
+
+// `replaced` is what the browser's session cookie has so far; empty: nothing.
+void finish_login(const Site& site, const Directory& directory, const Advisor& advisor, const std::string& replaced,
+                  const HttpRespond& respond) {
   const travelchat::TimePoint now = current_time();
+  // First, so that it is the one that makes room for the new session.
+  if (const auto ec = travelchat::is_token(replaced) ? site.sessions.close(replaced) : travelchat::error_code()) {
+    site.log.write(LogLevel::error, "session_not_deleted", {{"reason", travelchat::describe(ec).name}});
+    return respond(error_response(ec));
+  }
   const auto session = site.sessions.open(advisor.id, now);
   if (!session) {
     site.log.write(LogLevel::error, "session_not_stored", {{"reason", travelchat::describe(session.error()).name}});
@@ -62,11 +78,47 @@ void finish_login(const Site& site, const Directory& directory, const Advisor& a
   respond(std::move(response));
 }
 
-// A form of another site cannot send JSON, and a script of another site would need the permission of a preflight, which
-// nobody gives: so nobody is signed in to an account that is not theirs.
+HttpResponse too_many_logins(std::chrono::seconds wait) {
+  HttpResponse response =
+      error_response(errc::rate_limited, "Too many attempts to sign in. Please wait a few minutes.");
+  response.headers.emplace_back("Retry-After", std::to_string(wait.count()));
+  return response;
+}
+
+struct Login {
+  LoginThrottle::Attempt attempt;
+  std::string password;
+  std::string replaced;  // see `finish_login`
+};
+
+// Where a password may be hashed.
+void check_login(const Site& site, const Login& login, const HttpRespond& respond) {
+  // Of every login, so that the time tells nothing about whether there is such an advisor.
+  if (const auto ec = site.directory.refresh()) {
+    site.throttle.not_checked(login.attempt);
+    return respond(error_response(ec));
+  }
+  const auto directory = site.directory.current();
+  const Advisor* advisor = directory->find_advisor_by_email(login.attempt.account);
+  const bool is_right = advisor == nullptr ? verify_against_nobody(login.password)
+                                           : verify_password(login.password, advisor->password_hash);
+  if (!is_right) return respond(error_response(errc::unauthenticated, "E-mail or password is wrong."));
+  if (advisor->access != Access::granted) {
+    const bool is_demo = advisor->access == Access::demonstration;
+    site.log.write(LogLevel::warn, "login_refused",
+                   {{"advisorId", advisor->id},
+                    {"reason", is_demo ? "an account of the demonstration, whose password everybody knows, signs in "
+                                         "only where the server runs with --demo"
+                                       : "the advisor is disabled"}});
+    return respond(error_response(errc::unauthenticated, "E-mail or password is wrong."));
+  }
+  site.throttle.succeeded(login.attempt);
+  finish_login(site, *directory, *advisor, login.replaced, respond);
+}
+
 void login(const Site& site, HttpRequest request, HttpRespond respond) {
   if (!is_json(request.header("content-type"))) return respond(error_response(errc::unsupported_media_type));
-  if (request.header("sec-fetch-site") == "cross-site") return respond(error_response(errc::cross_origin));
+  if (!comes_from_our_pages(request)) return respond(error_response(errc::cross_origin));
   const auto body = travelchat::wire::Body::parse(request.body);
   if (!body) return respond(error_response(body.error()));
   const auto email = body->string("email");
@@ -77,35 +129,38 @@ void login(const Site& site, HttpRequest request, HttpRespond respond) {
     return respond(error_response(errc::invalid_argument));
   }
 
-  std::string folded_email = fold_case(*email);
-  if (!site.throttle.admit(request.remote_address, folded_email, LoginThrottle::Clock::now())) {
-    return respond(error_response(errc::rate_limited, "Too many attempts to sign in. Please wait a few minutes."));
-  }
-  const bool is_accepted = site.passwords.submit([&site, respond, address = request.remote_address,
-                                                  email = std::move(folded_email), word = std::string(*password)] {
-    // Of every login, so that the time tells nothing about whether there is such an advisor.
-    if (const auto ec = site.directory.refresh()) return respond(error_response(ec));
-    const auto directory = site.directory.current();
-    const Advisor* advisor = directory->find_advisor_by_email(email);
-    const bool is_right =
-        advisor == nullptr ? verify_against_nobody(word) : verify_password(word, advisor->password_hash);
-    if (!is_right) return respond(error_response(errc::unauthenticated, "E-mail or password is wrong."));
-    site.throttle.succeeded(address, email);
-    finish_login(site, *directory, *advisor, respond);
-  });
-  if (!is_accepted) respond(error_response(errc::overloaded));
+  const auto login = std::make_shared<Login>(Login{{network_of(request.remote_address), fold_case(*email)},
+                                                   std::string(*password),
+                                                   std::string(site.host.session_token(request.header("cookie")))});
+  const auto wait = site.throttle.admit(login->attempt, LoginThrottle::Clock::now());
+  if (wait.count() > 0) return respond(too_many_logins(wait));
+  // A network waits in one queue for all the names that it tries, except for those who have signed in from it.
+  const auto& [network, account, admitted_at, is_known] = login->attempt;
+  site.passwords.submit(is_known ? network + '\n' + account : network,
+                        is_known ? FairPool::Standing::known : FairPool::Standing::stranger,
+                        {.run = [&site, login, respond] { check_login(site, *login, respond); },
+                         .drop =
+                             [&site, login, respond] {
+                               site.throttle.not_checked(login->attempt);
+                               respond(error_response(errc::overloaded));
+                             }});
 }
 
 void logout(const Site& site, const HttpRequest& request, HttpRespond respond) {
+  if (!comes_from_our_pages(request)) return respond(error_response(errc::cross_origin));
   const std::string_view token = site.host.session_token(request.header("cookie"));
-  const bool is_accepted = site.row_writes.submit([&site, respond, token = std::string(token)] {
+  const auto signed_out = [&site](bool has_cookie) {
+    HttpResponse response = json_response("{\"ok\":true}");
+    if (has_cookie) response.headers.emplace_back("Set-Cookie", session_cookie(site.host, "", 0));
+    return response;
+  };
+  if (!travelchat::is_token(token)) return respond(signed_out(!token.empty()));
+  const bool is_accepted = site.row_writes.submit([&site, signed_out, respond, token = std::string(token)] {
     if (const auto ec = site.sessions.close(token)) {
       site.log.write(LogLevel::error, "session_not_deleted", {{"reason", travelchat::describe(ec).name}});
       return respond(error_response(ec));
     }
-    HttpResponse response = json_response("{\"ok\":true}");
-    response.headers.emplace_back("Set-Cookie", session_cookie(site.host, "", 0));
-    respond(std::move(response));
+    respond(signed_out(true));
   });
   if (!is_accepted) respond(error_response(errc::overloaded));
 }
@@ -123,7 +178,9 @@ void trip_view(const Site& site, const HttpRequest& request, HttpRespond respond
     };
     if (token) {
       if (found->trip == nullptr) return respond(error_response(errc::not_found));
-      const bool is_open = found->trip->share_enabled && equal_in_constant_time(*token, found->trip->share_token);
+      // A trip that was never shared may have an empty token, which is not one that opens it.
+      const bool is_open = found->trip->share_enabled && !found->trip->share_token.empty() &&
+                           equal_in_constant_time(*token, found->trip->share_token);
       return respond(is_open ? show(*found) : error_response(errc::sharing_disabled));
     }
     site.host.sign_in(credentials, [found = *found, show, respond](travelchat::result<std::optional<SignedIn>> viewer) {

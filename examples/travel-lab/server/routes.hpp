@@ -2,6 +2,7 @@
 #pragma once
 
 #include "demo_data.hpp"
+#include "fair_pool.hpp"
 #include "live_directory.hpp"
 #include "log.hpp"
 #include "login_throttle.hpp"
@@ -24,7 +25,7 @@ struct Site {
   Sessions& sessions;
   const TravelLabHost& host;
   LoginThrottle& throttle;
-  WorkerPool& passwords;                      // verifies, and writes the session of whoever signs in
+  FairPool& passwords;                        // verifies, and writes the session of whoever signs in
   WorkerPool& row_writes;                     // of sessions that end, and of push subscriptions
   PushSubscriptions* push_subscriptions;      // null: no push, and none of its routes
   const WebPushSender* push;                  // null when that is

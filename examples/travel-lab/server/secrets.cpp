@@ -3,6 +3,9 @@
 #include <sodium.h>
 
 #include <cstdint>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
 #include <vector>
 
 namespace travel_lab {
@@ -22,6 +25,15 @@ std::string random_id() {
   id.bytes[6] = static_cast<std::uint8_t>((id.bytes[6] & 0x0F) | 0x40);
   id.bytes[8] = static_cast<std::uint8_t>((id.bytes[8] & 0x3F) | 0x80);
   return to_string(id);
+}
+
+std::string read_secret_file(const std::filesystem::path& file, std::string_view name) {
+  std::ifstream in(file, std::ios::binary);
+  std::string secret{std::istreambuf_iterator<char>(in), {}};
+  if (!in) throw std::runtime_error("cannot read the " + std::string(name) + " file " + file.string());
+  if (secret.ends_with('\n')) secret.pop_back();
+  if (secret.ends_with('\r')) secret.pop_back();
+  return secret;
 }
 
 travelchat::Sha256Digest sha256(std::string_view data) noexcept {

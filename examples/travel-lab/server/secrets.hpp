@@ -6,6 +6,7 @@
 #include <travelchat/types.hpp>
 
 #include <cstddef>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,9 @@ std::string random_hex(std::size_t bytes);
 
 // A random UUID (version 4): what this host calls its organizations, advisors, clients and trips.
 std::string random_id();
+
+// What stands in the file, without the end of its line. Throws std::runtime_error, which calls it by `name`.
+std::string read_secret_file(const std::filesystem::path& file, std::string_view name);
 
 travelchat::Sha256Digest sha256(std::string_view data) noexcept;
 

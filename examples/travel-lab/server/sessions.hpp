@@ -14,11 +14,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace travel_lab {
 
@@ -27,6 +30,8 @@ class Database;
 struct Session {
   std::string advisor_id;
   travelchat::TimePoint expires_at;
+  std::string id = {};      // see `Sessions::id_of`
+  bool is_use_due = false;  // that it is in use should be written down now, see `Sessions::note_use`
 };
 
 struct OpenedSession {
@@ -42,7 +47,9 @@ class Sessions {
   // Where several nodes share the database: what one has ended is refused by the others after this time at most.
   static constexpr std::chrono::seconds trust{5};
 
-  Sessions(Database& database, std::chrono::milliseconds lifetime);
+  // A session ends `lifetime` after it was opened, and when it was not used for `idle_timeout`. Each `recall` that
+  // finds it is a use.
+  Sessions(Database& database, std::chrono::milliseconds lifetime, std::chrono::milliseconds idle_timeout);
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
 
@@ -51,18 +58,36 @@ class Sessions {
 
   // Durable once it returns.
   travelchat::result<OpenedSession> open(const std::string& advisor_id, travelchat::TimePoint now);
-  // What memory says. nullopt: malformed, unknown, closed or expired, or `reread` has to say.
+  // What memory says. nullopt: malformed, unknown, closed, expired or idle for too long, or `reread` has to say.
   std::optional<Session> recall(std::string_view token, travelchat::TimePoint now) const;
   // Brings what memory says of this session up to date; without effect where memory is always right.
   travelchat::error_code reread(std::string_view token, travelchat::TimePoint now);
+  // Writes down that it was used at `now`, for other nodes and for after a restart. Asked for by `recall` once in a
+  // while, so that a use costs no commit: what is written is at most an eighth of the idle time-out old.
+  travelchat::error_code note_use(std::string_view token, travelchat::TimePoint now);
   // Ends it at once; the error says that a restart would bring it back. Unknown tokens are no error.
   travelchat::error_code close(std::string_view token);
+
+  // What names the session of this token to the chat: its digest in hexadecimal.
+  static std::string id_of(std::string_view token);
+  // Those of `ids` that have not ended, by the database where others end sessions too. That is no use of theirs.
+  travelchat::result<std::vector<std::string>> find_live(const std::vector<std::string>& ids,
+                                                         travelchat::TimePoint now) const;
+  // Before anything else: called with the id of each session that this process ends, on the thread that ends it.
+  void when_ended(std::function<void(const std::string& id)> call) { ended_ = std::move(call); }
 
  private:
   struct Remembered {
     Session session;
     travelchat::TimePoint read_at;
+    // Milliseconds since 1970. Under the lock for reading they are changed too, by std::atomic_ref.
+    mutable std::int64_t used_at;
+    mutable std::int64_t noted_at;  // what the row says, or will when whoever was told that it is due has written it
   };
+  // Both as the row says. What memory knows of a later use is kept.
+  void remember(const travelchat::Sha256Digest& digest, Session session, std::optional<std::int64_t> noted_at,
+                travelchat::TimePoint now);
+  bool is_over(const Remembered& remembered, travelchat::TimePoint now) const noexcept;
   struct DigestHash {
     std::size_t operator()(const travelchat::Sha256Digest& digest) const noexcept {
       std::size_t first = 0;
@@ -73,8 +98,10 @@ class Sessions {
 
   Database& database_;
   const std::chrono::milliseconds lifetime_;
+  const std::chrono::milliseconds idle_timeout_;
   mutable std::shared_mutex mutex_;
   std::unordered_map<travelchat::Sha256Digest, Remembered, DigestHash> live_;
+  std::function<void(const std::string& id)> ended_ = [](const std::string&) {};
   std::uint64_t closed_ = 0;  // how many; what was read before one of them may be of that one
 };
 

@@ -110,29 +110,42 @@ class SqliteDatabase final : public Database {
   travelchat::SqliteStorage& storage_;
 };
 
+// Of the host's own tables.
 [[noreturn]] void refuse(const std::filesystem::path& file, const error_code& ec) {
   const errc code = travelchat::describe(ec).code;
   std::string reason(travelchat::describe(ec).message);
-  if (code == errc::storage_locked) reason = "in use by another process; stop that one first";
   if (code == errc::storage_full) reason = "the disk is full";
-  if (code == errc::storage_failed) reason = "cannot be opened or written";
+  if (code == errc::storage_failed) reason = "cannot be written";
   if (code == errc::storage_incompatible) reason = "made by a newer version, or by another program";
   throw std::runtime_error("the database " + file.string() + ": " + reason);
 }
 
 }  // namespace
 
-std::unique_ptr<Database> open_sqlite(const std::filesystem::path& folder) {
+std::unique_ptr<Database> open_sqlite(const std::filesystem::path& folder, DatabaseLog log) {
   namespace fs = std::filesystem;
   std::error_code made;
   if (fs::create_directories(folder, made)) fs::permissions(folder, fs::perms::owner_all, made);
   if (made) throw std::runtime_error("cannot make the data folder " + folder.string() + ": " + made.message());
 
-  const fs::path file = folder / "travelchat.db";
-  auto storage = travelchat::SqliteStorage::open({.path = file});
-  if (!storage) refuse(file, storage.error());
+  const fs::path file = sqlite_file(folder);
+  // While it is opened, what is told is this function's to tell.
+  struct Told {
+    bool is_open = false;
+    std::string last;
+  };
+  const auto told = std::make_shared<Told>();
+  auto tell = [told, log = std::move(log)](std::string_view line) {
+    if (!told->is_open)
+      told->last = line;
+    else if (log)
+      log(line);
+  };
+  auto storage = travelchat::SqliteStorage::open({.path = file, .log = std::move(tell)});
+  if (!storage) throw std::runtime_error("the database " + told->last);
   auto database = std::make_unique<SqliteDatabase>(*std::move(storage));
   if (const auto ec = database->write(migrate)) refuse(file, ec);
+  told->is_open = true;
   return database;
 }
 

@@ -3,6 +3,10 @@
 #include "clock.hpp"
 #include "core/validate.hpp"
 
+#include <travelchat/text_search.hpp>
+
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace travel_lab {
@@ -24,6 +28,17 @@ std::string_view bearer_token(std::string_view authorization) {
   const std::string_view value = trim(authorization);
   if (fold_case(value.substr(0, scheme.size())) != scheme) return {};
   return trim(value.substr(scheme.size()));
+}
+
+// What stands for the session of an advisor who comes with a JWT, which no store knows: it lasts for as long as the
+// advisor is one of that organization and may sign in. No session of a cookie is called so: theirs are hexadecimal.
+std::string jwt_session_of(const Advisor& advisor) {
+  return "jwt " + advisor.org_id + ' ' + advisor.id;
+}
+
+bool is_live_jwt_session(const Directory& directory, std::string_view id) {
+  const Advisor* advisor = directory.find_advisor(id.substr(id.rfind(' ') + 1));
+  return advisor != nullptr && advisor->access == Access::granted && jwt_session_of(*advisor) == id;
 }
 
 travelchat::ClientCard card_of(const Directory& directory, const Client& client) {
@@ -94,8 +109,8 @@ TravelLabHost::Recalled<std::optional<SignedIn>> TravelLabHost::recall_advisor(
     if (!claims) return {};
     const Advisor* advisor = directory->find_advisor(claims->subject);
     if (advisor == nullptr) return {.answer = {}, .is_final = false};
-    if (advisor->org_id != claims->org_id) return {};
-    return {.answer = SignedIn{directory, advisor, claims->expires_at, false}};
+    if (advisor->org_id != claims->org_id || advisor->access != Access::granted) return {};
+    return {.answer = SignedIn{directory, advisor, claims->expires_at, false, jwt_session_of(*advisor)}};
   }
 
   const std::string_view token = session_token(credentials.cookie);
@@ -103,7 +118,18 @@ TravelLabHost::Recalled<std::optional<SignedIn>> TravelLabHost::recall_advisor(
   const auto session = sessions_.recall(token, now);
   const Advisor* advisor = session ? directory->find_advisor(session->advisor_id) : nullptr;
   if (advisor == nullptr) return {.answer = {}, .is_final = false};
-  return {.answer = SignedIn{directory, advisor, session->expires_at, true}};
+  if (advisor->access != Access::granted) return {};
+  if (session->is_use_due && writers_ != nullptr) note_use(token, now);
+  return {.answer = SignedIn{directory, advisor, session->expires_at, true, session->id}};
+}
+
+void TravelLabHost::note_use(std::string_view token, travelchat::TimePoint now) const {
+  // One that finds no room is left out: an eighth of the idle time-out later it is due again.
+  static_cast<void>(writers_->submit([this, token = std::string(token), now] {
+    if (const auto ec = sessions_.note_use(token, now)) {
+      log_.write(LogLevel::error, "session_use_not_stored", {{"reason", travelchat::describe(ec).name}});
+    }
+  }));
 }
 
 void TravelLabHost::sign_in(travelchat::RequestCredentials credentials,
@@ -137,7 +163,8 @@ void TravelLabHost::authenticate(travelchat::RequestCredentials credentials,
     if (!*found) return reply(std::optional<travelchat::Advisor>());
     const SignedIn& viewer = **found;
     reply(std::optional(travelchat::Advisor{viewer.advisor->org_id, viewer.advisor->id, viewer.advisor->full_name,
-                                            avatar_path(viewer.advisor->id), viewer.expires_at, viewer.by_cookie}));
+                                            avatar_path(viewer.advisor->id), viewer.expires_at, viewer.by_cookie,
+                                            viewer.session_id}));
   });
 }
 
@@ -173,13 +200,36 @@ void TravelLabHost::find_clients(std::string org_id, std::vector<std::string> cl
 
 void TravelLabHost::search_clients(std::string org_id, std::string text,
                                    travelchat::Reply<std::vector<std::string>> reply) {
-  const std::string folded = fold_case(text);
+  const std::string folded = travelchat::fold_text(text);
   std::vector<std::string> ids;
   const auto directory = directory_.current();
   for (const Client* client : directory->clients_of(org_id)) {
     if (client->folded_name.find(folded) != std::string::npos) ids.push_back(client->id);
   }
   reply(std::move(ids));
+}
+
+travelchat::result<std::vector<std::string>> TravelLabHost::find_live(std::vector<std::string> session_ids) const {
+  const auto of_jwts = std::stable_partition(session_ids.begin(), session_ids.end(),
+                                             [](const std::string& id) { return id.find(' ') == id.npos; });
+  std::vector<std::string> jwt_sessions(std::make_move_iterator(of_jwts), std::make_move_iterator(session_ids.end()));
+  session_ids.erase(of_jwts, session_ids.end());
+  auto live = sessions_.find_live(session_ids, current_time());
+  if (!live || jwt_sessions.empty()) return live;
+  if (const auto ec = directory_.refresh()) return ec;
+  const auto directory = directory_.current();
+  for (std::string& id : jwt_sessions) {
+    if (is_live_jwt_session(*directory, id)) live->push_back(std::move(id));
+  }
+  return live;
+}
+
+void TravelLabHost::check_sessions(std::vector<std::string> session_ids,
+                                   travelchat::Reply<std::vector<std::string>> reply) {
+  if (readers_ == nullptr) return reply(find_live(std::move(session_ids)));
+  const bool is_accepted =
+      readers_->submit([this, session_ids = std::move(session_ids), reply] { reply(find_live(session_ids)); });
+  if (!is_accepted) reply(make_error_code(travelchat::errc::overloaded));
 }
 
 void TravelLabHost::notify(travelchat::PushNotification notification) {

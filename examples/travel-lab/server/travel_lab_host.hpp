@@ -28,7 +28,8 @@ struct SignedIn {
   std::shared_ptr<const Directory> directory;
   const Advisor* advisor = nullptr;  // in it
   travelchat::TimePoint expires_at;
-  bool by_cookie = false;
+  bool by_cookie = true;
+  std::string session_id;
 };
 
 // A trip and the directory that holds it; null: no such trip.
@@ -49,6 +50,9 @@ class TravelLabHost final : public travelchat::Host {
   // Before the server starts, when the database is shared: where memory is read again. `readers` outlives the server.
   void reread_on(WorkerPool& readers) noexcept { readers_ = &readers; }
 
+  // Before the server starts: where it is written down that sessions are in use. `writers` outlives the server.
+  void note_uses_on(WorkerPool& writers) noexcept { writers_ = &writers; }
+
   // The advisor of these credentials. An Authorization header decides alone when there is one, so that a bad Bearer
   // token is not covered up by a cookie beside it. Errors: the database cannot be read, `errc::overloaded`.
   void sign_in(travelchat::RequestCredentials credentials, travelchat::Reply<std::optional<SignedIn>> reply) const;
@@ -66,6 +70,7 @@ class TravelLabHost final : public travelchat::Host {
   void find_clients(std::string org_id, std::vector<std::string> client_ids,
                     travelchat::Reply<std::vector<travelchat::ClientCard>> reply) override;
   void search_clients(std::string org_id, std::string text, travelchat::Reply<std::vector<std::string>> reply) override;
+  void check_sessions(std::vector<std::string> session_ids, travelchat::Reply<std::vector<std::string>> reply) override;
   void notify(travelchat::PushNotification notification) override;
 
  private:
@@ -79,6 +84,9 @@ class TravelLabHost final : public travelchat::Host {
   template <class T>
   void answer(std::function<Recalled<T>()> recall, std::function<travelchat::error_code()> reread,
               travelchat::Reply<T> reply) const;
+  // Those that have not ended, of cookies and of JWTs.
+  travelchat::result<std::vector<std::string>> find_live(std::vector<std::string> session_ids) const;
+  void note_use(std::string_view token, travelchat::TimePoint now) const;
   Recalled<std::optional<SignedIn>> recall_advisor(const travelchat::RequestCredentials& credentials) const;
   Recalled<std::vector<travelchat::ClientCard>> recall_clients(const std::string& org_id,
                                                                const std::vector<std::string>& client_ids) const;
@@ -90,6 +98,7 @@ class TravelLabHost final : public travelchat::Host {
   Log& log_;
   WebPushSender* push_ = nullptr;
   WorkerPool* readers_ = nullptr;
+  WorkerPool* writers_ = nullptr;
 };
 
 }  // namespace travel_lab

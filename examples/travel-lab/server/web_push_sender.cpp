@@ -266,6 +266,7 @@ void WebPushSender::Impl::begin(const travelchat::PushNotification& notification
                  {{"reason", travelchat::describe(subscriptions.error()).name}});
       return;
     }
+    if (subscriptions->empty()) return;
     const std::string payload = json::serialize(
         json::object{{"title", notification.title}, {"body", notification.body}, {"url", notification.url}});
     // A later message of the conversation replaces one that the browser has not got yet (RFC 8030 section 5.4): 32

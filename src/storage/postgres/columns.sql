@@ -6,7 +6,7 @@
 -- - A reaction's `rev` is its place in the message's list; null, for one that was there before, comes first.
 -- - A token's row without `conversation_id` still holds the token itself (tokens.sql).
 
-ALTER TABLE conversations
+ALTER TABLE @.conversations
   ADD COLUMN IF NOT EXISTS last_message_at timestamp,
   ADD COLUMN IF NOT EXISTS created_at timestamp,
   ADD COLUMN IF NOT EXISTS last_seq bigint,
@@ -15,7 +15,7 @@ ALTER TABLE conversations
   ADD COLUMN IF NOT EXISTS unseen_count bigint,
   ADD COLUMN IF NOT EXISTS read_seq bigint,
   ADD COLUMN IF NOT EXISTS seen_seq bigint;
-ALTER TABLE conversations
+ALTER TABLE @.conversations
   ALTER COLUMN last_seq SET DEFAULT 0,
   ALTER COLUMN rev SET DEFAULT 0,
   ALTER COLUMN unread_count SET DEFAULT 0,
@@ -23,7 +23,7 @@ ALTER TABLE conversations
   ALTER COLUMN read_seq SET DEFAULT 0,
   ALTER COLUMN seen_seq SET DEFAULT 0;
 
-ALTER TABLE messages
+ALTER TABLE @.messages
   ADD COLUMN IF NOT EXISTS is_read boolean,
   ADD COLUMN IF NOT EXISTS created_at timestamp,
   ADD COLUMN IF NOT EXISTS seen_at timestamp,
@@ -35,10 +35,10 @@ ALTER TABLE messages
   ADD COLUMN IF NOT EXISTS rev bigint,
   ADD COLUMN IF NOT EXISTS created_rev bigint;
 
-ALTER TABLE message_reactions
+ALTER TABLE @.message_reactions
   ADD COLUMN IF NOT EXISTS created_at timestamp,
   ADD COLUMN IF NOT EXISTS rev bigint;
 
-ALTER TABLE client_chat_tokens
+ALTER TABLE @.client_chat_tokens
   ADD COLUMN IF NOT EXISTS created_at timestamp,
-  ADD COLUMN IF NOT EXISTS conversation_id varchar REFERENCES conversations (id) ON DELETE CASCADE;
+  ADD COLUMN IF NOT EXISTS conversation_id varchar REFERENCES @.conversations (id) ON DELETE CASCADE;

@@ -1,7 +1,7 @@
 -- The tables as a Travel Lab host's Drizzle schema has them; each is made only where there is none. What the storage adds
 -- to a host's own tables comes with columns.sql, to these as to those.
 
-CREATE TABLE IF NOT EXISTS conversations (
+CREATE TABLE IF NOT EXISTS @.conversations (
   id varchar PRIMARY KEY DEFAULT gen_random_uuid(),
   org_id varchar NOT NULL,
   client_id varchar NOT NULL,
@@ -9,9 +9,9 @@ CREATE TABLE IF NOT EXISTS conversations (
   created_at timestamp DEFAULT now()
 );
 
-CREATE TABLE IF NOT EXISTS messages (
+CREATE TABLE IF NOT EXISTS @.messages (
   id varchar PRIMARY KEY DEFAULT gen_random_uuid(),
-  conversation_id varchar NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  conversation_id varchar NOT NULL REFERENCES @.conversations (id) ON DELETE CASCADE,
   org_id varchar NOT NULL,
   sender_type text NOT NULL,
   sender_id varchar NOT NULL,
@@ -21,10 +21,10 @@ CREATE TABLE IF NOT EXISTS messages (
   created_at timestamp DEFAULT now()
 );
 
-CREATE TABLE IF NOT EXISTS message_reactions (
+CREATE TABLE IF NOT EXISTS @.message_reactions (
   id varchar PRIMARY KEY DEFAULT gen_random_uuid(),
-  message_id varchar NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
-  conversation_id varchar NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  message_id varchar NOT NULL REFERENCES @.messages (id) ON DELETE CASCADE,
+  conversation_id varchar NOT NULL REFERENCES @.conversations (id) ON DELETE CASCADE,
   org_id varchar NOT NULL,
   reactor_type text NOT NULL,
   reactor_id varchar NOT NULL,
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS message_reactions (
   created_at timestamp DEFAULT now()
 );
 
-CREATE TABLE IF NOT EXISTS client_chat_tokens (
+CREATE TABLE IF NOT EXISTS @.client_chat_tokens (
   id varchar PRIMARY KEY DEFAULT gen_random_uuid(),
   client_id varchar NOT NULL,
   org_id varchar NOT NULL,
@@ -44,8 +44,8 @@ CREATE TABLE IF NOT EXISTS client_chat_tokens (
 );
 
 -- What raised a revision without being a message: `kind` is a Change::Kind, the seqs are what it touched.
-CREATE TABLE IF NOT EXISTS travelchat_changes (
-  conversation_id varchar NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+CREATE TABLE IF NOT EXISTS @.travelchat_changes (
+  conversation_id varchar NOT NULL REFERENCES @.conversations (id) ON DELETE CASCADE,
   rev bigint NOT NULL,
   kind smallint NOT NULL,
   first_seq bigint NOT NULL,
@@ -55,6 +55,6 @@ CREATE TABLE IF NOT EXISTS travelchat_changes (
 );
 
 -- The newest row is the version that has been reached; none while the first migration is under way.
-CREATE TABLE IF NOT EXISTS travelchat_schema (
+CREATE TABLE IF NOT EXISTS @.travelchat_schema (
   version integer PRIMARY KEY
 );

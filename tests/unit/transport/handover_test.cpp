@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <any>
 #include <array>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -53,19 +55,56 @@ class Agency final : public Host {
     lock.unlock();
     reply(advisor_of(credentials));
   }
-  void find_trip(std::string, Reply<std::optional<SharedTrip>> reply) override { reply(std::nullopt); }
+  void find_trip(std::string, Reply<std::optional<SharedTrip>> reply) override {
+    if (keep(reply)) return;
+    std::unique_lock lock(mutex_);
+    ++trips_asked;
+    changed_.notify_all();
+    const auto answer = trip_;
+    lock.unlock();
+    reply(answer);
+  }
+  void check_sessions(std::vector<std::string> ids, Reply<std::vector<std::string>> reply) override {
+    std::unique_lock lock(mutex_);
+    ++sessions_asked;
+    changed_.notify_all();
+    const auto answer = sessions_;
+    lock.unlock();
+    if (!answer) return reply(errc::internal);
+    std::erase_if(ids, [&](const std::string& id) { return std::ranges::find(*answer, id) == answer->end(); });
+    reply(std::move(ids));
+  }
+
+  // What the host says from now on; nullopt of a trip: there is none. An error: it cannot say.
+  void say_of_trip(result<std::optional<SharedTrip>> answer) {
+    const std::scoped_lock lock(mutex_);
+    trip_ = std::move(answer);
+  }
+  // nullopt: it cannot say.
+  void say_of_sessions(std::optional<std::vector<std::string>> live) {
+    const std::scoped_lock lock(mutex_);
+    sessions_ = std::move(live);
+  }
+  // Until it was asked so often more, and has answered all but the last of them.
+  void wait_for_questions(int Agency::*count, int more) {
+    std::unique_lock lock(mutex_);
+    const int before = this->*count;
+    REQUIRE(changed_.wait_for(lock, patience, [&] { return this->*count > before + more; }));
+  }
+  int trips_asked = 0;
+  int sessions_asked = 0;
   void find_clients(std::string, std::vector<std::string>, Reply<std::vector<ClientCard>> reply) override {
-    reply(std::vector{ClientCard{"carl", "Carl", {}, {}}});
+    if (!keep(reply)) reply(std::vector{ClientCard{"carl", "Carl", {}, {}}});
   }
   void search_clients(std::string, std::string, Reply<std::vector<std::string>> reply) override {
-    reply(std::vector<std::string>{});
+    if (!keep(reply)) reply(std::vector<std::string>{});
   }
   void notify(PushNotification) override {}
 
   static std::optional<Advisor> advisor_of(const RequestCredentials& credentials) {
     const bool by_cookie = credentials.cookie == "session=ada";
     if (!by_cookie && credentials.authorization != "Bearer a.d.a") return std::nullopt;
-    return Advisor{"org", "ada", "Ada", {}, {}, by_cookie};
+    return Advisor{"org", "ada", "Ada", {}, {}, by_cookie, "session-of-ada"};
   }
 
   // From now on nobody is told who they are.
@@ -78,20 +117,46 @@ class Agency final : public Host {
     REQUIRE(changed_.wait_for(lock, patience, [&] { return !held_.empty(); }));
     return held_.front();
   }
-  // For the end of a test: the server does not need them any more.
+  // Once the server does not need them any more.
   void forget_held() {
     const std::scoped_lock lock(mutex_);
     held_.clear();
+    kept_.clear();
+  }
+  // From now on it says who somebody is, and nothing else.
+  void say_nothing_else() {
+    const std::scoped_lock lock(mutex_);
+    says_nothing_else_ = true;
   }
 
   std::vector<std::shared_ptr<void>> contexts;
 
  private:
+  bool keep(std::any reply) {
+    const std::scoped_lock lock(mutex_);
+    if (says_nothing_else_) kept_.push_back(std::move(reply));
+    return says_nothing_else_;
+  }
+
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Reply<std::optional<Advisor>>> held_;
+  std::vector<std::any> kept_;
+  result<std::optional<SharedTrip>> trip_ = std::optional<SharedTrip>();
+  std::optional<std::vector<std::string>> sessions_ = std::vector<std::string>{"session-of-ada"};
   bool holds_ = false;
+  bool says_nothing_else_ = false;
 };
+
+SharedTrip shared_by(std::string share_token) {
+  SharedTrip trip;
+  trip.id = "trip";
+  trip.org_id = "org";
+  trip.client_id = "carl";
+  trip.share_enabled = true;
+  trip.share_token = std::move(share_token);
+  return trip;
+}
 
 BeastServerOptions silent(BeastServerOptions options = {}) {
   options.listens = false;
@@ -108,7 +173,9 @@ HttpRequest request_of(std::string method, std::string target) {
 }
 
 struct Fixture {
-  explicit Fixture(BeastServerOptions options = silent()) : server(engine, host, std::move(options)) {
+  explicit Fixture(BeastServerOptions options = silent(), const std::function<void(BeastServer&)>& prepare = {})
+      : server(engine, host, std::move(options)) {
+    if (prepare) prepare(server);
     conversation = get(engine.async_open_conversation("org", "carl", boost::asio::use_future)).value();
     token = get(engine.async_issue_token(TokenGrant{"org", "carl", "trip", conversation.id}, boost::asio::use_future))
                 .value()
@@ -130,6 +197,15 @@ struct Fixture {
     return get(engine.async_send(std::move(sender), std::move(draft), boost::asio::use_future)).value();
   }
 
+  MessagePage page() {
+    MessageQuery query;
+    query.conversation_id = conversation.id;
+    return get(engine.async_list_messages(Participant{"org", Role::advisor, "ada", "Ada"}, query,
+                                          boost::asio::use_future))
+        .value();
+  }
+  std::string epoch() { return to_string(page().epoch.value()); }
+
   std::string chat_target(std::string_view role, std::string_view user, std::string_view more = {}) const {
     return "/ws/chat?conversationId=" + to_string(conversation.id) + "&userType=" + std::string(role) +
            "&userId=" + std::string(user) + std::string(more);
@@ -150,7 +226,9 @@ struct Fixture {
   }
 
   Agency host;
-  ChatEngine engine{make_memory_storage(), EngineOptions{.shards = 2}};
+  std::unique_ptr<Storage> made = make_memory_storage();
+  Storage* storage = made.get();  // the engine's; it takes calls of any thread
+  ChatEngine engine{std::move(made), EngineOptions{.shards = 2}};
   BeastServer server;
   Conversation conversation;
   std::string token;
@@ -370,7 +448,7 @@ TEST_CASE("a request that somebody else received is answered as one on a connect
       {"POST", base + "/messages", {bearer, json}, body, 200},
       {"POST", base + "/messages", {bearer, json}, R"({"content":)", 400},
       {"POST", base + "/messages", {bearer, {"content-type", "text/plain"}}, body, 415},
-      {"POST", base + "/messages", {bearer, json}, std::string(64 * 1024 + 1, 'x'), 413},
+      {"POST", base + "/messages", {bearer, json}, std::string(default_max_body_bytes + 1, 'x'), 413},
       {"POST", base + "/messages", {cookie, json, {"origin", "https://evil.example"}}, body, 403},
       {"POST", base + "/messages", {cookie, json, {"sec-fetch-site", "cross-site"}}, body, 403},
       {"POST", base + "/messages", {cookie, json, {"origin", "http://example.org"}}, body, 200},
@@ -413,8 +491,9 @@ TEST_CASE("a request that somebody else received is answered as one on a connect
 TEST_CASE("a handed request whose body is declared too long is refused without it") {
   Fixture fixture;
   HttpRequest request = request_of("POST", "/api/conversations");
+  const std::string too_long = std::to_string(default_max_body_bytes + 1);
   for (auto field : {std::pair("authorization", "Bearer a.d.a"), std::pair("content-type", "application/json"),
-                     std::pair("content-length", "65537")}) {
+                     std::pair("content-length", too_long.c_str())}) {
     request.headers.emplace_back(field);
   }
   CHECK(fixture.ask(std::move(request)).status == 413);
@@ -430,10 +509,76 @@ TEST_CASE("a handed request that does not say once which host it means is refuse
   CHECK(fixture.ask(request).status == 400);
 }
 
+TEST_CASE("a handed request that says twice what may be said once is refused") {
+  Fixture fixture;
+  const std::pair<const char*, std::pair<const char*, const char*>> cases[] = {
+      {"authorization", {"Bearer a.d.a", "Bearer x"}},   {"origin", {"http://example.org", "http://evil.example"}},
+      {"sec-fetch-site", {"same-origin", "cross-site"}}, {"content-type", {"application/json", "text/plain"}},
+      {"content-encoding", {"identity", "gzip"}},
+  };
+  for (const auto& [name, values] : cases) {
+    CAPTURE(name);
+    HttpRequest request = request_of("GET", "/livez");
+    request.headers.emplace_back(name, values.first);
+    CHECK(fixture.ask(request).status == 200);
+    request.headers.emplace_back(name, values.second);
+    CHECK(fixture.ask(request).status == 400);
+    HttpRequest socket = fixture.client_socket();
+    socket.headers.emplace_back(name, values.first);
+    socket.headers.emplace_back(name, values.second);
+    auto carrier = std::make_shared<Recorder>();
+    const CarriedSocket carried = fixture.server.open_socket(socket, carrier);
+    CHECK(carrier->wait_for_close() == 4400);
+  }
+  HttpRequest two_hosts = fixture.client_socket();
+  two_hosts.headers.emplace_back("host", "evil.example");
+  auto carrier = std::make_shared<Recorder>();
+  const CarriedSocket carried = fixture.server.open_socket(two_hosts, carrier);
+  CHECK(carrier->wait_for_close() == 4400);
+}
+
+TEST_CASE("cookies in several lines are one header for the host, as they are for the chat") {
+  std::promise<std::string> heard;
+  Fixture fixture(silent(), [&](BeastServer& server) {
+    server.fallback([&](const HttpRequest& request, const HttpRespond& respond) {
+      heard.set_value(std::string(request.header("cookie")));
+      respond({});
+    });
+  });
+  HttpRequest request = request_of("GET", "/page");
+  request.headers.emplace_back("cookie", "theme=dark");
+  request.headers.emplace_back("cookie", "session=ada");
+  CHECK(fixture.ask(request).status == 200);
+  CHECK(get(heard.get_future()) == "theme=dark; session=ada");
+}
+
+TEST_CASE("a trusted proxy says whether its client came by https") {
+  const auto status_of = [](const char* forwarded_proto, const char* origin, bool trusts) {
+    BeastServerOptions options = silent();
+    if (trusts) options.trusted_proxies = {"10.0.0.7"};
+    Fixture fixture(options);
+    HttpRequest request = request_of("POST", "/api/conversations/" + to_string(fixture.conversation.id) + "/read");
+    request.remote_address = "10.0.0.7";
+    request.headers.emplace_back("cookie", "session=ada");
+    request.headers.emplace_back("origin", origin);
+    if (*forwarded_proto != '\0') request.headers.emplace_back("x-forwarded-proto", forwarded_proto);
+    return fixture.ask(std::move(request)).status;
+  };
+  CHECK(status_of("https", "https://example.org", true) == 200);
+  CHECK(status_of("https", "http://example.org", true) == 403);
+  CHECK(status_of("https, http", "http://example.org", true) == 403);
+  CHECK(status_of("http, https", "http://example.org", true) == 403);
+  CHECK(status_of("http, http", "http://example.org", true) == 200);
+  CHECK(status_of("http", "http://example.org", true) == 200);
+  CHECK(status_of("", "http://example.org", true) == 200);
+  // Nobody else can say so.
+  CHECK(status_of("https", "http://example.org", false) == 200);
+}
+
 TEST_CASE("a handed request is its client's, of whom a trusted proxy tells") {
   Agency host;
   ChatEngine engine(make_memory_storage(), EngineOptions{.shards = 1});
-  const auto logged = [&](std::vector<std::string> trusted) {
+  const auto logged = [&](std::vector<std::string> trusted, const char* peer = "10.0.0.7") {
     BeastServerOptions options = silent();
     options.trusted_proxies = std::move(trusted);
     BeastServer server(engine, host, std::move(options));
@@ -441,7 +586,7 @@ TEST_CASE("a handed request is its client's, of whom a trusted proxy tells") {
     server.access_log([&](const AccessRecord& record) { address.set_value(std::string(record.remote_address)); });
     REQUIRE_FALSE(server.start());
     HttpRequest request = request_of("GET", "/livez");
-    request.remote_address = "10.0.0.7";
+    request.remote_address = peer;
     request.headers.emplace_back("x-forwarded-for", "198.51.100.1, 203.0.113.9");
     std::promise<HttpResponse> answered;
     server.handle(std::move(request), [&](HttpResponse response) { answered.set_value(std::move(response)); });
@@ -450,6 +595,9 @@ TEST_CASE("a handed request is its client's, of whom a trusted proxy tells") {
   };
   CHECK(logged({"10.0.0.0/8"}) == "203.0.113.9");
   CHECK(logged({}) == "10.0.0.7");
+  // Systems with both kinds of IP write IPv4 addresses in their IPv6 form.
+  CHECK(logged({}, "::ffff:10.0.0.7") == "10.0.0.7");
+  CHECK(logged({"10.0.0.0/8"}, "::ffff:10.0.0.7") == "203.0.113.9");
 }
 
 TEST_CASE("the host recognizes a handed request by its context") {
@@ -481,6 +629,67 @@ TEST_CASE("a route and the fallback of the host's answer handed requests too") {
         "Hello B\xC3\xA9"
         "a from /hello/B%C3%A9a?x=1");
   CHECK(ask("/logo.svg").body == "a file");
+}
+
+TEST_CASE("what would be missed is refused once the server has started") {
+  Fixture fixture;
+  const HttpHandler nothing = [](const HttpRequest&, const HttpRespond&) {};
+  CHECK_THROWS_AS(fixture.server.route("GET", "/late", nothing), std::logic_error);
+  CHECK_THROWS_AS(fixture.server.fallback(nothing), std::logic_error);
+  CHECK_THROWS_AS(fixture.server.access_log([](const AccessRecord&) {}), std::logic_error);
+}
+
+TEST_CASE("the metrics are for those whom the options name") {
+  struct From {
+    const char* address;
+    std::vector<std::pair<std::string, std::string>> headers = {};
+  };
+  const auto status = [](BeastServerOptions options, const From& from, const char* method = "GET") {
+    Fixture fixture(std::move(options));
+    HttpRequest request = request_of(method, "/metrics");
+    request.remote_address = from.address;
+    for (const auto& field : from.headers) request.headers.push_back(field);
+    return fixture.ask(std::move(request)).status;
+  };
+  BeastServerOptions options = silent();
+  CHECK(status(options, {"192.0.2.1"}) == 200);
+
+  options.metrics = MetricsAccess::loopback;
+  CHECK(status(options, {"127.0.0.1"}) == 200);
+  CHECK(status(options, {"127.0.0.1"}, "HEAD") == 200);
+  CHECK(status(options, {"::1"}) == 200);
+  CHECK(status(options, {"::ffff:127.0.0.2"}) == 200);
+  CHECK(status(options, {"192.0.2.1"}) == 404);
+  CHECK(status(options, {""}) == 404);
+  // A proxy on this machine, which nobody has named to the server.
+  CHECK(status(options, {"127.0.0.1", {{"x-forwarded-for", "192.0.2.1"}}}) == 404);
+  CHECK(status(options, {"127.0.0.1", {{"forwarded", "for=192.0.2.1"}}}) == 404);
+  options.trusted_proxies = {"127.0.0.1", "10.0.0.0/8"};
+  CHECK(status(options, {"127.0.0.1", {{"x-forwarded-for", "192.0.2.1"}}}) == 404);
+  CHECK(status(options, {"10.0.0.7", {{"x-forwarded-for", "127.0.0.1"}}}) == 404);
+
+  options = silent();
+  options.metrics = MetricsAccess::token;
+  options.metrics_token = "0123456789abcdef";
+  CHECK(status(options, {"127.0.0.1"}) == 401);
+  CHECK(status(options, {"127.0.0.1", {{"authorization", "Bearer 0123456789abcdeF"}}}) == 401);
+  CHECK(status(options, {"192.0.2.1", {{"authorization", "Bearer 0123456789abcdef"}}}) == 200);
+
+  options = silent();
+  options.metrics = MetricsAccess::nobody;
+  CHECK(status(options, {"127.0.0.1"}) == 404);
+  CHECK(status(options, {"127.0.0.1"}, "POST") == 404);
+}
+
+TEST_CASE("a path that the chat leaves to the host is the host's") {
+  BeastServerOptions options = silent();
+  options.metrics = MetricsAccess::nobody;
+  Fixture fixture(options, [](BeastServer& server) {
+    server.route("GET", "/metrics", [](const HttpRequest&, const HttpRespond& respond) {
+      respond({200, {}, "the host's", nullptr});
+    });
+  });
+  CHECK(fixture.ask(request_of("GET", "/metrics")).body == "the host's");
 }
 
 TEST_CASE("a fallback for all methods answers writes too, but none by cookie from another origin") {
@@ -551,6 +760,25 @@ TEST_CASE("a stop lets a handed request finish") {
   stopping.join();
 }
 
+TEST_CASE("whoever is not said to have come otherwise came by cookie: another origin's page cannot write") {
+  for (const bool is_said : {false, true}) {
+    Fixture fixture;
+    fixture.host.hold();
+    std::promise<int> status;
+    HttpRequest request = request_of("POST", "/api/conversations/" + to_string(fixture.conversation.id) + "/messages");
+    request.headers.emplace_back("origin", "https://evil.example");
+    request.headers.emplace_back("content-type", "application/json");
+    request.body = R"({"content":"Hello"})";
+    fixture.server.handle(std::move(request), [&](HttpResponse response) { status.set_value(response.status); });
+    Advisor advisor{"org", "ada", "Ada"};
+    if (is_said) advisor.by_cookie = false;
+    fixture.host.wait_for_held()(std::optional(advisor));
+    CHECK(get(status.get_future()) == (is_said ? 201 : 403));
+    fixture.server.stop();
+    fixture.host.forget_held();
+  }
+}
+
 TEST_CASE("a handed request is answered although the host never says who it is") {
   Fixture fixture;
   fixture.host.hold();
@@ -563,11 +791,317 @@ TEST_CASE("a handed request is answered although the host never says who it is")
   fixture.host.forget_held();
 }
 
+// A host that has lost its database.
+BeastServerOptions impatient() {
+  BeastServerOptions options = silent();
+  options.host_timeout = std::chrono::milliseconds{40};
+  options.max_connections = 1;
+  return options;
+}
+
+// A socket gives its place back some time after it was closed. What came with a request goes after its answer.
+void wait_until_free(Fixture& fixture) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (int status = 0; status != 200;) {
+    if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error("the place is still taken");
+    auto over = std::make_shared<std::promise<void>>();
+    auto is_over = over->get_future();
+    HttpRequest question = request_of("GET", "/livez");
+    question.context = std::shared_ptr<void>(nullptr, [over](void*) { over->set_value(); });
+    status = fixture.ask(std::move(question)).status;
+    get(std::move(is_over));
+  }
+}
+
+TEST_CASE("a handed request has given its place back when it is answered") {
+  Fixture fixture(impatient());
+  std::promise<std::pair<int, int>> statuses;
+  fixture.server.handle(request_of("GET", "/livez"), [&](HttpResponse first) {
+    fixture.server.handle(request_of("GET", "/livez"), [&statuses, status = first.status](HttpResponse second) {
+      statuses.set_value({status, second.status});
+    });
+  });
+  CHECK(get(statuses.get_future()) == std::pair(200, 200));
+}
+
+TEST_CASE("a question that the host never answers is answered 503 for it, and its place is free again") {
+  Fixture fixture(impatient());
+  fixture.host.say_nothing_else();
+  HttpRequest search = request_of("GET", "/api/conversations?q=carl");
+  HttpRequest open = request_of("POST", "/api/conversations");
+  open.body = R"({"clientId":"carl"})";
+  for (HttpRequest* request : {&search, &open}) {
+    request->headers.emplace_back("authorization", "Bearer a.d.a");
+    request->headers.emplace_back("content-type", "application/json");
+  }
+  const HttpRequest trip = request_of("GET", "/api/chat-token?tripId=trip&shareToken=link");
+  for (const HttpRequest* request : std::initializer_list<const HttpRequest*>{&search, &open, &trip}) {
+    const HttpResponse response = fixture.ask(*request);
+    CHECK(response.status == 503);
+    CHECK(contains(response.body, "overloaded"));
+    wait_until_free(fixture);
+  }
+  fixture.host.forget_held();
+}
+
+TEST_CASE("what the host says too late counts for nothing") {
+  Fixture fixture(impatient());
+  fixture.host.hold();
+  CHECK(fixture.ask(request_of("GET", "/api/conversations")).status == 503);
+  const auto reply = fixture.host.wait_for_held();
+  reply(Advisor{"org", "ada", "Ada", {}, {}, false});
+  reply(errc::internal);
+  wait_until_free(fixture);
+  fixture.host.forget_held();
+}
+
+TEST_CASE("a handler that never responds is answered 503 for it") {
+  Fixture fixture(impatient(), [](BeastServer& server) {
+    server.fallback([](HttpRequest, const HttpRespond& respond) {
+      static std::vector<HttpRespond> kept;
+      kept.push_back(respond);
+    });
+  });
+  CHECK(fixture.ask(request_of("GET", "/page")).status == 503);
+  wait_until_free(fixture);
+}
+
+TEST_CASE("a socket whose host never says who it is is closed with 1013, and its place is free again") {
+  Fixture fixture(impatient());
+  fixture.host.hold();
+  for (const char* target : {"/ws/inbox", "/ws/chat"}) {
+    const HttpRequest request = Fixture::socket_request(
+        std::string_view(target) == "/ws/inbox" ? target : fixture.chat_target("advisor", "ada"));
+    CAPTURE(target);
+    {
+      auto [descriptor, peer] = connection();
+      REQUIRE_FALSE(fixture.server.adopt(descriptor, request, {}));
+      CHECK(peer.read_until("\r\n\r\n").starts_with("HTTP/1.1 101 "));
+      CHECK(peer.read_frame().close_code() == 1013);
+      CHECK(peer.ended());
+    }
+    wait_until_free(fixture);
+    auto carrier = std::make_shared<Recorder>();
+    const CarriedSocket socket = fixture.server.open_socket(request, carrier);
+    CHECK(carrier->wait_for_close() == 1013);
+    wait_until_free(fixture);
+  }
+  fixture.host.forget_held();
+}
+
 TEST_CASE("what throws while it takes an answer harms nobody") {
   Fixture fixture;
   HttpRequest request = request_of("GET", "/livez");
   fixture.server.handle(request, [](HttpResponse) { throw std::runtime_error("the host's own trouble"); });
   CHECK(fixture.ask(std::move(request)).status == 200);
+}
+
+// ---- Limits ----
+
+BeastServerOptions limited(RateLimits limits) {
+  BeastServerOptions options = silent();
+  options.rate_limits = limits;
+  return options;
+}
+
+constexpr RateLimit twice_an_hour{2, std::chrono::hours{1}};
+
+TEST_CASE("reactions beyond their limit are refused, for the participant alone, and nothing is written") {
+  RateLimits limits = RateLimits::off();
+  limits.reactions = twice_an_hour;
+  Fixture fixture(limited(limits));
+  const Message message = fixture.send(ada, "Hello").message;
+  const auto react = [&](std::string method, bool as_client) {
+    HttpRequest request =
+        request_of(std::move(method), "/api/conversations/" + to_string(fixture.conversation.id) + "/messages/" +
+                                          to_string(message.id) + "/reactions" + (as_client ? "/client" : ""));
+    request.headers.emplace_back("content-type", "application/json");
+    request.headers.emplace_back("authorization", "Bearer " + (as_client ? fixture.token : "a.d.a"));
+    request.body = R"({"emoji":"\u2764"})";
+    return fixture.ask(std::move(request));
+  };
+  CHECK(react("POST", true).status == 200);
+  CHECK(react("DELETE", true).status == 200);
+  const auto rev = fixture.page().messages.back().rev;
+  const HttpResponse refused = react("POST", true);
+  CHECK(refused.status == 429);
+  CHECK(contains(refused.body, R"("code":"rate_limited")"));
+  CHECK(std::ranges::any_of(refused.headers, [](const auto& field) {
+    return field.first == "Retry-After" && field.second.size() >= 4;  // an hour, nearly
+  }));
+  CHECK(fixture.page().messages.back().rev == rev);
+  CHECK(fixture.page().messages.back().reactions.empty());
+  CHECK(react("POST", false).status == 200);
+}
+
+TEST_CASE("pages, lists and counts share a limit") {
+  RateLimits limits = RateLimits::off();
+  limits.pages = {3, std::chrono::hours{1}};
+  Fixture fixture(limited(limits));
+  const auto ask = [&](std::string target, std::string credential = "a.d.a") {
+    HttpRequest request = request_of("GET", std::move(target));
+    request.headers.emplace_back("authorization", "Bearer " + credential);
+    return fixture.ask(std::move(request)).status;
+  };
+  const std::string page = "/api/conversations/" + to_string(fixture.conversation.id) + "/messages";
+  CHECK(ask(page) == 200);
+  CHECK(ask("/api/conversations") == 200);
+  CHECK(ask("/api/messages/unread-count") == 200);
+  CHECK(ask(page) == 429);
+  CHECK(ask("/api/conversations?q=x") == 429);
+  CHECK(ask("/api/messages/unread-count") == 429);
+  CHECK(ask(page, fixture.token) == 200);
+}
+
+TEST_CASE("opening conversations and sockets has a limit") {
+  RateLimits limits = RateLimits::off();
+  limits.openings = twice_an_hour;
+  Fixture fixture(limited(limits));
+  const auto opens = [&](std::string path) {
+    HttpRequest request =
+        Fixture::socket_request(path == "inbox" ? "/ws/inbox" : fixture.chat_target("advisor", "ada"));
+    request.headers.emplace_back("authorization", "Bearer a.d.a");
+    auto carrier = std::make_shared<Recorder>();
+    return std::pair(fixture.server.open_socket(std::move(request), carrier), carrier);
+  };
+  HttpRequest request = request_of("POST", "/api/conversations");
+  request.headers.emplace_back("content-type", "application/json");
+  request.headers.emplace_back("authorization", "Bearer a.d.a");
+  request.body = R"({"clientId":"carl"})";
+  CHECK(fixture.ask(request).status == 200);
+  const auto chat = opens("chat");
+  CHECK(contains(chat.second->text(0), R"("type":"typing")"));
+  CHECK(opens("chat").second->wait_for_close() == 4429);
+  CHECK(opens("inbox").second->wait_for_close() == 4429);
+  CHECK(fixture.ask(request).status == 429);
+  auto carrier = std::make_shared<Recorder>();
+  const CarriedSocket client = fixture.server.open_socket(fixture.client_socket(), carrier);
+  CHECK(contains(carrier->text(0), R"("type":"typing")"));
+}
+
+TEST_CASE("marks have one limit for requests and frames, and the last frame counts all the same") {
+  RateLimits limits = RateLimits::off();
+  limits.marks = twice_an_hour;
+  Fixture fixture(limited(limits));
+  const auto mark = [&](bool as_client) {
+    HttpRequest request = request_of(
+        "POST", "/api/conversations/" + to_string(fixture.conversation.id) + "/read" + (as_client ? "/client" : ""));
+    request.headers.emplace_back("authorization", "Bearer " + (as_client ? fixture.token : "a.d.a"));
+    return fixture.ask(std::move(request)).status;
+  };
+  auto carrier = std::make_shared<Recorder>();
+  CarriedSocket socket = fixture.server.open_socket(fixture.client_socket(), carrier);
+  carrier->text(0);
+  CHECK(mark(true) == 200);
+  fixture.send(ada, "1");
+  CHECK(contains(carrier->text(1), R"("content":"1")"));
+  socket.receive_text(R"({"type":"seen"})");
+  CHECK(contains(carrier->text(2), R"("type":"seen")"));
+  // The limit is used up.
+  CHECK(mark(true) == 429);
+  CHECK(mark(false) == 200);
+  fixture.send(ada, "2");
+  CHECK(contains(carrier->text(3), R"("content":"2")"));
+  for (int i = 0; i < 100; ++i) socket.receive_text(R"({"type":"seen"})");
+  // Frames are never refused, and a text of the peer's that is answered at once shows that they were taken.
+  socket.receive_text("{");
+  CHECK(contains(carrier->text(4), R"("code":"malformed_json")"));
+  CHECK_FALSE(fixture.page().messages.back().seen_at);
+  // It leaves before the limit would allow the mark.
+  socket = {};
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!fixture.page().messages.back().seen_at) REQUIRE(std::chrono::steady_clock::now() < deadline);
+}
+
+TEST_CASE("frames beyond the limit of marks become one when the limit allows it") {
+  RateLimits limits = RateLimits::off();
+  limits.marks = {1, std::chrono::milliseconds{300}};
+  Fixture fixture(limited(limits));
+  auto carrier = std::make_shared<Recorder>();
+  CarriedSocket socket = fixture.server.open_socket(fixture.client_socket(), carrier);
+  carrier->text(0);
+  for (std::size_t i = 0; i < 3; ++i) {
+    fixture.send(ada, "Hello");
+    CHECK(contains(carrier->text(1 + 2 * i), R"("content":"Hello")"));
+    for (int n = 0; n < 5; ++n) socket.receive_text(R"({"type":"seen"})");
+    CHECK(contains(carrier->text(2 + 2 * i), R"("type":"seen")"));
+  }
+}
+
+TEST_CASE("an address that guesses chat tokens has to wait, and a token in use goes on working") {
+  RateLimits limits = RateLimits::off();
+  limits.unknown_tokens = twice_an_hour;
+  Fixture fixture(limited(limits));
+  const auto ask = [&](const std::string& token, std::string address) {
+    HttpRequest request = request_of("GET", "/api/conversations/" + to_string(fixture.conversation.id) + "/messages");
+    request.headers.emplace_back("authorization", "Bearer " + token);
+    request.remote_address = std::move(address);
+    return fixture.ask(std::move(request));
+  };
+  const auto open = [&](const std::string& token, std::string address) {
+    HttpRequest request =
+        Fixture::socket_request(fixture.chat_target("client", "carl"), "travelchat.v1, auth." + token);
+    request.remote_address = std::move(address);
+    auto carrier = std::make_shared<Recorder>();
+    CarriedSocket socket = fixture.server.open_socket(std::move(request), carrier);
+    return std::pair(std::move(socket), carrier);
+  };
+  const std::string guess(64, 'a');
+  const auto other = get(fixture.engine.async_issue_token(TokenGrant{"org", "carl", "trip", fixture.conversation.id},
+                                                          boost::asio::use_future))
+                         .value()
+                         .token;
+  CHECK(ask(fixture.token, "192.0.2.1").status == 200);
+  CHECK(ask(guess, "192.0.2.1").status == 401);
+  CHECK(open(guess, "192.0.2.1").second->wait_for_close() == 4401);
+  const HttpResponse refused = ask(guess, "192.0.2.1");
+  CHECK(refused.status == 429);
+  CHECK(std::ranges::any_of(refused.headers, [](const auto& field) { return field.first == "Retry-After"; }));
+  CHECK(open(guess, "192.0.2.1").second->wait_for_close() == 4429);
+  // One that was not in use a moment ago would have to be looked up.
+  CHECK(ask(other, "192.0.2.1").status == 429);
+  CHECK(ask(other, "192.0.2.2").status == 200);
+  CHECK(ask(other, "192.0.2.1").status == 200);
+  CHECK(ask(fixture.token, "192.0.2.1").status == 200);
+  const auto known = open(fixture.token, "192.0.2.1");
+  CHECK(contains(known.second->text(0), R"("type":"typing")"));
+}
+
+// ---- Epochs ----
+
+TEST_CASE("a page names the epoch, and one for a copy of another epoch is refused") {
+  Fixture fixture;
+  const auto ask = [&](std::string query) {
+    HttpRequest request =
+        request_of("GET", "/api/conversations/" + to_string(fixture.conversation.id) + "/messages" + query);
+    request.headers.emplace_back("authorization", "Bearer " + fixture.token);
+    return fixture.ask(std::move(request));
+  };
+  const auto epoch = fixture.epoch();
+  for (const std::string& query : {std::string(), "?since=0&epoch=" + epoch, "?epoch=" + epoch}) {
+    const HttpResponse page = ask(query);
+    CHECK(page.status == 200);
+    CHECK(std::ranges::count(page.headers, std::pair(std::string("X-Epoch"), epoch)) == 1);
+  }
+  const HttpResponse refused = ask("?since=0&epoch=0190163d-8694-739b-aea5-966c26f8ad91");
+  CHECK(refused.status == 409);
+  CHECK(contains(refused.body, R"("code":"epoch_changed")"));
+  for (const char* malformed : {"?since=0&epoch=", "?since=0&epoch=1", "?epoch=0190163D-8694-739B-AEA5-966C26F8AD91"}) {
+    CHECK(ask(malformed).status == 400);
+  }
+}
+
+TEST_CASE("a socket that resumes from another epoch is told to load the conversation again") {
+  Fixture fixture;
+  fixture.send(ada, "Before");
+  auto carrier = std::make_shared<Recorder>();
+  const CarriedSocket socket =
+      fixture.server.open_socket(fixture.client_socket("&since=1&epoch=0190163d-8694-739b-aea5-966c26f8ad91"), carrier);
+  carrier->text(0);
+  CHECK(carrier->text(1) == R"({"type":"resync","rev":1,"epoch":")" + fixture.epoch() + R"("})");
+  auto refused = std::make_shared<Recorder>();
+  const CarriedSocket malformed = fixture.server.open_socket(fixture.client_socket("&since=1&epoch=2"), refused);
+  CHECK(refused->wait_for_close() == 4400);
 }
 
 // ---- Adopted connections ----
@@ -584,7 +1118,7 @@ TEST_CASE("an adopted connection is a socket of the server's from its request on
   CHECK(contains(peer.read_frame().payload, R"("type":"typing")"));
   std::vector<std::string> next = {peer.read_frame().payload, peer.read_frame().payload};
   std::ranges::sort(next);
-  CHECK(next[0] == R"({"type":"caught_up","rev":0})");
+  CHECK(next[0] == R"({"type":"caught_up","rev":0,"epoch":")" + fixture.epoch() + R"("})");
   CHECK(contains(next[1], R"("code":"malformed_json")"));
   fixture.send(ada, "Welcome");
   CHECK(contains(peer.read_frame().payload, R"("content":"Welcome")"));
@@ -691,13 +1225,44 @@ TEST_CASE("a carried socket hears what a socket of the server's hears") {
   CarriedSocket socket = fixture.server.open_socket(fixture.client_socket("&since=0"), carrier);
   CHECK(contains(carrier->text(0), R"("type":"typing")"));
   CHECK(contains(carrier->text(1), R"("content":"Before")"));
-  CHECK(carrier->text(2) == R"({"type":"caught_up","rev":1})");
+  CHECK(carrier->text(2) == R"({"type":"caught_up","rev":1,"epoch":")" + fixture.epoch() + R"("})");
   CHECK(carrier->accepted == 1);
   CHECK(carrier->subprotocol == "travelchat.v1");
   fixture.send(ada, "After");
   CHECK(contains(carrier->text(3), R"("content":"After")"));
   socket.receive_text(R"({"type":"seen"})");
   CHECK(contains(carrier->text(4), R"("type":"seen")"));
+}
+
+TEST_CASE("a carried socket and a carried inbox hear at every ping interval that the server is there") {
+  BeastServerOptions options = silent();
+  options.ping_interval = std::chrono::milliseconds{40};
+  Fixture fixture(options);
+  auto carrier = std::make_shared<Recorder>();
+  const CarriedSocket socket = fixture.server.open_socket(fixture.client_socket(), carrier);
+  CHECK(contains(carrier->text(0), R"("type":"typing")"));
+  for (std::size_t i = 1; i <= 3; ++i) CHECK(carrier->text(i) == R"({"type":"alive","intervalMs":40})");
+  auto inbox_carrier = std::make_shared<Recorder>();
+  HttpRequest request = Fixture::socket_request("/ws/inbox");
+  request.headers.emplace_back("authorization", "Bearer a.d.a");
+  const CarriedSocket inbox = fixture.server.open_socket(std::move(request), inbox_carrier);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(inbox_carrier->text(i) == R"({"type":"alive","intervalMs":40})");
+}
+
+TEST_CASE("each ping of an adopted socket comes with the event that pages can see") {
+  BeastServerOptions options = silent();
+  options.ping_interval = std::chrono::milliseconds{40};
+  Fixture fixture(options);
+  auto [descriptor, peer] = connection();
+  REQUIRE_FALSE(fixture.server.adopt(descriptor, fixture.client_socket(), {}));
+  peer.read_until("\r\n\r\n");
+  CHECK(contains(peer.read_frame().payload, R"("type":"typing")"));
+  for (int i = 0; i < 3; ++i) {
+    CHECK(peer.read_frame().opcode == 9);
+    const auto event = peer.read_frame();
+    CHECK(event.opcode == 1);
+    CHECK(event.payload == R"({"type":"alive","intervalMs":40})");
+  }
 }
 
 TEST_CASE("a carried inbox hears the organization's conversations") {
@@ -864,6 +1429,205 @@ TEST_CASE("a carried socket is closed when its credential expires") {
   const CarriedSocket socket =
       fixture.server.open_socket(Fixture::socket_request(fixture.chat_target("advisor", "ada")), carrier);
   const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-  fixture.host.wait_for_held()(std::optional(Advisor{"org", "ada", "Ada", {}, now, false}));
+  fixture.host.wait_for_held()(std::optional(Advisor{"org", "ada", "Ada", {}, now + std::chrono::seconds{1}, false}));
+  CHECK(contains(carrier->text(0), "typing"));
   CHECK(carrier->wait_for_close() == 4401);
+}
+
+TEST_CASE("an advisor whose session is over, or who has no name, is nobody") {
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  for (const Advisor& nobody : {Advisor{"org", "ada", "Ada", {}, now, false}, Advisor{"org", "", "Ada", {}, {}, false},
+                                Advisor{"", "ada", "Ada", {}, {}, false}}) {
+    Fixture fixture;
+    fixture.host.hold();
+    auto answer = std::async(std::launch::async, [&] { return fixture.ask(request_of("GET", "/api/conversations")); });
+    fixture.host.wait_for_held()(std::optional(nobody));
+    CHECK(answer.get().status == 401);
+    fixture.host.forget_held();
+    for (const std::string& target : {fixture.chat_target("advisor", "ada"), std::string("/ws/inbox")}) {
+      auto carrier = std::make_shared<Recorder>();
+      const CarriedSocket socket = fixture.server.open_socket(Fixture::socket_request(target), carrier);
+      fixture.host.wait_for_held()(std::optional(nobody));
+      CHECK(carrier->wait_for_close() == 4401);
+      fixture.host.forget_held();
+    }
+  }
+}
+
+// ---- Credentials that end ----
+
+namespace {
+
+// The host is asked again all the time.
+BeastServerOptions curious() {
+  BeastServerOptions options = silent();
+  options.session_check_interval = options.share_check_interval = std::chrono::milliseconds{20};
+  // So that the shards look often. It is of TLS, which nobody speaks here.
+  options.handshake_timeout = std::chrono::milliseconds{40};
+  return options;
+}
+
+// A client with a token that was issued for a share link.
+struct Linked : Fixture {
+  explicit Linked(BeastServerOptions options = curious()) : Fixture(std::move(options)) {
+    host.say_of_trip(std::optional(shared_by("link-1")));
+    TokenGrant grant{"org", "carl", "trip", conversation.id, "link-1"};
+    token = get(engine.async_issue_token(std::move(grant), boost::asio::use_future)).value().token;
+  }
+
+  int read() {
+    HttpRequest request = request_of("GET", "/api/conversations/" + to_string(conversation.id) + "/messages");
+    request.headers.emplace_back("authorization", "Bearer " + token);
+    return ask(std::move(request)).status;
+  }
+  int write() {
+    HttpRequest request = request_of("POST", "/api/conversations/" + to_string(conversation.id) + "/messages/client");
+    request.headers.emplace_back("content-type", "application/json");
+    request.body = R"({"content":"Hello","chatToken":")" + token + R"("})";
+    return ask(std::move(request)).status;
+  }
+};
+
+HttpRequest of_ada(HttpRequest request) {
+  request.headers.emplace_back("cookie", "session=ada");
+  return request;
+}
+
+}  // namespace
+
+TEST_CASE("a link that is switched off, replaced, given away or gone ends its tokens and their sockets") {
+  std::optional<SharedTrip> now = shared_by("link-1");
+  SECTION("switched off") {
+    now->share_enabled = false;
+  }
+  SECTION("replaced") {
+    now = shared_by("link-2");
+  }
+  SECTION("without a token") {
+    now = shared_by("");
+  }
+  SECTION("of another client") {
+    now->client_id = "dora";
+  }
+  SECTION("of nobody") {
+    now->client_id.reset();
+  }
+  SECTION("of another organization") {
+    now->org_id = "org-2";
+  }
+  SECTION("gone") {
+    now.reset();
+  }
+  Linked fixture;
+  CHECK(fixture.read() == 200);
+  CHECK(fixture.write() == 201);
+  auto carrier = std::make_shared<Recorder>();
+  const CarriedSocket carried = fixture.server.open_socket(fixture.client_socket(), carrier);
+  carrier->text(0);
+  auto [descriptor, peer] = connection();
+  REQUIRE_FALSE(fixture.server.adopt(descriptor, fixture.client_socket(), {}));
+  peer.read_until("\r\n\r\n");
+  CHECK(peer.read_frame().opcode == 1);
+
+  fixture.host.say_of_trip(now);
+  CHECK(carrier->wait_for_close() == 4401);
+  Peer::Frame frame = peer.read_frame();
+  while (frame.opcode != 8) frame = peer.read_frame();
+  CHECK(frame.close_code() == 4401);
+  // A shard that closed no socket may have the host's word of before, for as long as the interval.
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (fixture.read() == 200 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  CHECK(fixture.read() == 401);
+  while (fixture.write() == 201 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  CHECK(fixture.write() == 401);
+  auto late = std::make_shared<Recorder>();
+  const CarriedSocket refused = fixture.server.open_socket(fixture.client_socket(), late);
+  CHECK(late->wait_for_close() == 4401);
+
+  // Nothing was deleted: with its link, the token is back.
+  fixture.host.say_of_trip(std::optional(shared_by("link-1")));
+  while (fixture.read() != 200) std::this_thread::yield();
+}
+
+TEST_CASE("a host that cannot say ends no link, and lets in nobody of whom it has never said yes") {
+  Linked fixture;
+  CHECK(fixture.read() == 200);
+  auto carrier = std::make_shared<Recorder>();
+  const CarriedSocket carried = fixture.server.open_socket(fixture.client_socket(), carrier);
+  carrier->text(0);
+  // What a host says to nobody in particular must not be remembered for others.
+  TokenGrant grant{"org", "carl", "trip", fixture.conversation.id, "link-2"};
+  const std::string other =
+      get(fixture.engine.async_issue_token(std::move(grant), boost::asio::use_future)).value().token;
+  fixture.host.say_of_trip(errc::internal);
+  fixture.host.wait_for_questions(&Agency::trips_asked, 2);
+  CHECK(fixture.read() == 200);
+  fixture.send(ada, "Still here");
+  std::size_t heard = 1;
+  while (!contains(carrier->text(heard), "Still here")) ++heard;
+  CHECK_FALSE(carrier->code);
+  fixture.token = other;
+  CHECK(fixture.read() == 500);
+}
+
+TEST_CASE("a token of an older version holds while the trip is shared, one of the application's own always") {
+  Linked fixture;
+  TokenGrant grant{"org", "carl", "trip", fixture.conversation.id};
+  const std::string own =
+      get(fixture.engine.async_issue_token(std::move(grant), boost::asio::use_future)).value().token;
+  const std::string old(64, 'a');
+  const TimePoint now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  const Write put =
+      PutToken{Credential::of_chat_token(old, now).digest,
+               TokenClaims{"org", "carl", "trip", fixture.conversation.id, now + std::chrono::hours{1}}, now};
+  std::vector<result<Written>> results;
+  REQUIRE_FALSE(fixture.storage->commit({&put, 1}, results));
+
+  fixture.token = old;
+  CHECK(fixture.read() == 200);
+  fixture.host.say_of_trip(std::optional(shared_by("link-2")));
+  CHECK(fixture.read() == 200);
+  fixture.host.say_of_trip(std::optional<SharedTrip>());
+  while (fixture.read() != 401) std::this_thread::yield();
+  fixture.token = own;
+  CHECK(fixture.read() == 200);
+}
+
+TEST_CASE("a session that the host no longer knows closes its sockets with 4401, within the interval") {
+  Fixture fixture(curious());
+  auto chat = std::make_shared<Recorder>();
+  const CarriedSocket one =
+      fixture.server.open_socket(of_ada(Fixture::socket_request(fixture.chat_target("advisor", "ada"))), chat);
+  chat->text(0);
+  auto inbox = std::make_shared<Recorder>();
+  const CarriedSocket two = fixture.server.open_socket(of_ada(Fixture::socket_request("/ws/inbox")), inbox);
+  auto client = std::make_shared<Recorder>();
+  const CarriedSocket three = fixture.server.open_socket(fixture.client_socket(), client);
+  client->text(0);
+
+  fixture.host.say_of_sessions(std::nullopt);  // an outage
+  fixture.host.wait_for_questions(&Agency::sessions_asked, 2);
+  CHECK_FALSE(chat->code);
+  fixture.host.say_of_sessions(std::vector<std::string>{});
+  CHECK(chat->wait_for_close() == 4401);
+  CHECK(inbox->wait_for_close() == 4401);
+  fixture.send(ada, "Still here");
+  CHECK(contains(client->text(1), "Still here"));
+}
+
+TEST_CASE("a session that the application ends closes its sockets with 4401 at once") {
+  BeastServerOptions options = silent();
+  options.session_check_interval = std::chrono::milliseconds{0};
+  Fixture fixture(options);
+  auto chat = std::make_shared<Recorder>();
+  const CarriedSocket one =
+      fixture.server.open_socket(of_ada(Fixture::socket_request(fixture.chat_target("advisor", "ada"))), chat);
+  chat->text(0);
+  auto [descriptor, peer] = connection();
+  REQUIRE_FALSE(fixture.server.adopt(descriptor, of_ada(Fixture::socket_request("/ws/inbox")), {}));
+  peer.read_until("\r\n\r\n");
+  fixture.engine.end_session("session-of-ada");
+  CHECK(chat->wait_for_close() == 4401);
+  CHECK(peer.read_frame().close_code() == 4401);
+  CHECK(fixture.host.sessions_asked == 0);
 }

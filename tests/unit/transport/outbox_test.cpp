@@ -10,10 +10,17 @@
 #include <boost/asio/post.hpp>
 
 #include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
+#include <filesystem>
 #include <future>
 #include <memory>
 #include <optional>
@@ -37,7 +44,8 @@ class SilentHost final : public Host {
 // An outbox on one end of a socket pair, whose other end is read by the test.
 class Sender final : public OutboxOwner, public std::enable_shared_from_this<Sender> {
  public:
-  Sender(Shard& shard, int fd) : socket(shard.context(), RawSocket(fd, nullptr)), outbox(shard, socket, *this) {}
+  Sender(Shard& shard, int fd, TlsSession tls = nullptr)
+      : socket(shard.context(), RawSocket(fd, std::move(tls))), outbox(shard, socket, *this) {}
   std::shared_ptr<void> outbox_lifetime() override { return shared_from_this(); }
   void outbox_drained() override { drained.set_value(); }
   void outbox_broken() override { broken.set_value(); }
@@ -56,11 +64,11 @@ struct Fixture {
   std::shared_ptr<Sender> sender;
   int peer = -1;
 
-  Fixture() {
+  explicit Fixture(ssl_ctx_st* tls = nullptr) {
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
     peer = ends[1];
-    run([&] { sender = std::make_shared<Sender>(shard, ends[0]); });
+    run([&] { sender = std::make_shared<Sender>(shard, ends[0], tls ? make_tls_session(*tls, ends[0]) : nullptr); });
   }
 
   ~Fixture() {
@@ -127,6 +135,69 @@ struct Fixture {
       }
     });
   }
+};
+
+// A certificate of its own, for nobody in particular.
+TlsContext server_tls() {
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"), &EVP_PKEY_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), &X509_free);
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0);
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
+  X509_set_pubkey(certificate.get(), key.get());
+  X509_sign(certificate.get(), key.get(), EVP_sha256());
+  std::string folder = (std::filesystem::temp_directory_path() / "travelchat-outbox-XXXXXX").string();
+  REQUIRE(::mkdtemp(folder.data()) != nullptr);
+  TlsOptions options;
+  options.certificate_chain = std::filesystem::path(folder) / "certificate.pem";
+  options.private_key = std::filesystem::path(folder) / "key.pem";
+  const auto write = [](const std::filesystem::path& to, auto put) {
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(to.c_str(), "w"), &std::fclose);
+    REQUIRE(file);
+    REQUIRE(put(file.get()) == 1);
+  };
+  write(options.certificate_chain, [&](std::FILE* file) { return PEM_write_X509(file, certificate.get()); });
+  write(options.private_key,
+        [&](std::FILE* file) { return PEM_write_PrivateKey(file, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
+  TlsContext context = make_tls_context(options);
+  std::filesystem::remove_all(folder);
+  return context;
+}
+
+// The other end of a fixture's connection, as a client that blocks.
+class TlsPeer {
+ public:
+  explicit TlsPeer(Fixture& fixture) : context_(SSL_CTX_new(TLS_client_method())), session_(SSL_new(context_.get())) {
+    ::fcntl(fixture.peer, F_SETFL, 0);
+    ::timeval patience{20, 0};
+    ::setsockopt(fixture.peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    SSL_set_fd(session_.get(), fixture.peer);
+    auto connected = std::async(std::launch::async, [&] { return SSL_connect(session_.get()); });
+    for (bool is_ready = false; !is_ready;) {
+      fixture.run([&] {
+        char byte = 0;
+        REQUIRE(fixture.sender->socket.read(&byte, 1).state == Socket::State::blocked);
+        is_ready = fixture.sender->socket.is_ready();
+      });
+    }
+    REQUIRE(connected.get() == 1);
+  }
+
+  // Less when the connection ends before.
+  std::string read(std::size_t size) {
+    std::string all(size, '\0');
+    std::size_t have = 0;
+    while (have < size) {
+      const int n = SSL_read(session_.get(), all.data() + have, static_cast<int>(size - have));
+      if (n <= 0) break;
+      have += static_cast<std::size_t>(n);
+    }
+    all.resize(have);
+    return all;
+  }
+
+ private:
+  TlsContext context_;
+  TlsSession session_;
 };
 
 std::string frame(std::size_t size, char fill) {
@@ -224,6 +295,43 @@ TEST_CASE("Dropping what has not left keeps the frame that has begun") {
   CHECK(f.read_exactly(first.size() + second.size() + last.size()) == first + second + last);
   f.sender->drained.get_future().get();
   CHECK(f.shard.counters().outbox_bytes.value() == 0);
+}
+
+TEST_CASE("Dropping what has not left keeps what TLS has in a record, to the end of its last frame") {
+  const TlsContext tls = server_tls();
+  // Frames that share a record, that are longer than one, and that fill one exactly.
+  for (const std::size_t size : {100, 1'000, 16'380, 40'000}) {
+    CAPTURE(size);
+    Fixture f(tls.get());
+    TlsPeer peer(f);
+    const std::string one = frame(size, 'a');
+    const std::string last = frame(5, 'z');
+    std::size_t kept = 0;
+    f.run([&] {
+      std::size_t appended = 0;
+      while (!f.sender->outbox.blocked()) {
+        for (int i = 0; i < 200; ++i) f.sender->outbox.append(one);
+        appended += 200 * one.size();
+        f.sender->outbox.flush();
+      }
+      const std::size_t before = f.sender->outbox.pending_bytes();
+      REQUIRE(f.sender->socket.begun_bytes() > 0);
+      f.sender->outbox.drop_unsent_frames();
+      const std::size_t pending = f.sender->outbox.pending_bytes();
+      CHECK(pending >= f.sender->socket.begun_bytes());
+      CHECK(pending < f.sender->socket.begun_bytes() + one.size());
+      kept = appended - before + pending;
+      CHECK(kept % one.size() == 0);
+      f.sender->outbox.append(last);
+      f.sender->outbox.seal();
+      f.sender->outbox.tell_when_drained();
+    });
+    std::string expected;
+    while (expected.size() < kept) expected += one;
+    CHECK((peer.read(kept + last.size()) == expected + last));
+    f.sender->drained.get_future().get();
+    CHECK(f.shard.counters().outbox_bytes.value() == 0);
+  }
 }
 
 TEST_CASE("An owner hears of a broken connection, and nothing is kept for it") {

@@ -73,3 +73,49 @@ TEST_CASE("A flood of keys makes a limiter forget, not grow") {
   // The newest is still limited.
   CHECK(limiter.take("key99", start) > 0ms);
 }
+
+TEST_CASE("A key at its limit is not forgotten for a flood of keys that are below it") {
+  RateLimiter limiter({3, 10s}, 8);
+  for (int i = 0; i < 3; ++i) CHECK(limiter.take("blocked", start) == 0ms);
+  for (int i = 0; i < 1'000; ++i) CHECK(limiter.take("key" + std::to_string(i), start + 1s) == 0ms);
+  CHECK(limiter.take("blocked", start + 2s) == 8s);
+  // Each of the flood's keys has to be brought to the limit, too, before it goes.
+  for (int i = 0; i < 8; ++i) {
+    for (int n = 0; n < 3; ++n) CHECK(limiter.take("full" + std::to_string(i), start + 3s) == 0ms);
+  }
+  CHECK(limiter.take("blocked", start + 4s) == 0ms);
+  CHECK(limiter.take("full7", start + 4s) == 9s);
+}
+
+TEST_CASE("Of keys below the limit the one that was quiet for the longest time is forgotten first") {
+  RateLimiter limiter({2, 10s}, 3);
+  CHECK(limiter.take("ann", start) == 0ms);
+  CHECK(limiter.take("ben", start + 1s) == 0ms);
+  CHECK(limiter.take("cid", start + 2s) == 0ms);
+  CHECK(limiter.take("ben", start + 3s) == 0ms);  // at its limit now
+  CHECK(limiter.take("dan", start + 4s) == 0ms);  // ann is forgotten
+  CHECK(limiter.take("cid", start + 5s) == 0ms);
+  CHECK(limiter.take("cid", start + 6s) > 0ms);
+  CHECK(limiter.take("ben", start + 6s) > 0ms);
+}
+
+TEST_CASE("Asking how long to wait counts nothing") {
+  RateLimiter limiter({2, 10s});
+  for (int i = 0; i < 10; ++i) CHECK(limiter.delay("ann", start) == 0ms);
+  CHECK(limiter.take("ann", start) == 0ms);
+  CHECK(limiter.delay("ann", start) == 0ms);
+  CHECK(limiter.take("ann", start + 1s) == 0ms);
+  CHECK(limiter.delay("ann", start + 1s) == 9s);
+  CHECK(limiter.take("ann", start + 10s) == 0ms);
+}
+
+TEST_CASE("A limiter that is full of keys does as little for a new one as any other") {
+  // With each new key the whole of it was looked through before: 65,536 keys, once for each of these.
+  RateLimiter limiter({1, 1h});
+  const std::size_t keys = 65'536;
+  for (std::size_t i = 0; i < keys; ++i) limiter.take("key" + std::to_string(i), start);
+  const auto began = RateLimiter::Clock::now();
+  for (std::size_t i = 0; i < keys; ++i) limiter.take("new" + std::to_string(i), start + 1s);
+  // 4,294,967,296 entries take minutes; this takes a tenth of a second.
+  CHECK(RateLimiter::Clock::now() - began < 20s);
+}

@@ -19,6 +19,28 @@ TEST_CASE("A path is decoded and split") {
         std::vector<std::string_view>{"api", "conversations", "a/b c", "messages"});
 }
 
+TEST_CASE("An escape sequence of JSON counts as what it stands for") {
+  for (const auto& [text, size] : std::vector<std::pair<std::string_view, std::size_t>>{
+           {"", 0},
+           {R"({"a":"b"})", 9},
+           {R"("\n\"\\")", 5},
+           {R"("\u0041")", 3},
+           {R"("\u00e9")", 4},
+           {R"("\u65E5")", 5},
+           {R"("\ud83d\ude00")", 6},
+           {R"("\\u0041")", 8},  // a backslash, and letters
+           {R"("\u00)", 4},
+           {R"("\u00g0")", 7},
+           {R"("\uFFg0")", 7},
+           {R"("\u-041")", 7},
+           {R"(\)", 1},
+           {"\xF0\x9F\x98\x80", 4},
+       }) {
+    CAPTURE(text);
+    CHECK(unescaped_size(text) == size);
+  }
+}
+
 TEST_CASE("A path's views survive a move") {
   auto first = TargetPath::parse("/a%20b");
   REQUIRE(first.has_value());
@@ -104,9 +126,9 @@ TEST_CASE("Only application/json is JSON") {
 
 TEST_CASE("A request with ambient credentials comes from the own pages or an allowed origin") {
   const std::vector<std::string> allowed{"https://app.example"};
-  const auto trusted = [&](std::string_view origin, std::string_view site,
-                           std::string_view host = "chat.example:8080") {
-    return is_trusted_origin(origin, site, host, allowed);
+  const auto trusted = [&](std::string_view origin, std::string_view site, std::string_view host = "chat.example:8080",
+                           bool is_secure = false) {
+    return is_trusted_origin(origin, site, host, is_secure, allowed);
   };
   CHECK(trusted("", ""));
   CHECK(trusted("", "same-origin"));
@@ -128,6 +150,11 @@ TEST_CASE("A request with ambient credentials comes from the own pages or an all
   CHECK(trusted("https://chat.example", "", "chat.example:443"));
   CHECK(trusted("http://chat.example:80", "", "chat.example"));
   CHECK_FALSE(trusted("http://chat.example:443", "", "chat.example"));
+  // Where the server is reached by https, a page that came in the clear may be anybody's.
+  CHECK(trusted("https://chat.example:8080", "", "chat.example:8080", true));
+  CHECK_FALSE(trusted("http://chat.example:8080", "", "chat.example:8080", true));
+  CHECK_FALSE(trusted("http://chat.example:8080", "same-origin", "chat.example:8080", true));
+  CHECK_FALSE(trusted("HTTP://chat.example", "", "chat.example", true));
 }
 
 TEST_CASE("Only an origin on the list is a listed one") {
@@ -193,6 +220,10 @@ TEST_CASE("A chat socket's claim names all three parameters") {
   CHECK_FALSE(claim("conversationId=nobody&userType=advisor&userId=a").has_value());
   CHECK_FALSE(claim("conversationId=" + id + "&userType=advisor&userId=a&since=").has_value());
   CHECK_FALSE(claim("conversationId=" + id + "&userType=advisor&userId=a&since=-1").has_value());
+  CHECK(claim("conversationId=" + id + "&userType=advisor&userId=a&since=1&epoch=" + id)->epoch == parse_uuid(id));
+  CHECK_FALSE(full->epoch);
+  CHECK_FALSE(claim("conversationId=" + id + "&userType=advisor&userId=a&since=1&epoch=").has_value());
+  CHECK_FALSE(claim("conversationId=" + id + "&userType=advisor&userId=a&since=1&epoch=12").has_value());
 }
 
 TEST_CASE("Secrets are equal only as a whole") {

@@ -22,6 +22,8 @@ std::vector<std::string_view> split(std::string_view path) {
   }
 }
 
+void nothing(const HttpRequest&, const HttpRespond&) {}
+
 }  // namespace
 
 TEST_CASE("A pattern matches its literals and takes its parameters in order") {
@@ -67,11 +69,49 @@ TEST_CASE("Every writing chat route wants JSON or nothing") {
 
 TEST_CASE("A host's route takes its parameters") {
   HostRoutes routes;
-  routes.add("GET", "/api/trip-view/:id", [](HttpRequest, HttpRespond) {});
+  routes.add("GET", "/api/trip-view/:id", nothing, MetricsAccess::everyone);
   std::vector<std::string> params;
   CHECK(routes.entries()[0].match(split("/api/trip-view/7"), &params));
   CHECK(params == std::vector<std::string>{"7"});
   CHECK_FALSE(routes.entries()[0].match(split("/api/trip-view/"), nullptr));
   CHECK_FALSE(routes.entries()[0].match(split("/api/trip-view"), nullptr));
-  CHECK_THROWS(routes.add("GET", "api", [](HttpRequest, HttpRespond) {}));
+}
+
+TEST_CASE("a route that no request would reach is refused with the reason") {
+  HostRoutes routes;
+  const auto refusal = [&](const char* method, const char* pattern, MetricsAccess metrics = MetricsAccess::everyone,
+                           HttpHandler handler = nothing) -> std::string {
+    try {
+      routes.add(method, pattern, std::move(handler), metrics);
+      return "none";
+    } catch (const OptionError& refused) {
+      return refused.what();
+    }
+  };
+  CHECK(refusal("GET", "/trips/:id") == "none");
+  CHECK(refusal("get", "/a") == "method must be in capital letters, like GET, which \"get\" is not");
+  CHECK(refusal("", "/a") == "method must be in capital letters, like GET, which \"\" is not");
+  CHECK(refusal("HEAD", "/a") == "method must not be HEAD, which the route of GET answers");
+  CHECK(refusal("GET", "a") == "pattern must begin with /, which \"a\" does not");
+  CHECK(refusal("GET", "/a", MetricsAccess::everyone, {}) == "handler must not be empty");
+  for (const char* pattern : {"/trips/:id", "/trips/:tripId", "/trips/7"}) {
+    INFO(pattern);
+    CHECK(refusal("GET", pattern) ==
+          "pattern must have paths of its own: GET /trips/:id takes all of " + std::string(pattern));
+  }
+  // Another method, a longer path, and more paths than the earlier one has.
+  CHECK(refusal("POST", "/trips/:id") == "none");
+  CHECK(refusal("GET", "/trips/:id/days") == "none");
+  CHECK(refusal("GET", "/:kind/:id") == "none");
+  for (const char* pattern : {"/api/conversations", "/api/conversations/:id/messages", "/api/conversations/7/messages",
+                              "/api/chat-token", "/ws/chat", "/ws/inbox", "/livez", "/metrics"}) {
+    INFO(pattern);
+    // The chat answers 405 for a method that it does not have there.
+    for (const char* method : {"GET", "PUT"}) {
+      CHECK(refusal(method, pattern) ==
+            "pattern must not be one of the chat's own paths, as " + std::string(pattern) + " is");
+    }
+  }
+  CHECK(refusal("GET", "/metrics", MetricsAccess::nobody) == "none");
+  CHECK(refusal("GET", "/api/conversations/:id") == "none");
 }

@@ -22,7 +22,7 @@
 
 namespace {
 
-using travelchat::node::JsStorage;
+using travelchat::node::JsStorageWithUpkeep;
 using travelchat::node::Listening;
 using travelchat::node::Loop;
 
@@ -37,12 +37,12 @@ std::optional<Run> running;
 class JsInstance final : public travelchat::conformance::Instance {
  public:
   JsInstance() {
-    std::promise<std::unique_ptr<JsStorage>> promise;
+    std::promise<std::unique_ptr<JsStorageWithUpkeep>> promise;
     auto future = promise.get_future();
     running->loop->post([&promise](Loop& loop, Napi::Env) {
       try {
         const Napi::Value call = running->make.function()->Call({});
-        promise.set_value(std::make_unique<JsStorage>(loop.shared_from_this(), call.As<Napi::Function>()));
+        promise.set_value(std::make_unique<JsStorageWithUpkeep>(loop.shared_from_this(), call.As<Napi::Function>()));
       } catch (...) {
         promise.set_exception(std::current_exception());
       }
@@ -53,7 +53,7 @@ class JsInstance final : public travelchat::conformance::Instance {
   bool reopen() override { return false; }
 
  private:
-  std::unique_ptr<JsStorage> storage_;
+  std::unique_ptr<JsStorageWithUpkeep> storage_;
 };
 
 void run(const Napi::CallbackInfo& info) {

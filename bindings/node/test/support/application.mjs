@@ -7,8 +7,8 @@ import { travelchat } from './package.mjs';
 
 const { expressHost } = travelchat;
 
-/** What an application has: a session in a cookie, and the functions of its storage. */
-export function application(pushed, seen = []) {
+/** What an application has: a session in a cookie, and the functions of its storage; `others` take the place of those. */
+export function application(pushed, seen = [], others = {}) {
   return expressHost({
     session: [
       (request, _response, next) => {
@@ -37,10 +37,11 @@ export function application(pushed, seen = []) {
     getClient: async (id, orgId) => (id === 'carl' && orgId === 'org-1' ? { id, fullName: 'Carl' } : undefined),
     searchClients: async (_orgId, text) => ('Carl'.toLowerCase().includes(text.toLowerCase()) ? ['carl'] : []),
     sendPushToOrg: async (orgId, push) => void pushed.push({ orgId, ...push }),
+    ...others,
   });
 }
 
-/** A WebSocket whose messages can be awaited. */
+/** A WebSocket whose messages can be awaited, all but `alive`. */
 export class Peer {
   #messages = [];
   #waiting = [];
@@ -52,6 +53,8 @@ export class Peer {
     this.socket.on('error', () => undefined);
     this.socket.on('message', (data) => {
       const event = JSON.parse(data);
+      // Told by time, whatever a test waits for.
+      if (event.type === 'alive') return;
       const waiting = this.#waiting.shift();
       if (waiting) waiting(event);
       else this.#messages.push(event);

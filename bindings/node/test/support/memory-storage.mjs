@@ -1,148 +1,103 @@
 // A storage in JavaScript: maps, and answers that come as values or as promises. What the conformance suite and the tests
 // hold the interface with.
+import { randomUUID } from 'node:crypto';
+
 import { travelchat } from './package.mjs';
 
-const { ChatError } = travelchat;
+const { ChatError, foldText } = travelchat;
 
-const lowerCase = (text) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 const laterTurn = () => new Promise(setImmediate);
 
 export class JsMemoryStorage {
   #rows = new Map(); // by id of the conversation
   #ofClient = new Map(); // by organization and client
-  #messageIds = new Set();
-  #reactionIds = new Set();
+  #messages = new Map(); // the conversation's row and the seq, by id of the message
   #tokens = new Map(); // by digest, in the order in which they came
+  #epoch = randomUUID();
 
-  async commit(writes) {
+  async transact(questions, decide) {
     // As a database would: no part of it is seen before, and it takes a while.
     await laterTurn();
-    return writes.map((write) => {
-      try {
-        return this[write.kind](write);
-      } catch (error) {
-        if (error instanceof ChatError) return { error: error.code };
-        throw error;
-      }
-    });
+    this.#store(decide(this.#load(questions)));
   }
 
-  #reach(who, conversationId) {
-    const row = this.#rows.get(conversationId);
-    const mine = row?.conversation.orgId === who.orgId && (who.role === 'advisor' || who.id === row.conversation.clientId);
-    if (!mine) throw new ChatError('not_found');
-    return row;
-  }
-
-  openConversation({ conversationId, orgId, clientId, now }) {
-    const key = JSON.stringify([orgId, clientId]);
-    const present = this.#ofClient.get(key);
-    if (present !== undefined) {
-      return { changed: false, conversation: present.conversation, lastMessage: lastMessage(present) };
-    }
-    if (this.#rows.has(conversationId)) throw new ChatError('internal');
-    const conversation = {
-      id: conversationId, orgId, clientId, createdAt: now, lastMessageAt: null, lastSeq: 0, rev: 0, unreadCount: 0,
+  #load({ conversations, openings, repeatable, messages, newestOf, tokens }) {
+    const opened = openings.map(({ orgId, clientId }) => this.#ofClient.get(JSON.stringify([orgId, clientId])));
+    const newest = [...newestOf.map((id) => this.#rows.get(id)), ...opened].map((row) => row?.messages.at(-1));
+    const repeats = repeatable.map((wanted) => this.#rows.get(wanted.conversationId)?.messages.find((message) =>
+      ['clientMessageId', 'senderType', 'senderId'].every((name) => message[name] === wanted[name])));
+    const named = messages.map((id) => this.#messages.get(id)).map((place) => place?.row.messages[place.seq - 1]);
+    const isThere = (fact) => fact !== undefined;
+    return {
+      conversations: [...conversations.map((id) => this.#rows.get(id)), ...opened].filter(isThere)
+        .map(({ conversation }) => conversation),
+      messages: [...newest, ...repeats, ...named].filter(isThere),
+      tokens: [...this.#tokens.values()].filter(({ claims }) => tokens.some((wanted) =>
+        wanted.conversationId === claims.conversationId && wanted.tripId === claims.tripId)),
     };
-    const row = { conversation, messages: [], born: [], changes: [], repeats: new Map() };
-    this.#rows.set(conversationId, row);
-    this.#ofClient.set(key, row);
-    return { changed: true, conversation };
   }
 
-  appendMessage({ messageId, conversationId, sender, clientMessageId, now, ...said }) {
-    const row = this.#reach(sender, conversationId);
-    const fields = ['content', 'attachmentUrl', 'attachmentType', 'attachmentName'];
-    const key = clientMessageId === null ? null : JSON.stringify([clientMessageId, sender.role, sender.id]);
-    if (row.repeats.has(key)) {
-      const first = row.messages[row.repeats.get(key) - 1];
-      if (fields.some((field) => first[field] !== said[field])) throw new ChatError('idempotency_conflict');
-      return { changed: false, conversation: row.conversation, message: first };
+  #store(effects) {
+    const isTaken = [
+      ...effects.opened.map(({ id }) => this.#rows.has(id)),
+      ...effects.messages.map(({ message }) => this.#messages.has(message.id)),
+      ...effects.tokens.map(({ digest }) => this.#tokens.has(digest)),
+    ];
+    if (isTaken.includes(true)) throw new ChatError('internal');
+    for (const conversation of effects.opened) {
+      const row = { conversation, messages: [], born: [], changes: [], prunedRev: 0 };
+      this.#rows.set(conversation.id, row);
+      this.#ofClient.set(JSON.stringify([conversation.orgId, conversation.clientId]), row);
     }
-    if (this.#messageIds.has(messageId)) throw new ChatError('internal');
-    const { conversation: before } = row;
-    const message = {
-      id: messageId, conversationId, orgId: before.orgId, senderType: sender.role, senderId: sender.id,
-      senderName: sender.name, isRead: false, seenAt: null, createdAt: now, reactions: [], seq: before.lastSeq + 1,
-      rev: before.rev + 1, clientMessageId, ...Object.fromEntries(fields.map((field) => [field, said[field]])),
-    };
-    row.conversation = {
-      ...before, lastMessageAt: now, lastSeq: message.seq, rev: message.rev,
-      unreadCount: before.unreadCount + (sender.role === 'client' ? 1 : 0),
-    };
-    row.messages.push(message);
-    row.born.push(message.rev);
-    this.#messageIds.add(messageId);
-    if (key !== null) row.repeats.set(key, message.seq);
-    return { changed: true, conversation: row.conversation, message };
-  }
-
-  putReaction({ reactionId, conversationId, messageId, reactor, emoji, now }) {
-    const row = this.#reach(reactor, conversationId);
-    const message = row.messages.find(({ id }) => id === messageId);
-    if (message === undefined) throw new ChatError('not_found');
-    const own = message.reactions.find(({ reactorType, reactorId }) => reactorType === reactor.role && reactorId === reactor.id);
-    if ((own?.emoji ?? null) === emoji) {
-      return { changed: false, conversation: row.conversation, reactions: message.reactions };
+    for (const conversation of effects.conversations) this.#rows.get(conversation.id).conversation = conversation;
+    for (const { conversationId, viewer, afterSeq, upToSeq, rev, at } of effects.marks) {
+      const mark = viewer === 'client' ? { seenAt: at, rev } : { isRead: true, rev };
+      const isNew = ({ senderType, seenAt, isRead }) => senderType !== viewer && (viewer === 'client' ? seenAt === null : !isRead);
+      const row = this.#rows.get(conversationId);
+      row.messages = row.messages.map((message) =>
+        message.seq > afterSeq && message.seq <= upToSeq && isNew(message) ? { ...message, ...mark } : message);
     }
-    const reactions = message.reactions.filter((reaction) => reaction !== own);
-    if (emoji !== null) {
-      if (own === undefined && this.#reactionIds.has(reactionId)) throw new ChatError('internal');
-      const id = own?.id ?? reactionId;
-      this.#reactionIds.add(id);
-      reactions.push({
-        id, messageId, conversationId, orgId: message.orgId, reactorType: reactor.role, reactorId: reactor.id,
-        reactorName: reactor.name, emoji, createdAt: now,
-      });
+    for (const { message, createdRev } of effects.messages) {
+      const row = this.#rows.get(message.conversationId);
+      row.messages.push({ ...message, reactions: [] });
+      row.born.push(createdRev);
+      this.#messages.set(message.id, { row, seq: message.seq });
     }
-    const rev = this.#raise(row);
-    row.messages[message.seq - 1] = { ...message, reactions, rev };
-    row.changes.push({ kind: 'reaction', rev, messageId });
-    return { changed: true, conversation: row.conversation, reactions };
-  }
-
-  markConversation({ conversationId, viewer, now }) {
-    const row = this.#reach(viewer, conversationId);
-    const byClient = viewer.role === 'client';
-    const isNew = ({ senderType, seenAt, isRead }) =>
-      byClient ? senderType === 'advisor' && seenAt === null : senderType === 'client' && !isRead;
-    const count = row.messages.filter(isNew).length;
-    if (count > 0) {
-      const rev = this.#raise(row, byClient ? {} : { unreadCount: 0 });
-      const mark = byClient ? { seenAt: now, rev } : { isRead: true, rev };
-      row.messages = row.messages.map((message) => (isNew(message) ? { ...message, ...mark } : message));
-      row.changes.push({ kind: byClient ? 'seen' : 'read', rev, at: now });
+    for (const { conversationId, seq, rev } of effects.touched) {
+      this.#change(conversationId, seq, (message) => ({ rev: Math.max(message.rev, rev) }));
     }
-    const { conversation } = row;
-    return { changed: count > 0, conversation, count, lastMessage: byClient ? null : lastMessage(row) };
+    const othersThan = (message, { reactorType, reactorId }) => message.reactions.filter((reaction) =>
+      reaction.reactorType !== reactorType || reaction.reactorId !== reactorId);
+    for (const removed of effects.removedReactions) {
+      this.#change(removed.conversationId, removed.seq, (message) => ({ reactions: othersThan(message, removed) }));
+    }
+    for (const { reaction, seq } of effects.reactions.sort((a, b) => a.rev - b.rev)) {
+      this.#change(reaction.conversationId, seq, (message) => ({ reactions: [...othersThan(message, reaction), reaction] }));
+    }
+    for (const { conversationId, rev, kind, firstSeq, at } of effects.changes) {
+      const row = this.#rows.get(conversationId);
+      const messageId = kind === 'reaction' ? row.messages[firstSeq - 1].id : undefined;
+      row.changes.push({ kind, rev, messageId, at });
+    }
+    for (const digest of effects.removedTokens) this.#tokens.delete(digest);
+    for (const token of effects.tokens) this.#tokens.set(token.digest, token);
   }
 
-  putToken({ digest, claims, now, maxLive }) {
-    const row = this.#ofClient.get(JSON.stringify([claims.orgId, claims.clientId]));
-    if (row?.conversation.id !== claims.conversationId) throw new ChatError('not_found');
-    if (this.#tokens.has(digest)) throw new ChatError('internal');
-    this.#tokens.set(digest, claims);
-    const live = [...this.#tokens].filter(([, other]) =>
-      ['orgId', 'clientId', 'tripId'].every((name) => other[name] === claims[name]) && other.expiresAt > now);
-    const evicted = live.slice(0, Math.max(0, live.length - maxLive)).map(([old]) => old);
-    for (const old of evicted) this.#tokens.delete(old);
-    return { changed: true, evicted };
+  #change(conversationId, seq, change) {
+    const { messages } = this.#rows.get(conversationId);
+    messages[seq - 1] = { ...messages[seq - 1], ...change(messages[seq - 1]) };
   }
 
-  deleteToken({ digest }) {
-    const changed = this.#tokens.delete(digest);
-    return { changed, count: changed ? 1 : 0 };
-  }
-
-  sweepTokens({ now }) {
-    const expired = [...this.#tokens].filter(([, { expiresAt }]) => expiresAt <= now);
-    for (const [digest] of expired) this.#tokens.delete(digest);
-    return { changed: expired.length > 0, count: expired.length };
-  }
-
-  #raise(row, changed = {}) {
-    row.conversation = { ...row.conversation, ...changed, rev: row.conversation.rev + 1 };
-    return row.conversation.rev;
+  removeTokens({ kind, digest, now, orgId, clientId, tripId }) {
+    const isMeant = {
+      deleteToken: (token) => token.digest === digest,
+      sweepTokens: ({ claims }) => claims.expiresAt <= now,
+      revokeTokens: ({ claims }) => claims.orgId === orgId && (clientId ?? claims.clientId) === claims.clientId &&
+        (tripId ?? claims.tripId) === claims.tripId,
+    }[kind];
+    const digests = [...this.#tokens.values()].filter(isMeant).map((token) => token.digest);
+    for (const gone of digests) this.#tokens.delete(gone);
+    return { count: digests.length, digests };
   }
 
   findConversation(id) {
@@ -150,12 +105,12 @@ export class JsMemoryStorage {
   }
 
   async listConversations({ orgId, text, clientIds }) {
-    const wanted = text === null ? null : lowerCase(text);
+    const wanted = text === null ? null : foldText(text);
     const activity = ({ lastMessageAt, createdAt }) => lastMessageAt ?? createdAt;
     return [...this.#rows.values()]
       .filter(({ conversation }) => conversation.orgId === orgId)
       .filter(({ conversation, messages }) => wanted === null || clientIds.includes(conversation.clientId) ||
-        messages.some(({ content }) => lowerCase(content).includes(wanted)))
+        messages.some(({ content }) => foldText(content).includes(wanted)))
       .map((row) => ({ ...row.conversation, lastMessage: lastMessage(row) }))
       .sort((a, b) => compare(activity(b), activity(a)) || compare(b.id, a.id));
   }
@@ -164,19 +119,25 @@ export class JsMemoryStorage {
     const messages = this.#rows.get(conversationId)?.messages ?? [];
     if (sinceRev === undefined) {
       const older = messages.filter(({ seq }) => seq < beforeSeq);
-      return { messages: older.slice(-limit), hasMore: older.length > limit };
+      return { messages: older.slice(-limit), hasMore: older.length > limit, epoch: this.#epoch };
     }
     const changed = messages.filter(({ rev }) => rev > sinceRev).sort((a, b) => a.rev - b.rev || a.seq - b.seq);
     let end = limit;
     while (end < changed.length && changed[end].rev === changed[end - 1].rev) ++end;
-    return { messages: changed.slice(0, end).sort((a, b) => a.seq - b.seq), hasMore: end < changed.length };
+    if (Math.min(end, changed.length) > 1_000) throw new ChatError('too_many_changes');
+    return {
+      messages: changed.slice(0, end).sort((a, b) => a.seq - b.seq), hasMore: end < changed.length, epoch: this.#epoch,
+    };
   }
 
   listChanges({ conversationId, sinceRev, limit }) {
     const row = this.#rows.get(conversationId);
     if (row === undefined) throw new ChatError('not_found');
     const currentRev = row.conversation.rev;
-    if (sinceRev > currentRev || currentRev - sinceRev > limit) return { currentRev, tooMany: true, changes: [] };
+    const epoch = this.#epoch;
+    if (sinceRev > currentRev || currentRev - sinceRev > limit || sinceRev < row.prunedRev) {
+      return { currentRev, tooMany: true, changes: [], epoch };
+    }
     const reactionsOf = (id) => row.messages.find((message) => message.id === id).reactions;
     const changes = [
       ...row.messages.map((message, i) => ({ kind: 'message', rev: row.born[i], message })),
@@ -184,7 +145,8 @@ export class JsMemoryStorage {
         change.kind === 'reaction' ? { ...change, reactions: reactionsOf(change.messageId) } : change),
     ];
     return {
-      currentRev, tooMany: false, changes: changes.filter(({ rev }) => rev > sinceRev).sort((a, b) => a.rev - b.rev),
+      currentRev, tooMany: false, epoch,
+      changes: changes.filter(({ rev }) => rev > sinceRev).sort((a, b) => a.rev - b.rev),
     };
   }
 
@@ -194,7 +156,33 @@ export class JsMemoryStorage {
       conversations: conversationIds.map((id) => this.#rows.get(id)?.conversation.rev ?? 0),
       organizations: orgIds.map((id) =>
         all.filter(({ orgId }) => orgId === id).reduce((sum, { rev }) => sum + 1 + rev, 0)),
+      epoch: this.#epoch,
     };
+  }
+
+  pruneChanges({ after, keepRevisions, olderThan, maxConversations, maxChanges }) {
+    const rows = [...this.#rows.values()]
+      .filter(({ conversation }) => after === null || conversation.id > after)
+      .sort((a, b) => compare(a.conversation.id, b.conversation.id));
+    let count = 0;
+    let done = after;
+    for (const row of rows.slice(0, maxConversations)) {
+      const { id, rev } = row.conversation;
+      const old = row.changes.filter((change) =>
+        (keepRevisions > 0 && rev - change.rev >= keepRevisions) || (olderThan !== null && change.at < olderThan));
+      const gone = old.slice(0, maxChanges - count);
+      row.changes = row.changes.filter((change) => !gone.includes(change));
+      row.prunedRev = Math.max(row.prunedRev, ...gone.map((change) => change.rev));
+      count += gone.length;
+      if (count === maxChanges) return { count, next: done ?? '00000000-0000-0000-0000-000000000000', epoch: this.#epoch };
+      done = id;
+    }
+    return { count, next: rows.length > maxConversations ? done : null, epoch: this.#epoch };
+  }
+
+  async beginEpoch(epoch) {
+    await laterTurn();
+    this.#epoch = epoch;
   }
 
   async countUnread(id) {
@@ -204,7 +192,7 @@ export class JsMemoryStorage {
   }
 
   findToken(digest, now) {
-    const claims = this.#tokens.get(digest);
+    const claims = this.#tokens.get(digest)?.claims;
     return claims !== undefined && claims.expiresAt > now ? claims : null;
   }
 }

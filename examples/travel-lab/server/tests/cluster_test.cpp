@@ -5,6 +5,7 @@
 #include "demo_data.hpp"
 #include "live_directory.hpp"
 #include "postgres_database.hpp"
+#include "sign_jwt.hpp"
 #include "travel_lab_host.hpp"
 #include "vapid.hpp"
 
@@ -37,6 +38,14 @@ class Node {
     REQUIRE(found.has_value());
     return *found ? std::optional((*found)->id) : std::nullopt;
   }
+  std::optional<travelchat::Advisor> who_has_jwt(const std::string& claims) {
+    return *ask<std::optional<travelchat::Advisor>>([&](auto reply) {
+      host_.authenticate({{}, "Bearer " + sign(hs256, claims)}, std::move(reply));
+    });
+  }
+  std::vector<std::string> live_of(std::vector<std::string> session_ids) {
+    return *ask<std::vector<std::string>>([&](auto reply) { host_.check_sessions(session_ids, std::move(reply)); });
+  }
   std::optional<travelchat::SharedTrip> find_trip(const std::string& id) {
     return *ask<std::optional<travelchat::SharedTrip>>([&](auto reply) { host_.find_trip(id, std::move(reply)); });
   }
@@ -55,9 +64,9 @@ class Node {
 
   std::unique_ptr<Database> database_;
   Log log_{LogLevel::off};
-  LiveDirectory directory_{*database_};
-  Sessions sessions_{*database_, 1h};
-  TravelLabHost host_{directory_, sessions_, std::nullopt, false, log_};
+  LiveDirectory directory_{*database_, DemoAccounts::refused};
+  Sessions sessions_{*database_, 24h, 1h};
+  TravelLabHost host_{directory_, sessions_, JwtVerifier(secret, "travelchat", 24h), false, log_};
   WorkerPool readers_{2, 64};
 };
 
@@ -87,6 +96,22 @@ TEST_CASE("who signed in at one node is signed in at the other at once") {
   CHECK_FALSE(second.who_signed_in("malformed"));
 }
 
+TEST_CASE("a session that is used at one node does not end at the other for being idle there") {
+  Data data(Kind::postgres);
+  add_advisor(data.database(), "ada");
+  Node first(data);
+  Node second(data);
+  const auto now = current_time();
+  const std::string token = first.sessions().open("ada", now)->token;
+  REQUIRE_FALSE(second.sessions().reread(token, now));
+  REQUIRE_FALSE(first.sessions().note_use(token, now + 50min));
+  const auto later = now + 109min;
+  REQUIRE_FALSE(second.sessions().reread(token, later));
+  CHECK(second.sessions().recall(token, later));
+  REQUIRE_FALSE(first.sessions().reread(token, later));
+  CHECK(first.sessions().recall(token, later));
+}
+
 TEST_CASE("who signed out at one node is believed by the other for five seconds at most") {
   Data data(Kind::postgres);
   add_advisor(data.database(), "ada");
@@ -102,6 +127,31 @@ TEST_CASE("who signed out at one node is believed by the other for five seconds 
   CHECK_FALSE(second.sessions().reread(token, now + Sessions::trust));
   CHECK_FALSE(second.sessions().recall(token, now + Sessions::trust));
   CHECK_FALSE(second.sessions().recall(token, now));
+}
+
+TEST_CASE("an advisor who is disabled, gone or of another organization has no open socket by JWT either") {
+  Data data(Kind::postgres);
+  for (const char* id : {"ada", "bea", "cleo", "dora"}) add_advisor(data.database(), id);
+  add_advisor(data.database(), "emil", "other");
+  Node node(data);
+  const std::string expires_at = std::to_string(current_time().time_since_epoch().count() / 1000 + 3600);
+  std::vector<std::string> sessions;
+  for (const std::string id : {"ada", "bea", "cleo", "dora"}) {
+    const auto advisor =
+        node.who_has_jwt(R"({"sub":")" + id + R"(","org":"o","aud":"travelchat","exp":)" + expires_at + "}");
+    REQUIRE(advisor);
+    CHECK_FALSE(advisor->by_cookie);
+    sessions.push_back(advisor->session_id);
+  }
+  const auto cookie = node.sessions().open("dora", current_time());
+  sessions.push_back(Sessions::id_of(cookie->token));
+  CHECK(node.live_of(sessions).size() == sessions.size());
+  REQUIRE_FALSE(data.database().write([](Connection& connection) {
+    Statement(connection, "UPDATE advisors SET disabled_at = 1 WHERE id = ?").execute("ada");
+    Statement(connection, "UPDATE advisors SET org_id = ? WHERE id = ?").execute("other", "bea");
+    Statement(connection, "DELETE FROM advisors WHERE id = ?").execute("cleo");
+  }));
+  CHECK(node.live_of(sessions) == std::vector{sessions[4], sessions[3]});
 }
 
 TEST_CASE("a session that is used on another node can be closed on any, also on one that has not seen it") {

@@ -24,7 +24,7 @@ TEST_CASE(
   ON_EVERY_DATABASE(data);
   const auto now = current_time();
   REQUIRE_FALSE(load_demo(data.database(), 20, now));
-  const auto directory = Directory::load(data.database());
+  const auto directory = Directory::load(data.database(), DemoAccounts::admitted);
   const auto logins = find_demo_logins(data.database());
   REQUIRE(directory.has_value());
   REQUIRE(logins.has_value());
@@ -55,7 +55,7 @@ TEST_CASE(
   std::vector<std::uint64_t> lengths;
   std::uint64_t unread = 0;
   for (const std::string& org_id : organizations) {
-    const auto rows = data.database().chat().list_conversations({.org_id = org_id, .text = {}, .client_ids = {}});
+    const auto rows = data.database().chat().list_conversations({org_id});
     REQUIRE(rows.has_value());
     for (const auto& row : *rows) {
       CHECK(clients.erase(row.conversation.client_id) == 1);
@@ -73,6 +73,24 @@ TEST_CASE(
   CHECK(lengths[18] <= 40);
   CHECK(lengths[19] == 5'000);
   CHECK(unread > 0);
+}
+
+TEST_CASE("without --demo its accounts cannot sign in, and its share links are closed") {
+  ON_EVERY_DATABASE(data);
+  REQUIRE_FALSE(load_demo(data.database(), 2, current_time()));
+  add_advisor(data.database(), "real");
+  const auto directory = Directory::load(data.database(), DemoAccounts::refused);
+  const auto logins = find_demo_logins(data.database());
+  REQUIRE(directory.has_value());
+  REQUIRE(logins->size() == 4);
+  for (const DemoLogin& login : *logins) {
+    CHECK(directory->find_advisor(login.advisor_id)->access == Access::demonstration);
+    for (const Trip* trip : directory->trips_of(directory->find_advisor(login.advisor_id)->org_id)) {
+      CHECK_FALSE(trip->share_enabled);
+    }
+  }
+  CHECK(directory->find_advisor("real")->access == Access::granted);
+  CHECK(shared_demo_trips(*directory, *logins).empty());
 }
 
 TEST_CASE("a demonstration that was cut short is loaded anew, and one that is complete stays as it is") {

@@ -1,6 +1,6 @@
 #include "jwt.hpp"
+#include "sign_jwt.hpp"
 
-#include <sodium.h>
 #include <catch.hpp>
 
 #include <chrono>
@@ -12,38 +12,18 @@ using namespace std::chrono_literals;
 using travel_lab::JwtVerifier;
 using travelchat::TimePoint;
 
-const std::string secret = "0123456789abcdef0123456789abcdef";
 constexpr TimePoint now{1'800'000'000s};
 
-std::string base64url(std::string_view bytes) {
-  std::string text(sodium_base64_encoded_len(bytes.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING), '\0');
-  sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-                    sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-  text.pop_back();
-  return text;
-}
-
-std::string sign(std::string_view header, std::string_view claims, const std::string& key = secret) {
-  const std::string covered = base64url(header) + '.' + base64url(claims);
-  std::string signature(crypto_auth_hmacsha256_BYTES, '\0');
-  crypto_auth_hmacsha256_state state;
-  crypto_auth_hmacsha256_init(&state, reinterpret_cast<const unsigned char*>(key.data()), key.size());
-  crypto_auth_hmacsha256_update(&state, reinterpret_cast<const unsigned char*>(covered.data()), covered.size());
-  crypto_auth_hmacsha256_final(&state, reinterpret_cast<unsigned char*>(signature.data()));
-  return covered + '.' + base64url(signature);
-}
-
-constexpr std::string_view hs256 = R"({"alg":"HS256","typ":"JWT"})";
 constexpr std::string_view good_claims = R"({"sub":"a1","org":"o1","aud":"travelchat","exp":1800000060})";
 
 bool accepts(std::string_view claims) {
-  return JwtVerifier(secret, "travelchat").verify(sign(hs256, claims), now).has_value();
+  return JwtVerifier(secret, "travelchat", 24h).verify(sign(hs256, claims), now).has_value();
 }
 
 }  // namespace
 
 TEST_CASE("a Bearer token names its advisor and organization until it expires") {
-  const JwtVerifier verifier(secret, "travelchat");
+  const JwtVerifier verifier(secret, "travelchat", 24h);
   const auto claims = verifier.verify(sign(hs256, good_claims), now);
   REQUIRE(claims);
   CHECK(claims->subject == "a1");
@@ -51,6 +31,19 @@ TEST_CASE("a Bearer token names its advisor and organization until it expires") 
   CHECK(claims->expires_at == TimePoint{1'800'000'060s});
   CHECK(verifier.verify(sign(hs256, good_claims), now + 59'999ms));
   CHECK_FALSE(verifier.verify(sign(hs256, good_claims), now + 60s));
+}
+
+TEST_CASE("a Bearer token for longer than the operator allows is refused, whatever it says of when it was made") {
+  const auto accepts_until = [](std::int64_t expires_at, const std::string& more = {}) {
+    return accepts(R"({"sub":"a1","org":"o1","aud":"travelchat","exp":)" + std::to_string(expires_at) + more + "}");
+  };
+  CHECK(accepts_until(1'800'086'400));
+  CHECK_FALSE(accepts_until(1'800'086'401));
+  CHECK_FALSE(accepts_until(221'845'392'000));  // the year 9000
+  // One that was made for a year does not become good in its last day.
+  CHECK_FALSE(accepts_until(1'800'000'060, R"(,"iat":1768464060)"));
+  CHECK(accepts_until(1'800'000'060, R"(,"iat":1799913660)"));
+  CHECK_FALSE(accepts_until(1'800'000'060, R"(,"iat":"yesterday")"));
 }
 
 TEST_CASE("the token of RFC 7515 appendix A.1 has the signature that we compute") {
@@ -68,7 +61,7 @@ TEST_CASE("the token of RFC 7515 appendix A.1 has the signature that we compute"
 }
 
 TEST_CASE("another algorithm is refused, whatever its signature") {
-  const JwtVerifier verifier(secret, "travelchat");
+  const JwtVerifier verifier(secret, "travelchat", 24h);
   for (const char* header :
        {R"({"alg":"none"})", R"({"alg":"HS512"})", R"({"alg":"RS256"})", R"({"alg":"hs256"})", R"({"alg":["HS256"]})",
         R"({})", R"([])", R"({"alg":"HS256","crit":["b64"],"b64":false})"}) {
@@ -80,7 +73,7 @@ TEST_CASE("another algorithm is refused, whatever its signature") {
 }
 
 TEST_CASE("a token with any byte changed is refused") {
-  const JwtVerifier verifier(secret, "travelchat");
+  const JwtVerifier verifier(secret, "travelchat", 24h);
   const std::string token = sign(hs256, good_claims);
   REQUIRE(verifier.verify(token, now));
   for (std::size_t i = 0; i < token.size(); ++i) {
@@ -118,7 +111,7 @@ TEST_CASE("a token is refused before its nbf") {
 }
 
 TEST_CASE("a secret shorter than its hash is refused at start") {
-  CHECK_THROWS_AS(JwtVerifier(std::string(31, 'x'), "travelchat"), std::invalid_argument);
-  CHECK_THROWS_AS(JwtVerifier(secret, ""), std::invalid_argument);
-  CHECK_THROWS_AS(JwtVerifier::from_file("/nonexistent/secret", "travelchat"), std::runtime_error);
+  CHECK_THROWS_AS(JwtVerifier(std::string(31, 'x'), "travelchat", 24h), std::invalid_argument);
+  CHECK_THROWS_AS(JwtVerifier(secret, "", 24h), std::invalid_argument);
+  CHECK_THROWS_AS(JwtVerifier::from_file("/nonexistent/secret", "travelchat", 24h), std::runtime_error);
 }

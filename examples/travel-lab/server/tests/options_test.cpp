@@ -122,6 +122,44 @@ TEST_CASE("proxies are trusted by address or by network, when they are named") {
   CHECK(refusal({"--trusted-proxy", "proxy.example"}).find("proxy.example") != std::string::npos);
 }
 
+TEST_CASE("what holds a connection without end has a limit, which 0 takes away where that makes sense") {
+  const ServeOptions plain = serve({});
+  CHECK(plain.handshake_timeout == 10s);
+  CHECK(plain.host_timeout == 30s);
+  CHECK(plain.limits.connections_per_address == 1'000);
+  CHECK(plain.hsts_max_age == 24h * 365);
+  const ConfigFile config(
+      "handshake-timeout = 2.5\nhost-timeout = 5\nmax-connections-per-address = 7\nhsts-max-age = 60\n");
+  const ServeOptions given = serve({"--config", config.path()});
+  CHECK(given.handshake_timeout == 2500ms);
+  CHECK(given.host_timeout == 5s);
+  CHECK(given.limits.connections_per_address == 7);
+  CHECK(given.hsts_max_age == 60s);
+  const ServeOptions none = serve({"--host-timeout", "0", "--max-connections-per-address", "0", "--hsts-max-age", "0"});
+  CHECK(none.host_timeout == 0s);
+  CHECK(none.limits.connections_per_address == 0);
+  CHECK(none.hsts_max_age == 0s);
+  CHECK(refusal({"--handshake-timeout", "0"}).find("--handshake-timeout") != std::string::npos);
+  CHECK(refusal({"--host-timeout", "-1"}).find("--host-timeout") != std::string::npos);
+}
+
+TEST_CASE("the metrics are everyone's, or theirs whom the options name") {
+  using Access = travelchat::MetricsAccess;
+  CHECK(serve({}).metrics == Access::everyone);
+  CHECK(serve({"--metrics", "loopback"}).metrics == Access::loopback);
+  CHECK(serve({"--metrics", "nobody"}).metrics == Access::nobody);
+  const ServeOptions with_token = serve({"--metrics", "token", "--metrics-token-file", "token"});
+  CHECK(with_token.metrics == Access::token);
+  CHECK(with_token.metrics_token_file == std::filesystem::path("token"));
+  CHECK(refusal({"--metrics", "off"}).find("\"off\" is none of everyone, loopback, token, nobody") !=
+        std::string::npos);
+  for (const std::vector<std::string>& half : {std::vector<std::string>{"--metrics", "token"},
+                                               {"--metrics-token-file", "token"},
+                                               {"--metrics", "loopback", "--metrics-token-file", "token"}}) {
+    CHECK(refusal(half).find("--metrics token and --metrics-token-file need each other") != std::string::npos);
+  }
+}
+
 TEST_CASE("push is on and reaches public addresses only, unless somebody says otherwise") {
   const ServeOptions plain = serve({});
   CHECK(plain.push);
@@ -177,6 +215,39 @@ TEST_CASE("subcommands take the data folder too, or the database") {
   CHECK(std::get<AddTripOptions>(trip).storage == "postgres://db.example/chat");
 }
 
+TEST_CASE("commands about an advisor name them, and ending sessions says whose") {
+  const auto email_of = [](const auto& parsed, auto kind) {
+    REQUIRE(std::holds_alternative<decltype(kind)>(parsed));
+    return std::get<decltype(kind)>(parsed);
+  };
+  const auto password = parse_options({"set-password", "--data", "here", "--email", "a@b.example"});
+  CHECK(email_of(password, SetPasswordOptions{}).email == "a@b.example");
+  CHECK(email_of(password, SetPasswordOptions{}).data == "here");
+  const auto disabled = parse_options({"disable-advisor", "--email", "a@b.example"});
+  CHECK_FALSE(email_of(disabled, AdvisorAccessOptions{}).may_sign_in);
+  const auto enabled = parse_options({"enable-advisor", "--email", "a@b.example"});
+  CHECK(email_of(enabled, AdvisorAccessOptions{}).may_sign_in);
+  const auto one = parse_options({"end-sessions", "--email", "a@b.example"});
+  CHECK(email_of(one, EndSessionsOptions{}).email == "a@b.example");
+  const auto all = parse_options({"end-sessions", "--all"});
+  CHECK_FALSE(email_of(all, EndSessionsOptions{}).email);
+  // Nobody's is not everybody's; and a password is no argument.
+  refusal({"end-sessions"});
+  refusal({"end-sessions", "--all", "--email", "a@b.example"});
+  CHECK(refusal({"set-password"}).find("--email") != std::string::npos);
+  refusal({"set-password", "--email", "a@b.example", "--password", "secret"});
+}
+
+TEST_CASE("sessions end by age and by idleness, and Bearer tokens are not good for ever") {
+  CHECK(serve({}).session_lifetime == 168h);
+  CHECK(serve({}).session_idle_timeout == 24h);
+  CHECK(serve({"--session-idle-hours", "0.5"}).session_idle_timeout == 30min);
+  CHECK(refusal({"--session-idle-hours", "0"}).find("--session-idle-hours") != std::string::npos);
+  CHECK(serve({}).jwt_max_lifetime == 24h);
+  CHECK(serve({"--jwt-max-lifetime", "600"}).jwt_max_lifetime == 600s);
+  CHECK(refusal({"--jwt-max-lifetime", "0"}).find("--jwt-max-lifetime") != std::string::npos);
+}
+
 TEST_CASE("rows are in a SQLite file, or in the PostgreSQL database of --storage") {
   CHECK(serve({}).storage.empty());
   CHECK(serve({"--storage", "postgres://ada@db.example:5432/chat"}).storage == "postgres://ada@db.example:5432/chat");
@@ -192,6 +263,9 @@ TEST_CASE("several NATS servers are one backplane, which needs a database that n
   CHECK(options.backplane == std::vector<std::string>{"nats://one.example:4222", "nats://ada:pw@two.example"});
   CHECK(serve({"--storage", "postgres:///chat"}).backplane.empty());
   CHECK(refusal({"--backplane", "nats://one.example"}).find("--storage") != std::string::npos);
+  CHECK(serve({"--storage", "postgres:///chat", "--backplane", "nats://one.example", "--backplane-key-file", "key"})
+            .backplane_key_file == std::filesystem::path("key"));
+  CHECK(refusal({"--backplane-key-file", "key"}).find("--backplane") != std::string::npos);
 }
 
 TEST_CASE("a wrong URL is refused without repeating it, for it may hold a password") {
@@ -221,4 +295,32 @@ TEST_CASE("the options --help and --version end with status 0") {
     CHECK(std::get<Exit>(parsed).status == 0);
     CHECK(std::get<Exit>(parsed).text.find("travelchat") != std::string::npos);
   }
+}
+
+TEST_CASE("each limit is an option, and zero is none") {
+  const ServeOptions defaults = serve({});
+  CHECK(defaults.limits.reactions.count == 30);
+  CHECK(defaults.limits.reactions.window == 10s);
+  const ConfigFile config("limit-pages = \"7/0.5\"\nlimit-marks = 0\nsockets-per-participant = 9\n");
+  const ServeOptions options = serve({"--config", config.path(), "--limit-messages", "3/60", "--limit-reactions", "0",
+                                      "--max-kept-changes", "50", "--max-change-age", "7200"});
+  CHECK(options.limits.messages.count == 3);
+  CHECK(options.limits.messages.window == 60s);
+  CHECK(options.limits.reactions.count == 0);
+  CHECK(options.limits.pages.count == 7);
+  CHECK(options.limits.pages.window == 500ms);
+  CHECK(options.limits.marks.count == 0);
+  CHECK(options.limits.sockets_per_participant == 9);
+  CHECK(options.limits.openings.count == defaults.limits.openings.count);
+  CHECK(options.max_kept_changes == 50);
+  CHECK(options.max_change_age == 2h);
+  for (const char* wrong : {"3", "3/", "/3", "x/1", "1/x", "-1/1", "3/0", "1/1/1", "20000/1"}) {
+    CHECK(refusal({"--limit-unknown-tokens", wrong}).find("--limit-unknown-tokens") != std::string::npos);
+  }
+}
+
+TEST_CASE("the command new-epoch says which database it is about") {
+  const auto parsed = parse_options({"new-epoch", "--data", "restored"});
+  CHECK(std::get<NewEpochOptions>(parsed).data == "restored");
+  CHECK(std::get<NewEpochOptions>(parsed).storage.empty());
 }

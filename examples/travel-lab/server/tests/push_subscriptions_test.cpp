@@ -128,6 +128,8 @@ TEST_CASE("a database from before push gets its table") {
   REQUIRE_FALSE(data.database().write([](Connection& connection) {
     Statement(connection, "DROP TABLE push_subscriptions").execute();
     Statement(connection, "DROP TABLE directory_version").execute();
+    Statement(connection, "ALTER TABLE advisors DROP COLUMN disabled_at").execute();
+    Statement(connection, "ALTER TABLE sessions DROP COLUMN used_at").execute();
     Statement(connection, "DELETE FROM host_migrations WHERE version >= 2").execute();
   }));
   data.close();

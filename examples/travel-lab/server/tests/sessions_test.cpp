@@ -6,6 +6,7 @@
 
 #include <catch.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -35,7 +36,7 @@ TEST_CASE("a session is found until it expires or is closed, also after a restar
   std::string kept;
   std::string closed;
   {
-    Sessions sessions(data.database(), 1h);
+    Sessions sessions(data.database(), 1h, 1h);
     REQUIRE_FALSE(sessions.load(now));
     kept = sessions.open("a", now)->token;
     closed = sessions.open("a", now)->token;
@@ -49,7 +50,7 @@ TEST_CASE("a session is found until it expires or is closed, also after a restar
   }
   data.close();
   data.open();
-  Sessions sessions(data.database(), 1h);
+  Sessions sessions(data.database(), 1h, 1h);
   REQUIRE_FALSE(sessions.load(now));
   CHECK(find(sessions, kept, now));
   CHECK_FALSE(find(sessions, closed, now));
@@ -58,7 +59,7 @@ TEST_CASE("a session is found until it expires or is closed, also after a restar
 TEST_CASE("the database holds digests of sessions, never their tokens") {
   ON_EVERY_DATABASE(data);
   add_advisor(data.database(), "a");
-  Sessions sessions(data.database(), 1h);
+  Sessions sessions(data.database(), 1h, 1h);
   const std::string token = sessions.open("a", now)->token;
   REQUIRE(token.size() == 64);
   std::size_t rows = 0;
@@ -78,7 +79,7 @@ TEST_CASE("one session too many ends the advisor's oldest, and nobody else's") {
   ON_EVERY_DATABASE(data);
   add_advisor(data.database(), "a");
   add_advisor(data.database(), "b");
-  Sessions sessions(data.database(), 1h);
+  Sessions sessions(data.database(), 1h, 1h);
   const std::string other = sessions.open("b", now)->token;
   std::vector<std::string> tokens;
   for (std::size_t i = 0; i <= Sessions::max_per_advisor; ++i) {
@@ -90,9 +91,115 @@ TEST_CASE("one session too many ends the advisor's oldest, and nobody else's") {
   CHECK(find(sessions, other, now));
 }
 
+TEST_CASE("a session that is not used ends, and one that is used goes on") {
+  ON_EVERY_DATABASE(data);
+  add_advisor(data.database(), "a");
+  Sessions sessions(data.database(), 100h, 1h);
+  REQUIRE_FALSE(sessions.load(now));
+  const std::string used = sessions.open("a", now)->token;
+  const std::string idle = sessions.open("a", now)->token;
+  for (auto at = now; at < now + 3h; at += 50min) {
+    const auto session = find(sessions, used, at);
+    REQUIRE(session);
+    if (session->is_use_due) REQUIRE_FALSE(sessions.note_use(used, at));
+  }
+  CHECK(find(sessions, used, now + 3h));
+  CHECK_FALSE(find(sessions, idle, now + 1h));
+  CHECK_FALSE(find(sessions, used, now + 4h));
+}
+
+TEST_CASE("that a session is in use is written down once in an eighth of the idle time-out, and outlives a restart") {
+  ON_EVERY_DATABASE(data);
+  add_advisor(data.database(), "a");
+  std::string token;
+  {
+    Sessions sessions(data.database(), 100h, 8h);
+    REQUIRE_FALSE(sessions.load(now));
+    token = sessions.open("a", now)->token;
+    CHECK_FALSE(find(sessions, token, now + 59min)->is_use_due);
+    CHECK(find(sessions, token, now + 7h)->is_use_due);
+    CHECK_FALSE(find(sessions, token, now + 7h)->is_use_due);
+    REQUIRE_FALSE(sessions.note_use(token, now + 7h));
+  }
+  data.close();
+  data.open();
+  Sessions sessions(data.database(), 100h, 8h);
+  REQUIRE_FALSE(sessions.load(now + 14h));
+  CHECK(find(sessions, token, now + 14h));
+  Sessions late(data.database(), 100h, 8h);
+  REQUIRE_FALSE(late.load(now + 15h));
+  CHECK_FALSE(find(late, token, now + 15h));
+}
+
+TEST_CASE("a session of before there was an idle time-out goes on, and its next use is written down") {
+  ON_EVERY_DATABASE(data);
+  add_advisor(data.database(), "a");
+  const std::string token(64, 'a');
+  REQUIRE_FALSE(data.database().write([&](Connection& connection) {
+    Statement(connection, "INSERT INTO sessions (digest, advisor_id, expires_at) VALUES (?, 'a', ?)")
+        .execute(sha256(token), (now + 100h).time_since_epoch().count());
+  }));
+  Sessions sessions(data.database(), 100h, 1h);
+  REQUIRE_FALSE(sessions.load(now));
+  const auto session = find(sessions, token, now);
+  REQUIRE(session);
+  CHECK(session->is_use_due);
+}
+
+TEST_CASE("the sockets of a session end when it has not been used for long enough") {
+  ON_EVERY_DATABASE(data);
+  add_advisor(data.database(), "a");
+  Sessions sessions(data.database(), 100h, 8h);
+  const std::string token = sessions.open("a", now)->token;
+  const std::vector<std::string> ids{Sessions::id_of(token)};
+  CHECK(sessions.find_live(ids, now + 7h).value() == ids);
+  REQUIRE(find(sessions, token, now + 1h));
+  CHECK(sessions.find_live(ids, now + 8h).value() == ids);
+  CHECK(sessions.find_live(ids, now + 9h).value().empty());
+}
+
+TEST_CASE("of many sessions those that have not ended are told at once, and who ends one says so") {
+  ON_EVERY_DATABASE(data);
+  add_advisor(data.database(), "a");
+  Sessions sessions(data.database(), 1h, 1h);
+  std::vector<std::string> ended;
+  sessions.when_ended([&](const std::string& id) { ended.push_back(id); });
+  std::vector<std::string> ids;
+  std::string first;
+  for (int i = 0; i < 60; ++i) {
+    const std::string token = sessions.open("a", now + std::chrono::milliseconds{i})->token;
+    if (first.empty()) first = token;
+    ids.push_back(Sessions::id_of(token));
+    CHECK(ids.back().find(token) == std::string::npos);
+  }
+  std::vector<std::string> asked = ids;
+  asked.insert(asked.end(), {"", "no id", std::string(64, 'z'), std::string(64, '0')});
+  const auto live = [&](TimePoint at) {
+    auto found = sessions.find_live(asked, at).value();
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
+  };
+  std::vector<std::string> expected = ids;
+  std::sort(expected.begin(), expected.end());
+  CHECK(live(now) == expected);
+  CHECK(live(now + 1h + 60ms).empty());
+  CHECK(ended.empty());
+
+  CHECK_FALSE(sessions.close(first));
+  CHECK(ended == std::vector<std::string>{ids.front()});
+  std::erase(expected, ids.front());
+  CHECK(live(now) == expected);
+  CHECK(sessions.find_live({}, now).value().empty());
+
+  ended.clear();
+  for (std::size_t i = 0; i <= Sessions::max_per_advisor - 59; ++i) sessions.open("a", now + 1s).value();
+  CHECK(ended == std::vector<std::string>{ids[1]});
+}
+
 TEST_CASE("a session of an unknown advisor is not opened") {
   ON_EVERY_DATABASE(data);
-  Sessions sessions(data.database(), 1h);
+  Sessions sessions(data.database(), 1h, 1h);
   CHECK(sessions.open("nobody", now).has_error());
 }
 

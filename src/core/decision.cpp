@@ -1,15 +1,12 @@
-#include "storage/postgres_batch.hpp"
+#include "core/decision.hpp"
 
-#include "storage/rules.hpp"
+#include "core/rules.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <variant>
 
-namespace travelchat::postgres {
-
-using storage::is_repeat_of;
-using storage::make_message;
-using storage::reaches;
+namespace travelchat::detail {
 
 namespace {
 
@@ -22,7 +19,46 @@ bool is_of(const Message& message, const Participant& sender) {
   return message.sender_type == sender.role && message.sender_id == sender.id;
 }
 
+// Whether a write that repeats a client message id says the same as the first one did.
+bool is_repeat_of(const AppendMessage& write, const Message& first) {
+  return write.content == first.content && write.attachment_url == first.attachment_url &&
+         write.attachment_type == first.attachment_type && write.attachment_name == first.attachment_name;
+}
+
+// The row that the write makes in a conversation at (`seq`, `rev`).
+void fill(Message& message, const AppendMessage& write, const Conversation& conversation, std::uint64_t seq,
+          std::uint64_t rev) {
+  message.id = write.message_id;
+  message.conversation_id = conversation.id;
+  message.org_id = conversation.org_id;
+  message.sender_type = write.sender.role;
+  message.sender_id = write.sender.id;
+  message.sender_name = write.sender.name;
+  message.content = write.content;
+  message.created_at = write.now;
+  message.attachment_url = write.attachment_url;
+  message.attachment_type = write.attachment_type;
+  message.attachment_name = write.attachment_name;
+  message.seq = seq;
+  message.rev = rev;
+  message.client_message_id = write.client_message_id;
+}
+
 }  // namespace
+
+TokenRemoval to_token_removal(const Write& write) {
+  if (const auto* one = std::get_if<DeleteToken>(&write)) return *one;
+  if (const auto* expired = std::get_if<SweepTokens>(&write)) return *expired;
+  return std::get<RevokeTokens>(write);
+}
+
+Written to_written(RemovedTokens removed) {
+  Written written;
+  written.changed = removed.count > 0;
+  written.count = removed.count;
+  written.evicted = std::move(removed.digests);
+  return written;
+}
 
 Questions questions_of(std::span<const Write* const> writes, bool after_trouble) {
   Questions questions;
@@ -52,74 +88,109 @@ Questions questions_of(std::span<const Write* const> writes, bool after_trouble)
   return questions;
 }
 
-Batch::Batch(Facts facts) : made_(std::move(facts.made)) {
+Decision::Decision(Facts facts, std::size_t writes) : makes_conversations_(!facts.made) {
+  conversations_.reserve(facts.conversations.size());
+  messages_.reserve(facts.messages.size() + writes);
+  repeats_.reserve(facts.messages.size() + writes);
   for (ConversationRow& row : facts.conversations) {
-    by_client_.emplace(std::pair(row.value.org_id, row.value.client_id), row.value.id);
-    KnownConversation known;
+    const auto [entry, is_new] = conversations_.try_emplace(row.value.id);
+    if (!is_new) continue;
+    KnownConversation& known = entry->second;
     known.stored_last_seq = row.value.last_seq;
     known.has_stored_unread = row.value.unread_count > 0;
     known.has_stored_unseen = row.unseen_count > 0;
+    if (facts.made && facts.made->contains(row.value.id)) known.state = KnownConversation::State::made;
     known.row = std::move(row);
-    conversations_.emplace(known.row.value.id, std::move(known));
   }
   for (Message& message : facts.messages) {
-    KnownMessage known;
+    if (messages_.contains(message.id)) continue;
+    KnownMessage& known = known_messages_.emplace_back();
     known.message = std::move(message);
-    learn(std::move(known));
+    learn(known);
   }
   for (TokenRow& token : facts.tokens) {
-    tokens_[{token.claims.conversation_id, token.claims.trip_id}].push_back({std::move(token), false, false});
+    auto& tokens = tokens_[{token.claims.conversation_id, token.claims.trip_id}];
+    const auto is_same = [&](const KnownToken& other) { return other.row.digest == token.digest; };
+    if (std::none_of(tokens.begin(), tokens.end(), is_same)) tokens.push_back({std::move(token), false, false});
   }
 }
 
-result<Written> Batch::apply(const Write& write) {
+result<Written> Decision::apply(const Write& write) {
   return std::visit([this](const auto& w) { return run(w); }, write);
 }
 
-Batch::KnownConversation* Batch::find(const Uuid& id) {
+Decision::KnownConversation* Decision::find(const Uuid& id) {
   const auto found = conversations_.find(id);
-  return found == conversations_.end() || made_.contains(id) ? nullptr : &found->second;
+  const bool is_there = found != conversations_.end() && found->second.state != KnownConversation::State::made;
+  return is_there ? &found->second : nullptr;
 }
 
-Batch::KnownConversation* Batch::find(const Uuid& id, const Participant& who) {
+Decision::KnownConversation* Decision::find(const Uuid& id, const Participant& who) {
   KnownConversation* conversation = find(id);
   return conversation != nullptr && reaches(who, conversation->row.value) ? conversation : nullptr;
 }
 
-void Batch::learn(KnownMessage known) {
-  const Message& message = known.message;
-  if (const auto conversation = conversations_.find(message.conversation_id); conversation != conversations_.end()) {
-    conversation->second.messages.emplace(message.seq, message.id);
+Decision::KnownConversation* Decision::find_of_client(const OpenConversation& write) {
+  if (!by_client_) {
+    by_client_.emplace();
+    for (auto& [id, known] : conversations_) {
+      by_client_->try_emplace({known.row.value.org_id, known.row.value.client_id}, &known);
+    }
   }
-  if (message.client_message_id) {
-    repeats_.emplace(
-        RepeatKey(message.conversation_id, message.sender_type, message.sender_id, *message.client_message_id),
-        message.id);
-  }
-  const Uuid id = message.id;
-  messages_.emplace(id, std::move(known));
+  const auto found = by_client_->find({write.org_id, write.client_id});
+  return found == by_client_->end() ? nullptr : found->second;
 }
 
-std::optional<Message> Batch::newest(const KnownConversation& conversation) const {
-  if (conversation.messages.empty()) return std::nullopt;
-  Message message = messages_.at(conversation.messages.rbegin()->second).message;
+void Decision::learn(KnownMessage& known) {
+  const Message& value = known.message;
+  messages_.emplace(value.id, &known);
+  if (const auto conversation = conversations_.find(value.conversation_id); conversation != conversations_.end()) {
+    conversation->second.messages.push_back(&known);
+  }
+  if (value.client_message_id) {
+    repeats_.try_emplace({value.conversation_id, value.sender_type, value.sender_id, *value.client_message_id}, &known);
+  }
+}
+
+std::optional<Message> Decision::newest(const KnownConversation& conversation) {
+  const auto& known = conversation.messages;
+  const auto last = std::max_element(known.begin(), known.end(), [](const KnownMessage* a, const KnownMessage* b) {
+    return a->message.seq < b->message.seq;
+  });
+  if (last == known.end()) return std::nullopt;
+  Message message = (*last)->message;
   message.reactions.clear();
   return message;
 }
 
-result<Written> Batch::run(const OpenConversation& write) {
-  const auto found = by_client_.find({write.org_id, write.client_id});
-  // It was there when the transaction wanted to insert it and is not any more: somebody has deleted it.
-  if (found == by_client_.end()) return errc::storage_failed;
+result<Written> Decision::run(const OpenConversation& write) {
+  KnownConversation* conversation = find_of_client(write);
   Written written;
-  written.changed = made_.erase(found->second) > 0;
-  const KnownConversation& conversation = conversations_.at(found->second);
-  written.conversation = conversation.row.value;
-  written.last_message = newest(conversation);
+  if (conversation != nullptr) {
+    written.changed = conversation->state == KnownConversation::State::made;
+    if (written.changed) conversation->state = KnownConversation::State::stored;
+  } else {
+    // It was there when the transaction wanted to insert it and is not any more: somebody has deleted it.
+    if (!makes_conversations_) return errc::storage_failed;
+    KnownConversation known;
+    known.state = KnownConversation::State::opened;
+    Conversation& row = known.row.value;
+    row.id = write.conversation_id;
+    row.org_id = write.org_id;
+    row.client_id = write.client_id;
+    row.created_at = write.now;
+    const auto [entry, is_new] = conversations_.try_emplace(write.conversation_id, std::move(known));
+    if (!is_new) return errc::internal;  // the id is taken
+    conversation = &entry->second;
+    by_client_->try_emplace({conversation->row.value.org_id, conversation->row.value.client_id}, conversation);
+    written.changed = true;
+  }
+  written.conversation = conversation->row.value;
+  written.last_message = newest(*conversation);
   return written;
 }
 
-result<Written> Batch::run(const AppendMessage& write) {
+result<Written> Decision::run(const AppendMessage& write) {
   KnownConversation* conversation = find(write.conversation_id, write.sender);
   if (conversation == nullptr) return errc::not_found;
   Conversation& row = conversation->row.value;
@@ -129,12 +200,12 @@ result<Written> Batch::run(const AppendMessage& write) {
     const auto repeat =
         repeats_.find({write.conversation_id, write.sender.role, write.sender.id, *write.client_message_id});
     if (repeat != repeats_.end()) {
-      first = &messages_.at(repeat->second).message;
+      first = &repeat->second->message;
       if (!is_repeat_of(write, *first)) return errc::idempotency_conflict;
     }
   }
   if (const auto same_id = messages_.find(write.message_id); first == nullptr && same_id != messages_.end()) {
-    first = &same_id->second.message;
+    first = &same_id->second->message;
     if (first->conversation_id != write.conversation_id || !is_of(*first, write.sender) ||
         first->client_message_id != write.client_message_id || !is_repeat_of(write, *first)) {
       return errc::internal;  // the id is taken
@@ -148,8 +219,8 @@ result<Written> Batch::run(const AppendMessage& write) {
     return written;
   }
 
-  KnownMessage known;
-  known.message = make_message(write, row, row.last_seq + 1, row.rev + 1);
+  KnownMessage& known = known_messages_.emplace_back();
+  fill(known.message, write, row, row.last_seq + 1, row.rev + 1);
   known.created_rev = known.message.rev;
   known.is_new = true;
   row.last_seq = known.message.seq;
@@ -157,22 +228,21 @@ result<Written> Batch::run(const AppendMessage& write) {
   row.last_message_at = known.message.created_at;
   ++(write.sender.role == Role::client ? row.unread_count : conversation->row.unseen_count);
   conversation->changed = true;
-  new_messages_.push_back(write.message_id);
   written.changed = true;
   written.conversation = row;
   written.message = known.message;
-  learn(std::move(known));
+  learn(known);
   return written;
 }
 
-result<Written> Batch::run(const PutReaction& write) {
+result<Written> Decision::run(const PutReaction& write) {
   KnownConversation* conversation = find(write.conversation_id, write.reactor);
   if (conversation == nullptr) return errc::not_found;
   const auto found = messages_.find(write.message_id);
-  if (found == messages_.end() || found->second.message.conversation_id != write.conversation_id) {
+  if (found == messages_.end() || found->second->message.conversation_id != write.conversation_id) {
     return errc::not_found;
   }
-  Message& message = found->second.message;
+  Message& message = found->second->message;
   auto& reactions = message.reactions;
   const auto present = std::find_if(reactions.begin(), reactions.end(), [&](const Reaction& reaction) {
     return reaction.reactor_type == write.reactor.role && reaction.reactor_id == write.reactor.id;
@@ -185,8 +255,9 @@ result<Written> Batch::run(const PutReaction& write) {
     if (present != reactions.end()) reactions.erase(present);
     message.rev = ++conversation->row.value.rev;
     conversation->changed = true;
-    found->second.touched = true;
-    auto& row = reactions_[{message.id, write.reactor.role, write.reactor.id}];
+    found->second->touched = true;
+    LeftReaction& left = reactions_[{message.conversation_id, message.seq, write.reactor.role, write.reactor.id}];
+    left.message_id = message.id;
     if (write.emoji) {
       Reaction reaction;
       reaction.id = id;
@@ -198,10 +269,10 @@ result<Written> Batch::run(const PutReaction& write) {
       reaction.reactor_name = write.reactor.name;
       reaction.emoji = *write.emoji;
       reaction.created_at = write.now;
-      row.emplace(reaction, message.rev);
+      left.reaction = Effects::NewReaction{reaction, message.seq, message.rev};
       reactions.push_back(std::move(reaction));
     } else {
-      row.reset();
+      left.reaction.reset();
     }
     changes_.push_back(
         {message.conversation_id, message.rev, Change::Kind::reaction, message.seq, message.seq, write.now});
@@ -211,7 +282,7 @@ result<Written> Batch::run(const PutReaction& write) {
   return written;
 }
 
-result<Written> Batch::run(const MarkConversation& write) {
+result<Written> Decision::run(const MarkConversation& write) {
   KnownConversation* conversation = find(write.conversation_id, write.viewer);
   if (conversation == nullptr) return errc::not_found;
   ConversationRow& row = conversation->row;
@@ -224,8 +295,8 @@ result<Written> Batch::run(const MarkConversation& write) {
   if (written.changed) {
     written.count = unmarked;
     const std::uint64_t rev = ++row.value.rev;
-    for (const auto& [seq, id] : conversation->messages) {
-      Message& message = messages_.at(id).message;
+    for (KnownMessage* known : conversation->messages) {
+      Message& message = known->message;
       if (message.sender_type == write.viewer.role) continue;
       if (by_client ? message.seen_at.has_value() : message.is_read) continue;
       if (by_client) {
@@ -250,13 +321,15 @@ result<Written> Batch::run(const MarkConversation& write) {
   return written;
 }
 
-result<Written> Batch::run(const PutToken& write) {
+result<Written> Decision::run(const PutToken& write) {
   const KnownConversation* conversation = find(write.claims.conversation_id);
   if (conversation == nullptr || conversation->row.value.org_id != write.claims.org_id ||
       conversation->row.value.client_id != write.claims.client_id) {
     return errc::not_found;
   }
   auto& tokens = tokens_[{write.claims.conversation_id, write.claims.trip_id}];
+  const auto is_same = [&](const KnownToken& token) { return !token.removed && token.row.digest == write.digest; };
+  if (std::any_of(tokens.begin(), tokens.end(), is_same)) return errc::internal;  // the digest is taken
   tokens.push_back({{write.digest, write.claims, write.now}, true, false});
   const auto is_live = [&](const KnownToken& token) {
     return !token.removed && token.row.claims.expires_at > write.now;
@@ -273,26 +346,44 @@ result<Written> Batch::run(const PutToken& write) {
   return written;
 }
 
-Effects Batch::effects() const {
+Effects Decision::take_effects() {
   Effects effects;
-  for (const auto& [id, conversation] : conversations_) {
-    if (conversation.changed) effects.conversations.push_back(conversation.row);
+  std::vector<std::pair<Uuid, KnownConversation*>> changed;
+  for (auto& [id, known] : conversations_) {
+    if (known.changed || known.state == KnownConversation::State::opened) changed.emplace_back(id, &known);
   }
-  for (const Uuid& id : new_messages_) {
-    const KnownMessage& known = messages_.at(id);
-    effects.messages.push_back({known.message, known.created_rev});
+  std::sort(changed.begin(), changed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  effects.messages.reserve(known_messages_.size());
+  for (auto& [id, known] : changed) {
+    std::vector<const KnownMessage*> touched;
+    for (KnownMessage* message : known->messages) {
+      if (message->is_new) {
+        effects.messages.push_back({std::move(message->message), message->created_rev});
+      } else if (message->touched) {
+        touched.push_back(message);
+      }
+    }
+    std::sort(touched.begin(), touched.end(),
+              [](const auto* a, const auto* b) { return a->message.seq < b->message.seq; });
+    for (const KnownMessage* message : touched) {
+      effects.touched.push_back({id, message->message.id, message->message.seq, message->message.rev});
+    }
+    const bool is_new = known->state == KnownConversation::State::opened;
+    (is_new ? effects.opened : effects.conversations).push_back(std::move(known->row));
   }
-  for (const auto& [id, known] : messages_) {
-    if (known.touched && !known.is_new) effects.touched.emplace_back(id, known.message.rev);
-  }
-  effects.marks = marks_;
-  effects.changes = changes_;
-  for (const auto& [key, reaction] : reactions_) {
-    const auto& [message_id, reactor_type, reactor_id] = key;
-    if (reaction) {
-      effects.reactions.push_back(*reaction);
+  const auto by_rev = [](const auto& a, const auto& b) {
+    return std::tie(a.conversation_id, a.rev) < std::tie(b.conversation_id, b.rev);
+  };
+  effects.marks = std::move(marks_);
+  std::sort(effects.marks.begin(), effects.marks.end(), by_rev);
+  effects.changes = std::move(changes_);
+  std::sort(effects.changes.begin(), effects.changes.end(), by_rev);
+  for (auto& [key, left] : reactions_) {
+    const auto& [conversation_id, seq, reactor_type, reactor_id] = key;
+    if (left.reaction) {
+      effects.reactions.push_back(std::move(*left.reaction));
     } else {
-      effects.removed_reactions.push_back({message_id, reactor_type, reactor_id});
+      effects.removed_reactions.push_back({conversation_id, left.message_id, seq, reactor_type, reactor_id});
     }
   }
   for (const auto& [trip, tokens] : tokens_) {
@@ -304,4 +395,4 @@ Effects Batch::effects() const {
   return effects;
 }
 
-}  // namespace travelchat::postgres
+}  // namespace travelchat::detail

@@ -1,0 +1,42 @@
+import type { IncomingMessage } from 'node:http';
+
+/** @internal An Express application, as far as it says what its requests and responses inherit from. */
+export interface ExpressApplication {
+  readonly request: object;
+  readonly response: object;
+}
+
+/** @internal */
+export function isExpressApplication(value: unknown): value is ExpressApplication {
+  if (typeof value !== 'function') return false;
+  const { request, response } = value as Partial<ExpressApplication>;
+  return typeof request === 'object' && request !== null && typeof response === 'object' && response !== null;
+}
+
+// A listener of a server's requests that passes them on to others, and those.
+const behind = new WeakMap<object, readonly unknown[]>();
+
+/** @internal Says that `listener` stands before others, which are no listeners of the server's any more. */
+export function standBefore(others: readonly unknown[], listener: object): void {
+  behind.set(listener, others);
+}
+
+/**
+ * @internal The application that a request belongs to: the one that it has passed, else the one that is named, else the one
+ * that listens to its server.
+ */
+export function applicationOf(request: IncomingMessage, named?: ExpressApplication): ExpressApplication | undefined {
+  const { app } = request as IncomingMessage & { app?: unknown };
+  if (isExpressApplication(app)) return app;
+  if (named !== undefined) return named;
+  // Set by Node's HTTP and HTTPS servers.
+  const server = (request.socket as { server?: Partial<NodeJS.EventEmitter> } | null)?.server;
+  if (typeof server?.listeners !== 'function') return undefined;
+  const listeners: unknown[] = server.listeners('request');
+  for (let i = 0; i < listeners.length; ++i) {
+    const listener = listeners[i] as object;
+    if (isExpressApplication(listener)) return listener;
+    listeners.push(...(behind.get(listener) ?? []));
+  }
+  return undefined;
+}

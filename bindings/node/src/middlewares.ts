@@ -1,0 +1,215 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Writable } from 'node:stream';
+
+import { ChatError, type ErrorCode } from './errors';
+import type { ExpressApplication } from './express_app';
+import type { Middleware } from './host';
+
+// What a response without a connection writes to.
+class Nowhere extends Writable {
+  constructor() {
+    super({ write: (_chunk, _encoding, done) => done() });
+    // Whoever destroys a response may give an error, which is nobody's here.
+    this.on('error', ignore);
+  }
+  /** As sockets have it. */
+  setTimeout(): this {
+    return this;
+  }
+}
+
+function ignore(): void {}
+
+// A response that is sent to nobody, and tells when somebody answers with it.
+class Answer extends ServerResponse {
+  locals?: object;
+  begun: ((status?: number) => void) | undefined;
+
+  // Whatever answers writes the head first.
+  override writeHead(...head: [any]): this {
+    this.begun?.(Number(head[0]));
+    if (this.socket === null) {
+      this.on('error', ignore);
+      this.assignSocket(new Nowhere() as never);
+      this.on('finish', () => this.socket?.destroy());
+    }
+    return super.writeHead(...head);
+  }
+  override destroy(error?: Error): this {
+    this.begun?.();
+    return super.destroy(error);
+  }
+  /** Whether somebody waits for its end, by an event or a function of their own. */
+  get isAwaited(): boolean {
+    return Object.hasOwn(this, 'writeHead') || Object.hasOwn(this, 'end') || Object.hasOwn(this, 'write') ||
+      this.listenerCount('finish') > 0 || this.listenerCount('close') > 0 || this.listenerCount('prefinish') > 0;
+  }
+}
+
+// The same where there is no Express: enough to refuse with, for middlewares that are written for it.
+class PlainAnswer extends Answer {
+  status(): this {
+    return this;
+  }
+  send(): this {
+    return this.end();
+  }
+  json(): this {
+    return this.end();
+  }
+  sendStatus(): this {
+    return this.end();
+  }
+  redirect(): this {
+    return this.end();
+  }
+  render(): this {
+    return this.end();
+  }
+}
+
+// A request as an application would give it to its middlewares.
+interface Request extends IncomingMessage {
+  res?: unknown;
+  next?: unknown;
+  originalUrl?: string;
+  baseUrl?: string;
+  params?: object;
+}
+
+interface Classes {
+  Request: new (socket: IncomingMessage['socket']) => Request;
+  Answer: new (request: IncomingMessage) => Answer;
+}
+const classes = new WeakMap<ExpressApplication, Classes>();
+
+// Express gives another prototype to every request and response, which makes each of them slow in all of Node's code from
+// then on. These are made with it.
+function classesOf(application: ExpressApplication): Classes {
+  let found = classes.get(application);
+  if (found === undefined) {
+    found = { Request: class extends IncomingMessage {}, Answer: class extends Answer {} };
+    Object.setPrototypeOf(found.Request.prototype, application.request);
+    // With the functions of `Answer`, before those of the application.
+    const { constructor, ...own } = Object.getOwnPropertyDescriptors(Answer.prototype);
+    Object.defineProperties(found.Answer.prototype, own);
+    Object.setPrototypeOf(found.Answer.prototype, application.response);
+    classes.set(application, found);
+  }
+  return found;
+}
+
+// A request that Express has not seen, as it gives it to middlewares. Its body was read.
+function expressRequest(of: IncomingMessage, { Request }: Classes): Request {
+  const request = new Request(of.socket);
+  request.httpVersionMajor = of.httpVersionMajor;
+  request.httpVersionMinor = of.httpVersionMinor;
+  request.httpVersion = of.httpVersion;
+  request.rawHeaders = of.rawHeaders;
+  request.headers = of.headers;
+  request.method = of.method as string;
+  request.url = request.originalUrl = of.url as string;
+  request.baseUrl = '';
+  request.params = {};
+  request.complete = true;
+  request.readable = false;
+  // With what others have added.
+  const from = of as unknown as Record<string, unknown>;
+  const to = request as unknown as Record<string, unknown>;
+  for (const key of Object.keys(from)) if (!(key in to)) to[key] = from[key];
+  to['upgrade'] = from['upgrade'];
+  return request;
+}
+
+// What does not mean that nobody is signed in.
+const refusals = new Map<number | undefined, ErrorCode>([
+  [429, 'rate_limited'], [500, 'internal'], [502, 'internal'], [503, 'overloaded'], [504, 'overloaded'],
+]);
+
+const renewed = new WeakMap<IncomingMessage, string[]>();
+
+/** @internal The cookies that middlewares have set for the answer to a request. */
+export function cookiesFor(request: IncomingMessage): string[] | undefined {
+  return renewed.get(request);
+}
+
+/**
+ * @internal A request on its way through middlewares which its server does not take it through. They get it as their
+ * application would give it to them, and a response of their own: the chat's answer is what the protocol says, whatever
+ * they answer. Only the cookies that they set go with it, so that a session which is renewed by use stays alive.
+ */
+export class Visit {
+  /** What the middlewares see. */
+  readonly request: Request;
+  readonly #came: IncomingMessage;
+  readonly #response: Answer;
+  #isOver = false;
+
+  constructor(came: IncomingMessage, application: ExpressApplication | undefined) {
+    this.#came = came;
+    this.request = came;
+    if (application === undefined) {
+      this.#response = new PlainAnswer(came);
+      return;
+    }
+    const made = classesOf(application);
+    const isNew = !Object.hasOwn(came, 'res');
+    if (isNew) this.request = expressRequest(came, made);
+    this.#response = new made.Answer(this.request);
+    this.#response.locals = Object.create(null) as object;
+    if (isNew) this.request.res = this.#response;
+  }
+
+  /**
+   * Whether every one of them lets the request pass, by calling `next()` with nothing. Rejects with what one fails with, and
+   * with a ChatError when one answers that there are too many requests, or that the application has a problem.
+   */
+  passes(chain: readonly Middleware[]): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const end = (settle: (how: any) => void, how: unknown) => {
+        if (this.#isOver) return;
+        this.#isOver = true;
+        settle(how);
+      };
+      this.#response.begun = (status) => {
+        const code = refusals.get(status);
+        if (code === undefined) end(resolve, false);
+        else end(reject, new ChatError(code));
+      };
+      const step = (index: number) => {
+        if (this.#isOver) return;
+        const middleware = chain[index];
+        if (middleware === undefined) {
+          end(resolve, index === chain.length);
+          return;
+        }
+        let wasCalled = false;
+        const next = (error?: unknown) => {
+          if (wasCalled) return;
+          wasCalled = true;
+          if (error === undefined || error === null) step(index + 1);
+          // To another route than the one that they stand before.
+          else if (error === 'route' || error === 'router') end(resolve, false);
+          else end(reject, error);
+        };
+        if (this.#response.locals !== undefined) this.request.next = next;
+        try {
+          const done = middleware(this.request, this.#response, next) as PromiseLike<unknown> | undefined | null;
+          if (typeof done?.then === 'function') done.then(undefined, (error: unknown) => end(reject, error));
+        } catch (error) {
+          end(reject, error);
+        }
+      };
+      step(0);
+    });
+  }
+
+  /** Ends the response: whoever waits for that (a session to be stored, a cookie to be set) does it now. */
+  end(): void {
+    this.#isOver = true;
+    const response = this.#response;
+    if (!response.headersSent && response.isAwaited) response.end();
+    const cookies = response.getHeader('set-cookie');
+    if (cookies !== undefined) renewed.set(this.#came, [cookies].flat().map(String));
+  }
+}

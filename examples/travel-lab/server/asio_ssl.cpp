@@ -1,2 +1,0 @@
-// The one translation unit that holds Asio's TLS bodies (BOOST_ASIO_SEPARATE_COMPILATION).
-#include <boost/asio/ssl/impl/src.hpp>

@@ -1,0 +1,15 @@
+#include <travelchat/storage.hpp>
+
+namespace travelchat {
+
+result<std::vector<Sha256Digest>> Storage::list_live_tokens(std::span<const Sha256Digest> digests, TimePoint now) {
+  std::vector<Sha256Digest> live;
+  for (const Sha256Digest& digest : digests) {
+    const auto found = find_token(digest, now);
+    if (!found) return found.error();
+    if (*found) live.push_back(digest);
+  }
+  return live;
+}
+
+}  // namespace travelchat

@@ -1,0 +1,116 @@
+// What sockets and requests rest on and only the host can tell about: the share links behind chat tokens, and advisors'
+// sessions.
+//
+// The host is asked again while they are in use. Its clear "no" ends what rests on it; an error or silence ends
+// nothing, but lets in nobody for whom it has never said "yes". One for each shard, on whose thread everything is.
+#pragma once
+
+#include "core/chat_token.hpp"
+
+#include <travelchat/error.hpp>
+#include <travelchat/host.hpp>
+#include <travelchat/types.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace travelchat::transport {
+
+class Connection;
+class Shard;
+struct Now;
+
+// A chat token, as far as the host can tell about it.
+struct LinkClaim {
+  ChatToken token;
+  std::string org_id;
+  std::string client_id;
+  std::string trip_id;
+};
+
+// Of an open socket.
+struct SocketClaim {
+  std::string session_id;         // an advisor's; empty: none that the host can tell about
+  std::optional<LinkClaim> link;  // a client's
+};
+
+// What chat tokens say by themselves (see ChatToken). That takes a few hashes, so it is remembered of those that were
+// asked about lately.
+class TokenBases {
+ public:
+  bool rests_on_link(const ChatToken& token) { return find(token).basis != ChatToken::Basis::application; }
+  bool may_be_of(const ChatToken& token, std::string_view share_token);
+
+ private:
+  struct Known {
+    ChatToken::Basis basis;
+    std::optional<std::string> share_token = std::nullopt;  // one that the token may be of
+  };
+  Known& find(const ChatToken& token);
+
+  std::unordered_map<ChatToken, Known, ChatToken::Hash> known_;  // bounded
+};
+
+class CredentialWatch {
+ public:
+  using Done = std::function<void(result<bool>)>;
+  using SteadyTime = std::chrono::steady_clock::time_point;
+
+  explicit CredentialWatch(Shard& shard) noexcept : shard_(shard) {}
+  Shard& shard() const noexcept { return shard_; }
+
+  // Whether the token's link holds, by what the host says now or has said lately. At once or later. An error: the host
+  // could not say, and has not said "yes" before.
+  void ask(LinkClaim claim, Done done);
+  // Looks at the open sockets when it is time.
+  void tick(const Now& now);
+  // Drops whoever waits. The shard was cut.
+  void clear() noexcept;
+
+ private:
+  struct Trip {
+    std::optional<SharedTrip> answer;
+    bool is_answered = false;
+    SteadyTime answered_at{};  // when the question was asked
+    error_code failure;        // of the newest question
+    SteadyTime ask_again_at{};
+    bool is_asked = false;  // a question is under way
+    SteadyTime asked_at{};
+    std::vector<std::pair<LinkClaim, Done>> waiting;
+  };
+
+  Trip& find(const std::string& trip_id, SteadyTime now);
+  // Whether the trip, as it is, is shared by the link that the token was issued for.
+  bool holds(const LinkClaim& claim, const std::optional<SharedTrip>& trip);
+  // What can be said without asking; nullopt: ask.
+  std::optional<result<bool>> verdict(const Trip& trip, const LinkClaim& claim, SteadyTime now);
+  void question(const std::string& trip_id, SteadyTime now);
+  void answered(const std::string& trip_id, SteadyTime asked_at, result<std::optional<SharedTrip>> answer);
+  void tell(Trip& trip);
+
+  void look_at_links(SteadyTime now);
+  void look_further();
+  void check_sessions(SteadyTime now);
+
+  Shard& shard_;
+  TokenBases tokens_;
+  std::unordered_map<std::string, Trip> trips_;  // by id; bounded
+  SteadyTime next_look_{};
+  std::deque<std::weak_ptr<Connection>> to_look_at_;
+  std::size_t looks_under_way_ = 0;
+  bool is_looking_ = false;
+
+  SteadyTime next_session_check_{};
+  std::optional<SteadyTime> sessions_asked_at_;
+};
+
+}  // namespace travelchat::transport
