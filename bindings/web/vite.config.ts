@@ -1,14 +1,15 @@
 // dist/index.js (the core), dist/react.js (hooks and components on it) and dist/styles.css. React is the application's;
 // dist/links.js, which finds links in texts, is loaded when the first text may have one.
-import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
+import { unicodeAlias } from './aliases.ts';
+import { buildTarget } from './build_target.ts';
 
 export default defineConfig({
   plugins: [react()],
-  resolve: { alias: { 'uc.micro': fileURLToPath(new URL('src/react/unicode_classes.ts', import.meta.url)) } },
+  resolve: { alias: [unicodeAlias] },
   build: {
-    target: 'es2022',
+    ...buildTarget,
     sourcemap: true,
     lib: {
       entry: { index: 'src/core/index.ts', react: 'src/react/index.ts' },

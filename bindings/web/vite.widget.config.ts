@@ -1,24 +1,17 @@
 // dist/widget.js: one classic script with everything in it. Preact stands in for React, whose 60 KB no page should load
 // for a button in its corner.
-import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { preactAliases, unicodeAlias } from './aliases.ts';
+import { buildTarget } from './build_target.ts';
 
 export default defineConfig({
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   define: { 'process.env.NODE_ENV': '"production"' },
-  resolve: {
-    alias: [
-      { find: 'uc.micro', replacement: fileURLToPath(new URL('src/react/unicode_classes.ts', import.meta.url)) },
-      { find: /^react\/jsx-(dev-)?runtime$/, replacement: 'preact/jsx-runtime' },
-      { find: /^react-dom\/client$/, replacement: 'preact/compat/client' },
-      { find: /^react-dom$/, replacement: 'preact/compat' },
-      { find: /^react$/, replacement: 'preact/compat' },
-    ],
-  },
+  resolve: { alias: [unicodeAlias, ...preactAliases] },
   build: {
     // The main build has put its files there.
     emptyOutDir: false,
-    target: 'es2022',
+    ...buildTarget,
     sourcemap: false,
     lib: {
       entry: 'src/widget/main.tsx',

@@ -2,7 +2,7 @@ import { defineConfig } from '@playwright/test';
 import { browserOptions, desktop, phone } from './harness/browser.ts';
 
 // They hold the product to no times but their own patience, so two of them may run at once.
-const patient = /(access|input|push|safety|tabs|widget_embed)\.spec\.ts$/;
+const patient = /(access|input|old_browsers|push|safety|shared_computer|tabs|widget_embed)\.spec\.ts$/;
 
 export default defineConfig({
   testDir: 'specs',

@@ -27,7 +27,7 @@ async function bundled(path) {
     build: {
       write: false,
       minify: true,
-      target: 'es2022',
+      target: 'esnext',
       modulePreload: false,
       rollupOptions: {
         input: path,

@@ -92,6 +92,32 @@ test('bubbles have their colours, type, padding, width, gaps and corners', async
   expect(await corners('They answer tomorrow')).toEqual([round, '4px', round]);
 });
 
+test('a line in a bubble ends where the next word has no room', async ({ stage, room }) => {
+  const text = 'And the transfer from the airport?';
+  await room.clientSays(text);
+  const client = await stage.openWidget(room);
+  await expect(client.bubble(text)).toBeVisible();
+  const lines = await client.bubble(text).evaluate((bubble) => {
+    const content = bubble.querySelector('.tc-text')!;
+    const words = document.createTreeWalker(content, NodeFilter.SHOW_TEXT).nextNode() as Text;
+    const all: { top: number; right: number; firstWord: number }[] = [];
+    for (const { 0: word, index } of words.data.matchAll(/\S+/g)) {
+      const range = new Range();
+      range.setStart(words, index);
+      range.setEnd(words, index + word.length);
+      // WebKit adds an empty one at the end of the line before.
+      const { top, right, width } = [...range.getClientRects()].at(-1)!;
+      const line = all.at(-1);
+      if (line?.top === top) line.right = right;
+      else all.push({ top, right, firstWord: width });
+    }
+    const end = bubble.getBoundingClientRect().right - Number.parseFloat(getComputedStyle(bubble).paddingRight);
+    return all.map((line) => ({ ...line, room: end - line.right }));
+  });
+  expect(lines).toHaveLength(2);
+  expect(lines[0]!.room).toBeLessThan(lines[1]!.firstWord + 8);
+});
+
 test('the avatar stands at the first bubble of a group, 28 px wide, and the others line up with it', async ({ launch }) => {
   const { server, stage, organizations } = await launch();
   const room = await withHistory(server, organizations[1]!);

@@ -150,3 +150,24 @@ test('a payload that is not ours opens nothing foreign, and markup in it stays t
   await notified(2);
   expect((await shown(page)).map(({ title }) => title)).toEqual(['New message']);
 });
+
+test('a push for a session that is over shows none of its words, and takes away those that are shown', async ({
+  stage,
+  room,
+  server,
+}) => {
+  const context = await stage.advisorContext(room.advisor);
+  await context.grantPermissions(['notifications'], { origin: server.url });
+  const page = await context.newPage();
+  await page.goto('/dashboard/messages');
+  const { deliver, notified } = await pushes(context, page, server.url);
+  await deliver({ title: 'From Ann', body: 'My passport number is', url: '/dashboard/messages?id=another' });
+  await notified(1);
+  // The page does not know: it could as well be closed.
+  await context.clearCookies();
+  await deliver({ title: 'From Ann', body: 'and my credit card is', url: room.threadPath });
+  await notified(2);
+  expect((await shown(page)).map(({ title, body }) => [title, body])).toEqual([
+    ['You are signed out', 'Sign in to read your messages.'],
+  ]);
+});

@@ -288,3 +288,53 @@ test('a socket that is cut comes back by itself and replays what was missed', as
   await expectAgreement(server, room, [advisor], 3);
   expect(sockets.opened).toBeGreaterThan(1);
 });
+
+test('what is written after the browser has closed the database survives a reload, as does what was written before', async ({
+  stage,
+  room,
+}) => {
+  const context = await stage.context();
+  await context.addInitScript(() => {
+    const { open } = IDBFactory.prototype;
+    const state = window as unknown as { databases: IDBDatabase[] };
+    state.databases = [];
+    IDBFactory.prototype.open = function (...args) {
+      const request = open.apply(this, args);
+      request.addEventListener('success', () => state.databases.push(request.result));
+      return request;
+    };
+  });
+  let isDown = true;
+  await context.route('**/messages/client', (route) => (isDown ? route.abort() : route.fallback()));
+  const thread = await stage.openWidget(room, context);
+  await thread.send('before');
+  await expect(thread.row('before')).toHaveAttribute('data-status', 'sending');
+  await thread.page.evaluate(() => {
+    for (const database of (window as unknown as { databases: IDBDatabase[] }).databases) {
+      database.close();
+      database.dispatchEvent(new Event('close'));
+    }
+  });
+  await thread.send('after');
+  const kept = () =>
+    thread.page.evaluate(async () => {
+      const database = await new Promise<IDBDatabase>((resolve) => {
+        const request = indexedDB.open('travelchat');
+        request.onsuccess = () => resolve(request.result);
+      });
+      const entries = await new Promise<{ content: string }[]>((resolve) => {
+        const request = database.transaction('outbox').objectStore('outbox').getAll();
+        request.onsuccess = () => resolve(request.result as { content: string }[]);
+      });
+      database.close();
+      return entries.map(({ content }) => content);
+    });
+  await expect.poll(kept).toEqual(['before', 'after']);
+  await thread.page.reload();
+  await new Widget(thread.page, stage.isTouch).open();
+  await expect(thread.row('before')).toHaveAttribute('data-status', 'sending');
+  await expect(thread.row('after')).toHaveAttribute('data-status', 'sending');
+  isDown = false;
+  await expect(thread.row('after')).toHaveAttribute('data-status', 'sent', { timeout: 30_000 });
+  expect(await room.contents()).toEqual(['before', 'after']);
+});

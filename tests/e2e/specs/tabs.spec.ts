@@ -2,6 +2,7 @@
 import type { Locator, Page } from '@playwright/test';
 import { query, uuidBytes } from '../harness/database.ts';
 import { expect, test } from '../harness/test.ts';
+import { devTools } from '../harness/thread.ts';
 import { Room } from '../harness/voices.ts';
 
 const listRow = (page: Page, conversationId: string): Locator =>
@@ -83,6 +84,55 @@ test('what a closed tab had not sent is sent by the other', async ({ stage, room
   await expect(second.row('left behind')).toHaveAttribute('data-status', 'sent', { timeout: 25_000 });
   const count = 'SELECT count(*) FROM travelchat_messages WHERE conversation_pk = (SELECT pk FROM travelchat_conversations WHERE id = ?)';
   expect(query(server.database, count, uuidBytes(room.conversationId))).toEqual([[1]]);
+});
+
+test('a suspended tab keeps no other from sending, and changes nothing when it wakes up', async ({ stage, room }) => {
+  const context = await stage.advisorContext(room.advisor);
+  const first = await stage.advisorThread(room, context);
+  const second = await stage.advisorThread(room, context);
+  let tell = () => {};
+  const isSending = new Promise<void>((resolve) => (tell = resolve));
+  let lose: (() => Promise<void>) | null = null;
+  await first.page.route('**/api/conversations/*/messages', (route) => {
+    if (route.request().method() !== 'POST' || lose !== null) return route.fallback();
+    lose = () => route.abort();
+    tell();
+  });
+  await first.send('from the first tab');
+  await isSending;
+  await expect(second.row('from the first tab')).toHaveAttribute('data-status', 'sending');
+  // Its scripts stand still, as those of a suspended page do.
+  const session = await devTools(first.page);
+  await session.send('Debugger.enable');
+  await session.send('Debugger.pause');
+  await second.send('from the second tab');
+  await expect(second.row('from the second tab')).toHaveAttribute('data-status', 'sent', { timeout: 20_000 });
+  const texts = ['from the first tab', 'from the second tab'];
+  expect(await room.contents()).toEqual(texts);
+
+  await session.send('Debugger.disable');
+  await lose!();
+  await first.send('awake');
+  await expect(first.row('awake')).toHaveAttribute('data-status', 'sent');
+  await expect(second.row('awake')).toBeVisible();
+  expect(await room.contents()).toEqual([...texts, 'awake']);
+  expect(await first.texts()).toEqual([...texts, 'awake']);
+});
+
+test('the sound is switched off in every tab, and stays off', async ({ stage, room }) => {
+  const context = await stage.advisorContext(room.advisor);
+  const [first, second] = [await context.newPage(), await context.newPage()];
+  const soundOf = (page: Page) => page.getByRole('switch', { name: 'Sound of new messages' });
+  for (const page of [first, second]) {
+    await page.goto('/clients');
+    await page.getByRole('button', { name: 'Account' }).click();
+    await expect(soundOf(page)).toHaveAttribute('aria-checked', 'true');
+  }
+  await soundOf(first).click();
+  for (const page of [first, second]) await expect(soundOf(page)).toHaveAttribute('aria-checked', 'false');
+  await second.reload();
+  await second.getByRole('button', { name: 'Account' }).click();
+  await expect(soundOf(second)).toHaveAttribute('aria-checked', 'false');
 });
 
 test('the search finds clients and words, and an empty search shows all', async ({ stage, room, server }) => {

@@ -1,5 +1,6 @@
 // The HTTP half of the wire: JSON in and out, refusals as ChatError, one renewal of a chat token that was refused.
-import type { SessionCredential, TokenCredential } from './client';
+import { parseRetryAfter } from './backoff';
+import type { SessionCredential, TokenCredential } from './credential';
 import type { Environment } from './environment';
 import { browserEnvironment } from './environment';
 import type { ChatFailure } from './model';
@@ -29,13 +30,23 @@ export const toFailure = (error: unknown): ChatFailure =>
     ? { code: error.code, status: error.status, message: error.message }
     : { code: 'network', status: 0, message: String(error) };
 
-/** Whether the same request may succeed later as it is. A gateway's 502 and 504, and 503, are as good as no answer. */
+/** Whether the same request may succeed later as it is. */
 export const isPassing = ({ status }: ChatFailure): boolean =>
   status === 0 || [401, 408, 425, 429, 502, 503, 504].includes(status);
 
+/** Whether the chat itself said this. What comes with an error status from anybody between, a page of its own or JSON of
+ * another kind, says only that there is no way to the chat now. */
+function isChatRefusal(data: unknown): data is { readonly code: string; readonly message?: unknown } {
+  const code = (data as { readonly code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' && /^[a-z][a-z0-9_]*$/.test(code);
+}
+
 export interface Answer {
   readonly data: unknown;
+  /** There is another page. */
   readonly hasMore: boolean;
+  /** Of the storage that it was read from; null where the server tells none. */
+  readonly epoch: string | null;
 }
 
 async function exchange(env: Environment, url: string, init: RequestInit): Promise<Answer> {
@@ -44,22 +55,24 @@ async function exchange(env: Environment, url: string, init: RequestInit): Promi
   try {
     const response = await env.fetch(url, { ...init, signal: abort.signal, cache: 'no-store' });
     const text = await response.text();
+    const { ok, status, headers } = response;
     let data: unknown;
     try {
       data = JSON.parse(text);
     } catch {
-      // A sign-in page of a hotel's network answers 200 with HTML.
-      if (response.ok) throw new ChatError('network', 0, 'The answer is not JSON.');
+      // The sign-in page of a hotel's network, with 200, or what a proxy says while its server restarts.
     }
-    if (response.ok) return { data, hasMore: response.headers.get('x-has-more') === 'true' };
-    const { code, message } = (data ?? {}) as Partial<ChatFailure>;
-    const seconds = Number(response.headers.get('retry-after') ?? NaN);
-    throw new ChatError(
-      typeof code === 'string' ? code : `http_${response.status}`,
-      response.status,
-      typeof message === 'string' ? message : `The server answered ${response.status}.`,
-      seconds >= 0 ? seconds * 1000 : null,
-    );
+    if (ok && data !== undefined) {
+      // A list that has a next page names it by a cursor.
+      const hasMore = headers.get('x-has-more') === 'true' || headers.has('x-next-cursor');
+      return { data, hasMore, epoch: headers.get('x-epoch') };
+    }
+    const retryAfter = parseRetryAfter(headers.get('retry-after'), env.now());
+    if (!ok && isChatRefusal(data)) {
+      const { code, message } = data;
+      throw new ChatError(code, status, typeof message === 'string' ? message : `Refused with ${status}.`, retryAfter);
+    }
+    throw new ChatError('network', 0, `An answer ${status} that is not the chat's.`, retryAfter);
   } catch (error) {
     throw error instanceof ChatError ? error : new ChatError('network', 0, 'The server could not be reached.');
   } finally {
@@ -141,15 +154,22 @@ export class Api {
   }
 }
 
-/** What the share link of a trip gives. Throws a ChatError. */
+/** What the share link of a trip gives. Throws a ChatError. The secret of the link travels in the body: an address stays
+ * in the logs of whatever it passes. */
 export async function fetchChatGrant(options: {
   readonly baseUrl?: string;
   readonly tripId: string;
   readonly shareToken: string;
 }): Promise<ChatGrant> {
-  const query = new URLSearchParams({ tripId: options.tripId, shareToken: options.shareToken });
-  const url = `${options.baseUrl ?? ''}/api/chat-token?${query}`;
-  const grant = (await exchange(browserEnvironment(), url, { credentials: 'same-origin' })).data as Partial<ChatGrant>;
+  const { baseUrl = '', tripId, shareToken } = options;
+  const init: RequestInit = {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ tripId, shareToken }),
+    credentials: 'same-origin',
+  };
+  const { data } = await exchange(browserEnvironment(), `${baseUrl}/api/chat-token`, init);
+  const grant = data as Partial<ChatGrant>;
   if (typeof grant?.chatToken !== 'string') throw new ChatError('network', 0, 'The answer is no chat grant.');
   return grant as ChatGrant;
 }

@@ -1,11 +1,12 @@
 // A socket that comes back: obeys connection_machine.ts with the environment's sockets and timers.
 import { ChatError } from './api';
 import type { Circumstances, ConnectionEffect, ConnectionInput, ConnectionState } from './connection_machine';
-import { closeCodeOf, initialConnection, stepConnection } from './connection_machine';
-import type { Environment, Socket, Timer } from './environment';
-import type { ClientFrame, ServerEvent } from './events';
+import { closeCodeOf, initialConnection, stepConnection, unheardSince } from './connection_machine';
+import type { Environment, PageEvent, Socket, Timer } from './environment';
+import type { ChatEvent, ClientFrame, InboxEvent } from './events';
 import { encodeFrame, parseServerEvent } from './events';
 import type { ConnectionStatus } from './model';
+import { Polling } from './polling';
 
 /** With what a socket is opened: the part of `Api` that concerns it. */
 export interface Credential {
@@ -22,7 +23,9 @@ export interface ConnectionOwner {
   url(): string;
   /** The handshake is done; the server may still refuse it by a close code. `number` is for `ready` and `fail`. */
   onJoined?(number: number): void;
-  onEvent(event: ServerEvent): void;
+  onEvent(event: ChatEvent | InboxEvent): void;
+  /** Asks by HTTP what has happened, and takes it. Whether there was anything that no socket has told. */
+  poll(): Promise<boolean>;
   /** The status changed. */
   onStatus(status: ConnectionStatus): void;
 }
@@ -40,12 +43,19 @@ export class Connection {
   #endPageEvents: (() => void) | null = null;
   /** With which the last socket was opened. */
   #token: string | null = null;
+  readonly #polling: Polling;
 
   constructor(
     private readonly env: Environment,
     private readonly credential: Credential,
     private readonly owner: ConnectionOwner,
-  ) {}
+  ) {
+    this.#polling = new Polling(
+      env,
+      () => unheardSince(this.#state),
+      () => this.#poll(),
+    );
+  }
 
   get status(): ConnectionStatus {
     return this.#status;
@@ -56,7 +66,7 @@ export class Connection {
   }
 
   start(): void {
-    this.#endPageEvents ??= this.env.onPageEvent((type) => this.#take({ type }));
+    this.#endPageEvents ??= this.env.onPageEvent((type) => this.#hear(type));
     this.#take({ type: 'start' });
   }
 
@@ -85,11 +95,28 @@ export class Connection {
     this.#take({ type: 'closed', try: number, code: codeOf(error) });
   }
 
+  /** The owner has just asked by HTTP, for another reason. */
+  polled(): void {
+    this.#polling.asked();
+  }
+
   /** False, and nothing sent, unless the socket is open. */
   send(frame: ClientFrame): boolean {
     if (!this.isOpen || this.#socket?.readyState !== OPEN) return false;
     this.#socket.send(encodeFrame(frame));
     return true;
+  }
+
+  #hear(type: PageEvent): void {
+    this.#take({ type });
+    this.#polling.hear(type);
+  }
+
+  async #poll(): Promise<void> {
+    const { try: number, heardAt } = this.#state;
+    const isNews = await this.owner.poll();
+    // A socket that is still silent then, and should have told it, is dead.
+    if (isNews && this.isOpen && this.#state.try === number && this.#state.heardAt === heardAt) this.replace();
   }
 
   #take(input: ConnectionInput): void {
@@ -110,6 +137,7 @@ export class Connection {
       shown.reason !== reason
     ) {
       this.#status = { phase, attempt, downSince, reason };
+      this.#polling.plan();
       this.owner.onStatus(this.#status);
     }
   }
@@ -167,9 +195,13 @@ export class Connection {
     };
     socket.onmessage = ({ data }: { data: unknown }) => {
       if (!isCurrent()) return;
-      this.#take({ type: 'heard', try: number });
       const event = typeof data === 'string' ? parseServerEvent(data) : null;
-      if (event) this.owner.onEvent(event);
+      if (event?.type === 'alive') {
+        this.#take({ type: 'alive', try: number, interval: event.intervalMs });
+      } else {
+        this.#take({ type: 'heard', try: number });
+        if (event) this.owner.onEvent(event);
+      }
     };
     // `close` follows an error. Without a listener Node's `ws` would throw it.
     socket.onerror = () => {};

@@ -9,7 +9,9 @@
 // A browser hides the server's pings from the page, and a phone that slept leaves sockets that look open and are dead.
 // So a socket is replaced, which costs one round trip because it resumes, whenever its silence cannot be trusted: the
 // network came back, the page came back from the back/forward cache or was hidden and without a sound for half a
-// minute, or the timers show that the machine slept.
+// minute, the timers show that the machine slept, or the server did not say `alive` in time. A server of before never
+// does; it is known by its first socket that stays silent. On that one's sockets, and where none opens, polling.ts asks
+// by HTTP, which alone would not do: the browser's other connections are as dead then, and it goes on using them.
 import { backoff } from './backoff';
 import type { ConnectionPhase, ConnectionStatus } from './model';
 
@@ -28,6 +30,10 @@ export interface ConnectionState extends ConnectionStatus {
   readonly hasReplaced: boolean;
   readonly openedAt: number;
   readonly heardAt: number;
+  /** Within which the server says that it is there; null for one that does not. */
+  readonly interval: number | null;
+  /** It has said so itself. */
+  readonly hasTold: boolean;
   readonly isOffline: boolean;
   readonly hiddenAt: number | null;
   /** The server asked for patience; nothing shortens the wait before this. */
@@ -39,6 +45,7 @@ export type ConnectionInput =
   | { readonly type: 'start' | 'stop' | 'reconnect' | 'replace' | 'timer' }
   | { readonly type: 'online' | 'offline' | 'visible' | 'hidden' | 'focus' | 'restored' }
   | { readonly type: 'renewed' | 'prepared' | 'heard' | 'ready'; readonly try: number }
+  | { readonly type: 'alive'; readonly try: number; readonly interval: number }
   | { readonly type: 'closed'; readonly try: number; readonly code: number }
   | { readonly type: 'renewFailed'; readonly try: number; readonly code: number };
 
@@ -70,6 +77,12 @@ const SILENCE = 30_000;
 const WATCH = 30_000;
 /** A timer this late means that the machine slept. Browsers let the timers of a hidden page run once a minute. */
 const SLEPT = 90_000;
+/** Of a server that has told none yet. */
+const USUAL_INTERVAL = 25_000;
+/** After the interval: silence is suspicious, and the rest may be asked for by HTTP. */
+const SUSPICIOUS = 10_000;
+/** After the interval: the socket is dead. Lines stall, and mend themselves. */
+const DEAD = 30_000;
 /** A socket that was open for this long ends a row of failures: one that opens and dies at once does not. */
 const LASTING = 10_000;
 
@@ -86,6 +99,8 @@ export const initialConnection: ConnectionState = {
   hasReplaced: false,
   openedAt: 0,
   heardAt: 0,
+  interval: USUAL_INTERVAL,
+  hasTold: false,
   isOffline: false,
   hiddenAt: null,
   notBefore: 0,
@@ -116,6 +131,18 @@ export function closeCodeOf(status: number): number {
 function timer(state: ConnectionState, now: number, ms: number, effects: readonly ConnectionEffect[]): Step {
   return [{ ...state, timerDue: now + ms }, [...effects, { type: 'timer', ms }]];
 }
+
+/** Since when, or from when on, no socket is believed to tell what happens; null where nobody wants to know. */
+export function unheardSince({ phase, heardAt, interval, downSince }: ConnectionState): number | null {
+  if (phase === 'idle' || phase === 'stopped') return null;
+  return phase === 'open' ? heardAt + (interval ?? USUAL_INTERVAL) + SUSPICIOUS : downSince;
+}
+
+const deadAt = ({ heardAt, interval }: ConnectionState): number =>
+  interval === null ? Infinity : heardAt + interval + DEAD;
+
+const watch = (state: ConnectionState, now: number): Step =>
+  timer(state, now, Math.min(WATCH, deadAt(state) - now), []);
 
 function begin(state: ConnectionState, { now, canRenew }: Circumstances): Step {
   const stage = state.mustRenew && canRenew ? 'renew' : 'prepare';
@@ -207,6 +234,8 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
       return timer({ ...state, stage: 'join', heardAt: now }, now, JOIN_TIMEOUT, [{ type: 'join', try: state.try }]);
     case 'heard':
       return [{ ...state, heardAt: now }, []];
+    case 'alive':
+      return [{ ...state, heardAt: now, interval: input.interval, hasTold: true }, []];
     case 'ready': {
       if (state.stage !== 'join') return stay;
       const open: ConnectionState = {
@@ -220,7 +249,7 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
         openedAt: now,
         heardAt: now,
       };
-      return timer(open, now, WATCH, []);
+      return watch(open, now);
     }
     case 'closed':
       return closed(state, input.code, at);
@@ -228,7 +257,11 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
     case 'timer':
       if (state.phase === 'waiting') return begin(state, at);
       if (state.phase === 'open') {
-        return now - state.timerDue > SLEPT ? begin(state, at) : timer(state, now, WATCH, []);
+        // A clock that was set back must not look like a long patience.
+        const heard = { ...state, heardAt: Math.min(state.heardAt, now) };
+        if (now - state.timerDue > SLEPT) return begin(heard, at);
+        if (now < deadAt(heard)) return watch(heard, now);
+        return begin({ ...heard, interval: heard.hasTold ? heard.interval : null }, at);
       }
       if (state.phase !== 'connecting') return stay;
       return state.stage === 'join' && now - state.heardAt < JOIN_TIMEOUT

@@ -18,6 +18,9 @@ export interface Socket {
 
 export type Timer = ReturnType<typeof setTimeout>;
 
+/** A browser holds the time of a timer in 32 bits, and runs one that is longer at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 export interface Environment {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -32,7 +35,7 @@ export interface Environment {
   readonly indexedDB: IDBFactory | null;
   readonly locks: Pick<LockManager, 'request'> | null;
   readonly openChannel: (name: string) => BroadcastChannel | null;
-  readonly localStorage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null;
+  readonly localStorage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'> | null;
   /** Of the page: what an empty `baseUrl` stands for. */
   readonly origin: string;
   /** What happens to the page. `restored`: it came back from the back/forward cache. Returns the end of it. */
@@ -69,7 +72,7 @@ function onPageEvent(listener: (event: PageEvent) => void): () => void {
 export function browserEnvironment(overrides: Partial<Environment> = {}): Environment {
   return {
     now: () => Date.now(),
-    setTimeout: (run, ms) => setTimeout(run, ms),
+    setTimeout: (run, ms) => setTimeout(run, Math.min(ms, LONGEST_TIMER)),
     clearTimeout: (timer) => clearTimeout(timer),
     random: () => Math.random(),
     newId,
@@ -80,7 +83,8 @@ export function browserEnvironment(overrides: Partial<Environment> = {}): Enviro
     openChannel: (name) => attempt(() => new BroadcastChannel(name)),
     // Node has a localStorage of its own in later versions, which is no page's.
     localStorage: attempt(() => (typeof window === 'undefined' ? undefined : window.localStorage)),
-    origin: attempt(() => globalThis.location?.origin) ?? '',
+    // Of a sandboxed frame it is "null", whatever its location's; of a `srcdoc` frame, whose location has none, that around.
+    origin: attempt(() => globalThis.origin) ?? '',
     onPageEvent,
     ...overrides,
   };

@@ -1,29 +1,23 @@
 // What travels over the sockets, both ways (docs/protocol.md, "Events from the server", "Frames from the client").
 //
 // tests/vectors/events.json holds this file and the C++ codec to the same texts. What is not understood is null, never
-// an exception: later servers add events and members, and a client ignores those.
-import type { Conversation, Message, Reaction } from './types';
+// an exception. Later servers add events and members, which a client ignores; but what an event of an unknown type
+// brought counts as applied, or the next one would look as if something before it had been lost.
+import type { Message, Reaction } from './types';
+import type * as wire from './wire';
 
-export type ChatEvent =
-  | { readonly type: 'typing'; readonly advisorTyping: boolean; readonly clientTyping: boolean }
-  | { readonly type: 'new_message'; readonly message: Message; readonly rev: number }
-  | {
-      readonly type: 'reaction_update';
-      readonly messageId: string;
-      readonly reactions: readonly Reaction[];
-      readonly rev: number;
-    }
-  | { readonly type: 'seen'; readonly seenAt: string; readonly rev: number }
-  | { readonly type: 'read'; readonly readAt: string; readonly rev: number }
-  | { readonly type: 'caught_up'; readonly rev: number }
-  | { readonly type: 'resync'; readonly rev: number }
-  | { readonly type: 'error'; readonly code: string; readonly message: string };
+export type AliveEvent = wire.AliveEvent;
 
-export type InboxEvent = { readonly type: 'conversation_update'; readonly conversation: Conversation };
+/** Of any type that is not known here, and durable. */
+type UnknownEvent = { readonly type: 'unknown'; readonly rev: number };
 
-export type ServerEvent = ChatEvent | InboxEvent;
+export type ChatEvent = Exclude<wire.ConversationEvent, AliveEvent> | UnknownEvent;
 
-export type ClientFrame = { readonly type: 'typing'; readonly isTyping: boolean } | { readonly type: 'seen' };
+export type InboxEvent = Exclude<wire.InboxEvent, AliveEvent>;
+
+export type ServerEvent = ChatEvent | InboxEvent | AliveEvent;
+
+export type ClientFrame = wire.Frame;
 
 type Members = Record<string, unknown>;
 
@@ -53,14 +47,15 @@ const isLine = (value: unknown): value is Members =>
 /** What the rest of the core relies on; further members may be there or not. */
 export const isMessage = (value: unknown): value is Message => isLine(value) && isReactions(value.reactions);
 
-export const isConversation = (value: unknown): value is Conversation =>
+export const isConversation = (value: unknown): value is wire.ConversationRow =>
   isMembers(value) &&
   isText(value.id) &&
   isText(value.clientId) &&
   isCount(value.unreadCount ?? 0) &&
   (value.lastMessage == null || isLine(value.lastMessage));
 
-function isServerEvent(event: Members): boolean {
+/** Null for a type that is not known. */
+function isWellFormed(event: Members): boolean | null {
   switch (event.type) {
     case 'typing':
       return isFlag(event.advisorTyping) && isFlag(event.clientTyping);
@@ -74,21 +69,27 @@ function isServerEvent(event: Members): boolean {
       return isCount(event.rev) && isTime(event.readAt);
     case 'caught_up':
     case 'resync':
-      return isCount(event.rev);
+      // Without `epoch` on servers from before there were any.
+      return isCount(event.rev) && (event.epoch === undefined || isText(event.epoch));
     case 'error':
       return isText(event.code) && isText(event.message);
     case 'conversation_update':
       return isConversation(event.conversation);
+    case 'alive':
+      return isCount(event.intervalMs);
     default:
-      return false;
+      return null;
   }
 }
 
-/** Null for what is malformed or unknown. */
+/** Null for what is malformed, and for what is unknown and not durable. */
 export function parseServerEvent(text: string): ServerEvent | null {
   try {
     const event: unknown = JSON.parse(text);
-    return isMembers(event) && isServerEvent(event) ? (event as unknown as ServerEvent) : null;
+    if (!isMembers(event)) return null;
+    const isGood = isWellFormed(event);
+    if (isGood) return event as unknown as ServerEvent;
+    return isGood === null && isText(event.type) && isCount(event.rev) ? { type: 'unknown', rev: event.rev } : null;
   } catch {
     return null;
   }

@@ -1,6 +1,7 @@
 // How a thread of messages is laid out: groups, dividers and their labels, as pure functions.
 //
 // The C++ twin is include/travelchat/grouping.hpp; tests/vectors/grouping.json holds both to the same answers.
+import { languageTag } from './language';
 import type { Message } from './types';
 
 /** Messages of one sender less than this apart form a group. */
@@ -44,6 +45,17 @@ export function needsDivider(previous: string | null, current: string): boolean 
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
+// A zone that is newer than this browser, or misspelt, is no reason to show nothing.
+function zoneOption(timeZone: string | undefined): { timeZone?: string } {
+  if (timeZone === undefined) return {};
+  try {
+    new Intl.DateTimeFormat('en', { timeZone });
+    return { timeZone };
+  } catch {
+    return {};
+  }
+}
+
 // Making a format costs some 50 µs, and a thread shows hundreds of times.
 function format(
   locale: string,
@@ -53,9 +65,9 @@ function format(
   const key = `${locale} ${timeZone} ${kind}`;
   let made = formats.get(key);
   if (!made) {
-    const zone = timeZone === undefined ? {} : { timeZone };
+    const zone = zoneOption(timeZone);
     made = new Intl.DateTimeFormat(
-      locale,
+      languageTag(locale) ?? 'en',
       kind === 'time'
         ? { ...zone, hour: 'numeric', minute: '2-digit' }
         : {
@@ -76,7 +88,7 @@ const dayFormat = (timeZone: string | undefined): Intl.DateTimeFormat => {
   let made = formats.get(key);
   if (!made) {
     made = new Intl.DateTimeFormat('en-u-ca-gregory-nu-latn', {
-      ...(timeZone === undefined ? {} : { timeZone }),
+      ...zoneOption(timeZone),
       year: 'numeric',
       month: 'numeric',
       day: 'numeric',
@@ -98,7 +110,8 @@ function dayOf(at: Date, timeZone: string | undefined): { count: number; year: n
 // Newer Intl data put U+202F before "PM"; a plain space wraps and copies better, and is what the C++ twin writes.
 const plain = (text: string): string => text.replace(/[\u202f\u00a0]/g, ' ');
 
-/** "2:34 PM", in the words of `locale`. */
+/** "2:34 PM", in the words of `locale`. Here and below a locale that is no language tag counts as what it begins with, or
+ * as English, and an unknown zone as the viewer's own. */
 export function timeLabel(at: Date, locale: string, timeZone?: string): string {
   return plain(format(locale, timeZone, 'time').format(at));
 }
@@ -120,9 +133,10 @@ export function dividerLabel(
   const date = format(locale, timeZone, day.year === today.year ? 'date' : 'datedYear');
   // English writes "Mon, Dec 14"; without that comma it is what the twin writes. Other languages keep their own.
   const parts = date.formatToParts(at);
+  const isEnglish = /^en\b/i.test(languageTag(locale) ?? 'en');
   const text = parts
     .map(({ type, value }, i) =>
-      type === 'literal' && parts[i - 1]?.type === 'weekday' && locale.startsWith('en') ? ' ' : value,
+      type === 'literal' && parts[i - 1]?.type === 'weekday' && isEnglish ? ' ' : value,
     )
     .join('');
   return `${plain(text)}, ${time}`;

@@ -1,7 +1,9 @@
 // The advisor's list of conversations, live: the rows of the organization, kept by /ws/inbox, and a search over them.
 //
-// /ws/inbox has no replay. So the list is loaded each time the socket has opened, and what the socket tells meanwhile
-// is merged by `rev`: whichever of row and event is newer stays.
+// /ws/inbox has no replay. So the list is loaded each time the socket has opened, and now and then while none is. A list
+// is the truth about every conversation, also about names and trips, which have no revision, and about those that are
+// no more: all but what the socket tells while the list is on its way, where whichever of row and event has the larger
+// `rev` stays. Revisions of two epochs do not compare: where the list names another one, nothing from before is kept.
 import type { Api } from './api';
 import { ChatError, toFailure } from './api';
 import { Connection } from './connection';
@@ -10,18 +12,19 @@ import { isConversation } from './events';
 import type { ChatFailure, Inbox, InboxSnapshot } from './model';
 import { Listeners } from './observable';
 import type { Conversation } from './types';
+import type { ConversationRow } from './wire';
 
 /** Typing in the search box asks the server once it pauses. */
 const SEARCH_DELAY = 200;
 
 /** What the host does not know of a client is null on the wire. */
-export const toConversation = (wire: Conversation): Conversation => ({
-  ...wire,
-  clientName: wire.clientName ?? wire.clientId,
-  clientAvatarUrl: wire.clientAvatarUrl ?? null,
-  lastMessage: wire.lastMessage ?? null,
-  unreadCount: wire.unreadCount ?? 0,
-  activeTrip: wire.activeTrip ?? null,
+export const toConversation = (row: ConversationRow): Conversation => ({
+  ...row,
+  clientName: row.clientName ?? row.clientId,
+  clientAvatarUrl: row.clientAvatarUrl ?? null,
+  lastMessage: row.lastMessage ?? null,
+  unreadCount: row.unreadCount ?? 0,
+  activeTrip: row.activeTrip ?? null,
 });
 
 const activity = ({ lastMessageAt, createdAt }: Conversation): string => lastMessageAt ?? createdAt;
@@ -30,8 +33,31 @@ const activity = ({ lastMessageAt, createdAt }: Conversation): string => lastMes
 const byActivity = (a: Conversation, b: Conversation): number =>
   activity(a) < activity(b) ? 1 : activity(a) > activity(b) ? -1 : a.id < b.id ? 1 : -1;
 
+interface List {
+  readonly rows: readonly Conversation[];
+  /** Every conversation is in it. */
+  readonly isWhole: boolean;
+  readonly epoch: string | null;
+  /** The number under which it was asked for. */
+  readonly number: number;
+}
+
+/** Of the client's. */
+const hasNewMessage = (before: Conversation | undefined, { lastMessage }: Conversation): boolean =>
+  lastMessage?.senderType === 'client' && lastMessage.seq > (before?.lastMessage?.seq ?? 0);
+
+const isSame = (a: Conversation, b: Conversation): boolean => JSON.stringify(a) === JSON.stringify(b);
+
 export class LiveInbox implements Inbox {
   #all: ReadonlyMap<string, Conversation> = new Map();
+  /** Lists that were asked for and rows that the socket told, in one count. */
+  #count = 0;
+  /** By conversation, when the socket last told its row. */
+  #told = new Map<string, number>();
+  /** Of the newest whole list that has come. */
+  #listed = 0;
+  /** Of the storage that the rows were read from; null while no list has named one. */
+  #epoch: string | null = null;
   #isLoaded = false;
   /** What the search found; null without a search. */
   #found: ReadonlySet<string> | null = null;
@@ -44,6 +70,8 @@ export class LiveInbox implements Inbox {
   #search = 0;
   #delay: Timer | null = null;
   #opened = 0;
+  /** A socket has opened, if only to be refused. */
+  #hasJoined = false;
   #connection: Connection;
   #shown: InboxSnapshot;
   #changes = new Listeners();
@@ -55,12 +83,16 @@ export class LiveInbox implements Inbox {
     socketBase: string,
   ) {
     this.#connection = new Connection(env, api, {
-      prepare: () => Promise.resolve(),
+      prepare: () => this.#prepare(),
       url: () => `${socketBase}/ws/inbox`,
-      onJoined: (number) => void this.#list(number),
+      onJoined: (number) => {
+        this.#hasJoined = true;
+        void this.#list(number);
+      },
       onEvent: (event) => {
         if (event.type === 'conversation_update') this.#update(toConversation(event.conversation));
       },
+      poll: () => this.#poll(),
       onStatus: () => this.#show(),
     });
     this.#shown = this.#render();
@@ -119,15 +151,15 @@ export class LiveInbox implements Inbox {
     const query = this.#query.trim();
     if (query === '') return;
     this.#isSearching = true;
-    const rows = await this.#load(`?q=${encodeURIComponent(query)}`).catch(toFailure);
+    const found = await this.#load(`?q=${encodeURIComponent(query)}`).catch(toFailure);
     if (number !== this.#search) return;
     this.#isSearching = false;
-    if (Array.isArray(rows)) {
+    if ('rows' in found) {
       this.#failure = null;
-      this.#merge(rows);
-      this.#found = new Set(rows.map(({ id }) => id));
+      this.#merge(found);
+      this.#found = new Set(found.rows.map(({ id }) => id));
     } else {
-      this.#failure = rows as ChatFailure;
+      this.#failure = found;
     }
     this.#show();
   }
@@ -139,6 +171,7 @@ export class LiveInbox implements Inbox {
       this.#merge(await this.#load(''));
       this.#failure = null;
       this.#isLoaded = true;
+      this.#connection.polled();
       this.#connection.ready(number);
       void this.#find();
     } catch (error) {
@@ -150,29 +183,77 @@ export class LiveInbox implements Inbox {
     }
   }
 
-  async #load(query: string): Promise<Conversation[]> {
-    const { data } = await this.api.request('GET', `/api/conversations${query}`);
-    if (!Array.isArray(data)) throw new ChatError('network', 0, 'The answer is no list of conversations.');
-    return data.filter(isConversation).map(toConversation);
+  /** Where no socket opens, the list comes without one. */
+  async #prepare(): Promise<void> {
+    if (!this.#isLoaded && !this.#hasJoined && this.#connection.status.attempt > 0) await this.#poll();
   }
 
-  #merge(rows: readonly Conversation[]): void {
-    const all = new Map(this.#all);
+  async #poll(): Promise<boolean> {
+    let list: List;
+    try {
+      list = await this.#load('');
+    } catch (error) {
+      if (!this.#isLoaded) {
+        this.#failure = toFailure(error);
+        this.#show();
+      }
+      throw error;
+    }
+    if (this.#opened === 0) return false;
+    const before = this.#all;
+    const isLoaded = this.#isLoaded;
+    const hasFailed = this.#failure !== null;
+    const isNews = this.#merge(list);
+    this.#failure = null;
+    this.#isLoaded = true;
+    if (isNews) void this.#find();
+    if (isNews || !isLoaded || hasFailed) this.#show();
+    if (!isLoaded) return false;
+    for (const row of this.#all.values()) if (hasNewMessage(before.get(row.id), row)) this.#incoming.tell(row);
+    return isNews;
+  }
+
+  async #load(query: string): Promise<List> {
+    this.#count += 1;
+    const number = this.#count;
+    const { data, hasMore, epoch } = await this.api.request('GET', `/api/conversations${query}`);
+    if (!Array.isArray(data)) throw new ChatError('network', 0, 'The answer is no list of conversations.');
+    const rows = data.filter(isConversation).map(toConversation);
+    return { rows, isWhole: query === '' && !hasMore, epoch, number };
+  }
+
+  /** Whether there was anything new in it. */
+  #merge({ rows, isWhole, epoch, number }: List): boolean {
+    const isAnother = this.#epoch !== null && epoch !== null && epoch !== this.#epoch;
+    const isLate = number < this.#listed;
+    if (isLate && (isWhole || isAnother)) return false;
+    this.#epoch = epoch ?? this.#epoch;
+    if (isWhole) this.#listed = number;
+    const before = this.#all;
+    const isTold = (id: string): boolean => (this.#told.get(id) ?? 0) > number;
+    const isNewer = (row: Conversation, known: Conversation): boolean => {
+      if (isTold(row.id) || isLate) return row.rev > known.rev;
+      return isWhole || isAnother || row.rev >= known.rev;
+    };
+    const all = new Map(isWhole || isAnother ? [...before].filter(([id]) => isTold(id)) : before);
     for (const row of rows) {
-      const known = all.get(row.id);
-      if (!known || row.rev > known.rev) all.set(row.id, row);
+      const known = before.get(row.id);
+      all.set(row.id, known && (isSame(row, known) || !isNewer(row, known)) ? known : row);
     }
     this.#all = all;
+    // A search tells nothing of the others in the new storage.
+    if (isAnother && !isWhole) this.#connection.replace();
+    return all.size !== before.size || [...all].some(([id, row]) => before.get(id) !== row);
   }
 
   #update(row: Conversation): void {
     const known = this.#all.get(row.id);
     if (known && known.rev > row.rev) return;
-    const { lastMessage } = row;
-    const isNew = this.#isLoaded && (lastMessage?.seq ?? 0) > (known?.lastMessage?.seq ?? 0);
+    this.#count += 1;
+    this.#told.set(row.id, this.#count);
     this.#all = new Map(this.#all).set(row.id, row);
     this.#show();
-    if (isNew && lastMessage?.senderType === 'client') this.#incoming.tell(row);
+    if (this.#isLoaded && hasNewMessage(known, row)) this.#incoming.tell(row);
   }
 
   #render(): InboxSnapshot {

@@ -3,6 +3,10 @@
 export class Listeners<T extends unknown[] = []> {
   #listeners: readonly ((...args: T) => void)[] = [];
 
+  get isEmpty(): boolean {
+    return this.#listeners.length === 0;
+  }
+
   /** Returns the end of it. The same function may be added twice, and is then called twice. */
   add(listener: (...args: T) => void): () => void {
     const own = (...args: T): void => listener(...args);

@@ -1,28 +1,20 @@
 // What was written and is not known to be stored yet, for one person in one conversation: kept on disk, sent in order,
 // one at a time, exactly once.
 //
-// Every tab of the origin sees the same outbox. A Web Lock lets one of them send; a BroadcastChannel tells the others.
-// Exactly once comes from the server: a repeat with the same `clientMessageId` gives the first message again. So an
-// entry leaves only when its message was seen, in an answer or as an event, and whatever is in doubt is sent again.
+// Every tab of the origin sees the same outbox. A Web Lock lets one of them send, one message at a time (send_lock.ts); a
+// BroadcastChannel tells the others. Exactly once comes from the server: a repeat with the same `clientMessageId` gives
+// the first message again. So an entry leaves only when its message was seen, in an answer or as an event, and whatever is
+// in doubt is sent again. Every tab begins with the oldest entry, so whoever sends keeps the order.
 import { ChatError, isPassing, toFailure } from './api';
 import { backoff } from './backoff';
-import type { Environment } from './environment';
+import type { Environment, Timer } from './environment';
 import { isMessage } from './events';
 import type { ChatFailure } from './model';
-import type { OutboxStore } from './outbox_store';
+import type { OutboxEntry, OutboxStore } from './outbox_store';
+import { channelOf } from './scope';
+import type { LockNotice } from './send_lock';
+import { SendLock } from './send_lock';
 import type { Message } from './types';
-
-export interface OutboxEntry {
-  /** Of sending: given by the store, larger for what came later; 0 until it is kept. */
-  readonly order: number;
-  /** Whose outbox. */
-  readonly scope: string;
-  /** The `clientMessageId`. */
-  readonly key: string;
-  readonly content: string;
-  readonly createdAt: string;
-  readonly failure: ChatFailure | null;
-}
 
 export interface OutboxOwner {
   post(entry: OutboxEntry): Promise<Message>;
@@ -31,12 +23,14 @@ export interface OutboxOwner {
   onChange(entries: readonly OutboxEntry[]): void;
 }
 
-type Notice = { readonly type: 'changed' } | { readonly type: 'stored'; readonly message: Message };
+type Notice = LockNotice | { readonly type: 'changed' } | { readonly type: 'stored'; readonly message: Message };
 
 /** A server that says 500 or 507 this often for one message has refused it. */
 const MAX_SERVER_FAILURES = 5;
 /** A session that is over comes back when somebody signs in, which `nudge` tells. */
 const UNAUTHORIZED_PAUSE = 60_000;
+/** A store that could not be read is read again after this, or with the next connection. */
+const READ_PAUSE = 30_000;
 
 export class Outbox {
   #entries: readonly OutboxEntry[] = [];
@@ -44,27 +38,38 @@ export class Outbox {
   #work: Promise<unknown> = Promise.resolve();
   /** On their way out of the store: what was read before does not bring them back. */
   #leaving = new Set<string>();
+  /** The last reading of the store gave all that is in it. */
+  #isComplete = false;
+  #readAgain: Timer | null = null;
+  #lock: SendLock;
   #channel: BroadcastChannel | null = null;
   #closing: AbortController | null = null;
   #isDraining = false;
   #hasMore = false;
   #wake: (() => void) | null = null;
+  /** The entry that was tried last, and how often it failed in a row. */
+  #tried = '';
+  #failures = 0;
 
   constructor(
     private readonly env: Environment,
     private readonly store: OutboxStore,
     private readonly scope: string,
     private readonly owner: OutboxOwner,
-  ) {}
+  ) {
+    this.#lock = new SendLock(env, channelOf(scope), (notice) => this.#tell(notice));
+  }
 
   open(): void {
     this.#closing = new AbortController();
-    this.#channel = this.env.openChannel(`travelchat:${this.scope}`);
+    this.#channel = this.env.openChannel(channelOf(this.scope));
     if (this.#channel) this.#channel.onmessage = ({ data }: MessageEvent) => this.#hear(data as Notice);
-    void this.#reload().then(() => this.#drain());
+    this.#catchUp();
   }
 
   close(): void {
+    if (this.#readAgain !== null) this.env.clearTimeout(this.#readAgain);
+    this.#readAgain = null;
     this.#closing?.abort();
     this.#closing = null;
     this.#channel?.close();
@@ -81,7 +86,6 @@ export class Outbox {
     const entry = this.#entries.find((other) => other.key === key);
     if (!entry?.failure) return;
     this.#change(this.#entries.filter((other) => other !== entry));
-    this.#forget(entry);
     this.#keep({ ...entry, order: 0, failure: null });
   }
 
@@ -97,10 +101,17 @@ export class Outbox {
   /** There is a connection: whatever waits for one need not wait longer. */
   nudge(): void {
     this.#wake?.();
-    this.#drain();
+    if (this.#isComplete) this.#drain();
+    else this.#catchUp();
   }
 
+  #catchUp(): void {
+    void this.#reload().then(() => this.#drain());
+  }
+
+  /** At the end; the same entry further up goes. */
   #keep(entry: OutboxEntry): void {
+    this.#leaving.delete(entry.key);
     this.#change([...this.#entries, entry]);
     void this.#do(async () => {
       // Discarded meanwhile.
@@ -115,13 +126,16 @@ export class Outbox {
 
   #forget({ key }: OutboxEntry): void {
     this.#leaving.add(key);
-    void this.#do(async () => {
-      // By its key: it may have got its place in the store after the entry in hand was read.
-      for (const kept of await this.store.all(this.scope)) {
-        if (kept.key === key) await this.store.remove(kept.order);
-      }
+    void this.#do(() => this.#remove(key)).then(() => this.#tell({ type: 'changed' }));
+  }
+
+  async #remove(key: string): Promise<void> {
+    try {
+      await this.store.remove(this.scope, key);
       this.#leaving.delete(key);
-    }).then(() => this.#tell({ type: 'changed' }));
+    } catch {
+      // It stays among those that leave: the next reading that finds it takes it out.
+    }
   }
 
   #has(key: string): boolean {
@@ -139,29 +153,44 @@ export class Outbox {
     this.owner.onChange(entries);
   }
 
-  #tell(notice: Notice): void {
+  #tell(notice: Notice): boolean {
     this.#channel?.postMessage(notice);
+    return this.#channel !== null;
   }
 
   #hear(notice: Notice): void {
     // In the line for the lock: should the tab that wrote it vanish, this one sends it.
     if (notice.type === 'changed') void this.#reload().then(() => this.env.locks && this.#drain());
+    else if (notice.type !== 'stored') this.#lock.hear(notice);
     else if (isMessage(notice.message)) this.owner.onStored(notice.message);
   }
 
-  /** What the store has, and behind it what is on its way there. */
+  /** What the store has, and behind it what is on its way there. A store that cannot be read takes nothing away. */
   #reload(): Promise<void> {
     return this.#do(async () => {
-      const kept = await this.store.all(this.scope);
+      const { entries: kept, isComplete } = await this.store.all(this.scope);
+      this.#isComplete = isComplete;
+      if (!isComplete) this.#scheduleReading();
       const here = new Map(this.#entries.map((entry) => [entry.key, entry]));
-      const entries = kept
-        .filter(({ key }) => !this.#leaving.has(key))
+      const read = kept
+        .filter(({ key }) => !this.#leaving.has(key) && here.get(key)?.order !== 0)
         .map((entry) => {
           const same = here.get(entry.key);
           return same?.order === entry.order && same.failure?.code === entry.failure?.code ? same : entry;
         });
-      this.#change([...entries, ...this.#entries.filter(({ order }) => order === 0)]);
+      const keys = new Set(read.map(({ key }) => key));
+      const rest = this.#entries.filter(({ key, order }) => order === 0 || (!isComplete && !keys.has(key)));
+      this.#change([...read, ...rest].sort((a, b) => (a.order || Infinity) - (b.order || Infinity) || 0));
+      for (const { key } of kept) if (this.#leaving.has(key)) await this.#remove(key);
     });
+  }
+
+  #scheduleReading(): void {
+    if (!this.#closing || !this.env.indexedDB) return;
+    this.#readAgain ??= this.env.setTimeout(() => {
+      this.#readAgain = null;
+      this.#catchUp();
+    }, READ_PAUSE);
   }
 
   #drain(): void {
@@ -171,18 +200,12 @@ export class Outbox {
       this.#hasMore = true;
       return;
     }
-    if (!this.#entries.some((entry) => !entry.failure)) return;
+    if (!this.#hasUnsent()) return;
     this.#isDraining = true;
-    let hasRun = false;
-    const run = (): Promise<void> => {
-      hasRun = true;
-      return this.#sendAll(signal);
-    };
-    const { locks } = this.env;
-    const done = locks ? locks.request(`travelchat:${this.scope}`, { signal }, run) : run();
-    void done
-      // It was closed while it waited for its turn; or the frame may use no locks, and sends as if it were alone.
-      .catch(() => (hasRun || signal.aborted ? undefined : run()))
+    this.#tried = '';
+    void this.#sendAll(signal)
+      // It was closed while it waited for its turn.
+      .catch(() => {})
       .then(() => {
         this.#isDraining = false;
         if (this.#hasMore) {
@@ -192,36 +215,48 @@ export class Outbox {
       });
   }
 
+  #hasUnsent(): boolean {
+    return this.#entries.some(({ failure }) => !failure);
+  }
+
   async #sendAll(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.#hasUnsent()) {
+      const pause = await this.#lock.hold(signal, () => this.#sendNext(signal));
+      if (pause === null) return;
+      // Another tab may have what this one lacks, and need not wait for it.
+      if (pause > 0) await this.#pause(pause, true, signal);
+    }
+  }
+
+  /** Gives how long to wait before the next one while others send; null when there is nothing to be sent. */
+  async #sendNext(signal: AbortSignal): Promise<number | null> {
     // Another tab may have sent or added while this one waited for the lock.
     await this.#reload();
-    let failures = 0;
-    let last = '';
-    while (!signal.aborted) {
-      const entry = this.#entries.find((other) => !other.failure && other.order > 0);
-      if (!entry) return;
-      if (entry.key !== last) failures = 0;
-      last = entry.key;
-      try {
-        const message = await this.owner.post(entry);
-        this.owner.onStored(message);
-        this.#tell({ type: 'stored', message });
-        this.discard(entry.key);
-        await this.#work;
-      } catch (error) {
-        // Its event came although its answer did not, or a person took it back.
-        if (!this.#has(entry.key)) continue;
-        failures += 1;
-        const failure = toFailure(error);
-        if (isPassing(failure) || (failure.status >= 500 && failures < MAX_SERVER_FAILURES)) {
-          const asked = error instanceof ChatError ? error.retryAfter : null;
-          const ms = failure.status === 401 ? UNAUTHORIZED_PAUSE : backoff(failures, this.env.random());
-          await this.#pause(asked ?? ms, asked === null, signal);
-        } else {
-          await this.#fail(entry, failure);
-        }
+    const entry = this.#entries.find(({ failure, order }) => !failure && order > 0);
+    if (!entry || signal.aborted) return null;
+    if (entry.key !== this.#tried) this.#failures = 0;
+    this.#tried = entry.key;
+    try {
+      const message = await this.owner.post(entry);
+      this.owner.onStored(message);
+      this.#tell({ type: 'stored', message });
+      this.discard(entry.key);
+      await this.#work;
+    } catch (error) {
+      // Its event came although its answer did not, or a person took it back.
+      if (!this.#has(entry.key)) return 0;
+      this.#failures += 1;
+      const failure = toFailure(error);
+      if (failure.status === 401) return UNAUTHORIZED_PAUSE;
+      if (isPassing(failure) || (failure.status >= 500 && this.#failures < MAX_SERVER_FAILURES)) {
+        const asked = error instanceof ChatError ? error.retryAfter : null;
+        const ms = backoff(this.#failures, this.env.random());
+        await this.#pause(Math.max(asked ?? 0, ms), asked === null, signal);
+      } else {
+        await this.#fail(entry, failure);
       }
     }
+    return 0;
   }
 
   async #fail(entry: OutboxEntry, failure: ChatFailure): Promise<void> {

@@ -1,9 +1,18 @@
-// A short soft chime of two tones, made by the browser itself. Importing it makes nothing; a browser that allows no
-// sound yet (nobody has touched the page) stays silent.
+// A short soft chime of two tones, made by the browser itself, and the switch for it. Importing them makes nothing; a
+// browser that allows no sound yet (nobody has touched the page) stays silent.
+//
+// A machine whose audio device is in use does not go to sleep, so it is in use only while the chime sounds.
+import type { Store } from './model';
+import { Listeners } from './observable';
 
 export interface Chime {
   play(): void;
   dispose(): void;
+}
+
+/** Whether this person wants to hear the chime: on at first, then what was set last in any tab of the origin. */
+export interface SoundSwitch extends Store<boolean> {
+  set(isOn: boolean): void;
 }
 
 const TONES = [880, 1174.66] as const;
@@ -12,9 +21,47 @@ const LENGTH = 0.35;
 const VOLUME = 0.08;
 /** Every tab of the origin hears of the same message at about the same time; the first one plays. */
 const HOLD = 1000;
+const KEY = 'travelchat:sound';
 
-function ring(context: AudioContext): void {
-  TONES.forEach((frequency, i) => {
+const switched = new Listeners();
+/** Where the browser keeps nothing. */
+let isOnHere = true;
+
+export const soundSwitch: SoundSwitch = {
+  snapshot() {
+    try {
+      const kept = window.localStorage.getItem(KEY);
+      return kept === null ? isOnHere : kept !== 'off';
+    } catch {
+      return isOnHere;
+    }
+  },
+  subscribe(onChange) {
+    const end = switched.add(onChange);
+    // Of another tab; without a key everything was removed.
+    const onStorage = ({ key }: StorageEvent): void => {
+      if (key === KEY || key === null) onChange();
+    };
+    globalThis.addEventListener?.('storage', onStorage);
+    return () => {
+      end();
+      globalThis.removeEventListener?.('storage', onStorage);
+    };
+  },
+  set(isOn) {
+    isOnHere = isOn;
+    try {
+      window.localStorage.setItem(KEY, isOn ? 'on' : 'off');
+    } catch {
+      // It holds for this page.
+    }
+    switched.tell();
+  },
+};
+
+/** Gives the last tone. */
+function ring(context: AudioContext): OscillatorNode {
+  return TONES.map((frequency, i) => {
     const start = context.currentTime + i * STEP;
     const oscillator = new OscillatorNode(context, { type: 'sine', frequency });
     const gain = new GainNode(context, { gain: 0 });
@@ -24,42 +71,92 @@ function ring(context: AudioContext): void {
     oscillator.connect(gain).connect(context.destination);
     oscillator.start(start);
     oscillator.stop(start + LENGTH);
+    return oscillator;
+  }).at(-1)!;
+}
+
+// The locks are those of this second and the next: one that a suspended tab keeps is soon nobody's business.
+function inOneTab(play: () => void): void {
+  const locks = globalThis.navigator?.locks;
+  if (!locks) return play();
+  const second = Math.floor(Date.now() / HOLD);
+  const claim = (number: number, then: () => void): Promise<unknown> =>
+    locks
+      .request(`travelchat:chime:${number}`, { ifAvailable: true }, (lock) => {
+        if (!lock) return undefined;
+        then();
+        return new Promise((resolve) => setTimeout(resolve, HOLD));
+      })
+      .catch(() => {});
+  void claim(second, () => {
+    void claim(second + 1, () => {});
+    play();
   });
 }
 
 export function createChime(): Chime {
   let context: AudioContext | null = null;
+  /** The browser lets it sound at any time from now on. */
+  let isUnlocked = false;
+  let sounding = 0;
   const end = new AbortController();
+
+  const rest = (): void => {
+    if (sounding === 0) void context?.suspend().catch(() => {});
+  };
 
   // Browsers start sound only on a person's act, Safari only while its handler runs; a phone call ends it until the
   // next act.
   const unlock = (): void => {
-    if (typeof AudioContext === 'undefined') return;
+    if (isUnlocked || typeof AudioContext === 'undefined' || !soundSwitch.snapshot()) return;
     context ??= new AudioContext();
-    if (context.state !== 'running') void context.resume().catch(() => {});
+    void context.resume().then(
+      () => {
+        isUnlocked = true;
+        rest();
+      },
+      () => {},
+    );
   };
   if (typeof document !== 'undefined') {
     for (const act of ['pointerdown', 'keydown']) {
       document.addEventListener(act, unlock, { capture: true, passive: true, signal: end.signal });
     }
   }
+  // Turning it on is such an act.
+  const endSwitch = soundSwitch.subscribe(unlock);
+
+  const sound = async (ready: AudioContext): Promise<void> => {
+    sounding += 1;
+    const done = (): void => {
+      sounding -= 1;
+      rest();
+    };
+    // It may need another act; by then the message is an old one.
+    const isReady = await Promise.race([
+      ready.resume().then(
+        () => true,
+        () => false,
+      ),
+      new Promise<boolean>((resolve) => setTimeout(() => resolve(false), HOLD)),
+    ]);
+    if (isReady && !end.signal.aborted) {
+      ring(ready).onended = done;
+    } else {
+      isUnlocked = false;
+      done();
+    }
+  };
 
   return {
     play() {
-      if (end.signal.aborted || context?.state !== 'running') return;
+      if (!context || !isUnlocked || end.signal.aborted || !soundSwitch.snapshot()) return;
       const ready = context;
-      const locks = globalThis.navigator?.locks;
-      if (!locks) return ring(ready);
-      void locks
-        .request('travelchat:chime', { ifAvailable: true }, (lock) => {
-          if (!lock) return undefined;
-          ring(ready);
-          return new Promise((resolve) => setTimeout(resolve, HOLD));
-        })
-        .catch(() => {});
+      inOneTab(() => void sound(ready));
     },
     dispose() {
       end.abort();
+      endSwitch();
       void context?.close().catch(() => {});
       context = null;
     },

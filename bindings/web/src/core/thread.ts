@@ -2,18 +2,22 @@
 // makes the snapshots that a user interface renders.
 //
 // The newest page comes first and the socket resumes from it, so there is one way for what was missed: the replay. A
-// lost event (a gap in `rev`) or a `resync` of the server takes the same way with a new socket.
+// lost event (a gap in `rev`) or a `resync` of the server takes the same way with a new socket. So does another epoch: a
+// backup has taken the place of the storage that told what this tab knows, and that is forgotten with the next page.
+// What is asked for by HTTP while there is no socket is shown, and comes again with the replay of the next one.
 import type { Api } from './api';
 import { ChatError, isPassing, toFailure } from './api';
 import { backoff } from './backoff';
+import { isBlank } from './blank';
 import { Connection } from './connection';
 import type { Environment, Timer } from './environment';
-import type { ChatEvent, ServerEvent } from './events';
+import type { ChatEvent, InboxEvent } from './events';
 import { isMessage } from './events';
 import type { ConnectionStatus, Thread, ThreadSnapshot } from './model';
 import { Listeners } from './observable';
 import { Outbox } from './outbox';
 import type { OutboxStore } from './outbox_store';
+import { draftKeyOf, scopeOf } from './scope';
 import * as states from './thread_state';
 import type { ThreadState } from './thread_state';
 import type { Emoji, Message, Participant } from './types';
@@ -29,9 +33,6 @@ const MAX_REACTION_TRIES = 5;
 /** An answered reaction is shown this long without an event that tells it. */
 const REACTION_MEMORY = 5000;
 
-/** White space, and what has no ink: the server refuses a message of nothing else. */
-const BLANK = /^[\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cc}]*$/u;
-
 export class LiveThread implements Thread {
   #state: ThreadState;
   #shown: ThreadSnapshot;
@@ -46,10 +47,14 @@ export class LiveThread implements Thread {
   #isReading = false;
   /** The seq up to which this tab has told that it saw. */
   #marked = 0;
-  /** The server said `resync` at this rev: the page must be loaded anew. */
-  #stale: number | null = null;
+  /** The page must be loaded anew: the server said so, at this rev, or named another epoch. */
+  #stale: { readonly rev: number | null; readonly epoch: string | null } | null = null;
+  /** Of the storage that the state was read from; null while no server has named one. */
+  #epoch: string | null = null;
   /** Pages asked for under an older number are not wanted any more. */
-  #epoch = 0;
+  #loads = 0;
+  /** Up to where HTTP has told what changed: further than the state's `rev`, or not. */
+  #polledRev = 0;
   #older: Promise<void> | null = null;
   #forgetTyping: Timer | null = null;
   #echo: Timer | null = null;
@@ -68,15 +73,18 @@ export class LiveThread implements Thread {
     private readonly socketBase: string,
     readonly conversationId: string,
     readonly me: Participant & { readonly name: string },
+    /** It is in here while it is open. */
+    private readonly inUse = new Set<LiveThread>(),
   ) {
     this.#state = states.initialThread(conversationId, me);
     this.#path = `/api/conversations/${encodeURIComponent(conversationId)}`;
-    const scope = `${socketBase}/${me.type}/${me.id}/${conversationId}`;
-    this.#draftKey = `travelchat:draft:${scope}`;
+    const scope = scopeOf(socketBase, me, conversationId);
+    this.#draftKey = draftKeyOf(scope);
     this.#connection = new Connection(env, api, {
       prepare: () => this.#prepare(),
       url: () => this.#url(),
       onEvent: (event) => this.#hear(event),
+      poll: () => this.#poll(),
       onStatus: (status) => this.#onStatus(status),
     });
     this.#outbox = new Outbox(env, store, scope, {
@@ -112,9 +120,15 @@ export class LiveThread implements Thread {
     return this.#incoming.add(listener);
   }
 
+  /** Closed, and nobody looks at it; nothing is lost with it that the server does not have. */
+  get isIdle(): boolean {
+    return this.#opened === 0 && this.#changes.isEmpty && this.#incoming.isEmpty && this.#reactions.size === 0;
+  }
+
   open(): void {
     this.#opened += 1;
     if (this.#opened > 1) return;
+    this.inUse.add(this);
     this.#outbox.open();
     this.#connection.start();
   }
@@ -128,6 +142,7 @@ export class LiveThread implements Thread {
   /** Ends everything, however often it was opened. */
   dispose(): void {
     this.#opened = 0;
+    this.inUse.delete(this);
     this.#typing.stop();
     this.#outbox.close();
     this.#connection.stop();
@@ -138,11 +153,11 @@ export class LiveThread implements Thread {
   }
 
   send(content: string): string | null {
-    if (BLANK.test(content)) return null;
+    if (isBlank(content)) return null;
     const key = this.env.newId();
     this.#typing.stop();
     // A lone surrogate cannot travel as UTF-8.
-    this.#outbox.add(key, content.trim().toWellFormed());
+    this.#outbox.add(key, content.trim().replace(/\p{Surrogate}/gu, '\ufffd'));
     return key;
   }
 
@@ -210,39 +225,105 @@ export class LiveThread implements Thread {
 
   async #prepare(): Promise<void> {
     if (this.#state.hasPage && this.#stale === null) return;
-    const rev = this.#stale;
-    this.#epoch += 1;
-    const epoch = this.#epoch;
+    const stale = this.#stale;
+    this.#loads += 1;
+    const load = this.#loads;
     this.#set(states.awaitPage(this.#state, false));
     try {
-      const [page, hasOlder] = await this.#load('');
-      if (epoch !== this.#epoch) return;
+      const { page, hasOlder, epoch } = await this.#load('');
+      if (load !== this.#loads) return;
       this.#stale = null;
-      this.#set(states.applyNewest(this.#state, page, hasOlder, rev));
+      const named = epoch ?? stale?.epoch ?? null;
+      // A revision of another storage says nothing of this page.
+      const rev = stale?.epoch != null && stale.epoch !== named ? null : (stale?.rev ?? null);
+      const isAnother = this.#isAnotherEpoch(named);
+      this.#epoch = named ?? this.#epoch;
+      this.#polledRev = 0;
+      if (isAnother) {
+        // Neither is a revision of this storage.
+        this.#storedRev = 0;
+        this.#marked = 0;
+      }
+      const before = isAnother ? states.forgetStorage(this.#state) : this.#state;
+      this.#set(states.applyNewest(before, page, hasOlder, rev));
       page.forEach((message) => this.#settle(message));
     } catch (error) {
-      if (epoch === this.#epoch) this.#set(states.failPage(this.#state, toFailure(error)));
+      if (load === this.#loads) this.#set(states.failPage(this.#state, toFailure(error)));
       throw error;
     }
   }
 
+  /** Where either is not known there is nothing to compare. */
+  #isAnotherEpoch(epoch: string | null): boolean {
+    return this.#epoch !== null && epoch !== null && epoch !== this.#epoch;
+  }
+
+  /** Nothing here is to be relied on: the newest page, and a socket behind it. */
+  #resync(rev: number | null, epoch: string | null): void {
+    this.#stale = { rev, epoch };
+    this.#connection.replace();
+  }
+
   async #loadOlder(before: number): Promise<void> {
-    const epoch = this.#epoch;
+    const load = this.#loads;
     this.#set(states.awaitPage(this.#state, true));
     try {
-      const [page, hasOlder] = await this.#load(`&before=${before}`);
-      if (epoch !== this.#epoch) return;
+      const { page, hasOlder, epoch } = await this.#load(`&before=${before}`);
+      if (load !== this.#loads) return;
+      if (this.#isAnotherEpoch(epoch)) {
+        this.#set({ ...this.#state, isLoadingOlder: false, heard: null });
+        this.#resync(null, epoch);
+        return;
+      }
       this.#set(states.applyOlder(this.#state, page, hasOlder));
       page.forEach((message) => this.#settle(message));
     } catch (error) {
-      if (epoch === this.#epoch) this.#set(states.failPage(this.#state, toFailure(error)));
+      if (load === this.#loads) this.#set(states.failPage(this.#state, toFailure(error)));
     }
   }
 
-  async #load(query: string): Promise<[Message[], boolean]> {
-    const { data, hasMore } = await this.api.request('GET', `${this.#path}/messages?limit=${PAGE}${query}`);
+  async #poll(): Promise<boolean> {
+    // The next try loads the page.
+    if (!this.#state.hasPage || this.#stale !== null) return false;
+    const load = this.#loads;
+    const since = Math.max(this.#state.rev, this.#polledRev);
+    const epoch = this.#epoch === null ? '' : `&epoch=${encodeURIComponent(this.#epoch)}`;
+    const changed: Message[] = [];
+    let rev = since;
+    try {
+      for (let hasMore = true; hasMore; ) {
+        const page = await this.#load(`&since=${rev}${epoch}`);
+        if (load !== this.#loads || this.#opened === 0) return false;
+        if (this.#isAnotherEpoch(page.epoch)) {
+          this.#resync(null, page.epoch);
+          return false;
+        }
+        changed.push(...page.page);
+        const last = Math.max(rev, ...page.page.map((message) => message.rev));
+        hasMore = page.hasOlder && last > rev;
+        rev = last;
+      }
+    } catch (error) {
+      if (!(error instanceof ChatError) || error.status !== 409) throw error;
+      // Too much has changed, or the storage is another one.
+      if (load === this.#loads) this.#resync(null, null);
+      return false;
+    }
+    this.#polledRev = rev;
+    const before = this.#state;
+    this.#set(changed.reduce(states.applyStored, before));
+    for (const message of changed) this.#settle(message);
+    for (const message of changed) {
+      const isNew = !states.hasStored(before, message.seq) && states.hasStored(this.#state, message.seq);
+      if (isNew && message.senderType !== this.me.type) this.#incoming.tell(message);
+    }
+    return rev > Math.max(since, this.#state.rev);
+  }
+
+  async #load(query: string): Promise<{ page: Message[]; hasOlder: boolean; epoch: string | null }> {
+    const { data, hasMore, epoch } = await this.api.request('GET', `${this.#path}/messages?limit=${PAGE}${query}`);
     if (!Array.isArray(data)) throw new ChatError('network', 0, 'The answer is no list of messages.');
-    return [data.filter(isMessage), hasMore];
+    return { page: data.filter(isMessage), hasOlder: hasMore, epoch };
   }
 
   #url(): string {
@@ -254,19 +335,24 @@ export class LiveThread implements Thread {
       userId: this.me.id,
       since: String(this.#state.rev),
     });
+    if (this.#epoch !== null) query.set('epoch', this.#epoch);
     return `${this.socketBase}/ws/chat?${query}`;
   }
 
-  #hear(event: ServerEvent): void {
+  #hear(event: ChatEvent | InboxEvent): void {
     switch (event.type) {
       case 'conversation_update':
       case 'error':
         return;
       case 'resync':
-        this.#stale = event.rev;
-        this.#connection.replace();
+        this.#resync(event.rev, event.epoch ?? null);
         return;
       case 'caught_up':
+        if (this.#isAnotherEpoch(event.epoch ?? null)) {
+          this.#resync(event.rev, event.epoch ?? null);
+          return;
+        }
+        this.#epoch ??= event.epoch ?? null;
         this.#isLive = true;
         this.#set(states.settleReactions(states.applyEvent(this.#state, event)));
         this.#connection.ready();
@@ -288,7 +374,8 @@ export class LiveThread implements Thread {
     if (event.type !== 'new_message') return;
     const { message } = event;
     this.#settle(message);
-    if (this.#isLive && message.senderType !== this.me.type && event.rev > before.rev) this.#incoming.tell(message);
+    const isNew = event.rev > before.rev && !states.hasStored(before, message.seq);
+    if (this.#isLive && isNew && message.senderType !== this.me.type) this.#incoming.tell(message);
   }
 
   /** Its entry may go. */

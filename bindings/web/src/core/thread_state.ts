@@ -8,7 +8,7 @@
 // the load of a page is kept and applied once more on the page, since the page may be older than it.
 import type { ChatEvent } from './events';
 import type { ChatFailure, ConnectionStatus, ThreadRow, ThreadSnapshot } from './model';
-import type { OutboxEntry } from './outbox';
+import type { OutboxEntry } from './outbox_store';
 import type { Emoji, Message, Participant, Reaction } from './types';
 
 /** A reaction that this person wants, shown over what the server has told. */
@@ -136,6 +136,11 @@ function setTruth(state: ThreadState, at: number, truth: Message): ThreadState {
 
 const truthOf = (state: ThreadState, { message }: ThreadRow): Message => state.wanted.get(message.id)?.truth ?? message;
 
+/** Whether the stored message `seq` is shown. */
+export function hasStored({ rows }: ThreadState, seq: number): boolean {
+  return rows[positionOf(rows, seq)]?.message.seq === seq;
+}
+
 /** Out of those that wait, what turned out to be stored. */
 function withoutStored(state: ThreadState, key: string): ThreadState {
   const pending = state.pending.filter((row) => row.key !== key);
@@ -217,7 +222,7 @@ export function applyEvent(state: ThreadState, event: ChatEvent): ThreadState {
 /** Whether a live event does not follow on what is applied: something between got lost. */
 export const isGap = (state: ThreadState, event: ChatEvent): boolean => 'rev' in event && event.rev > state.rev + 1;
 
-/** An answer to one's own request. */
+/** As an answer tells it: `rev` stays, since what came before it may not have been told. */
 export function applyStored(state: ThreadState, message: Message): ThreadState {
   const next = setStored(state, message);
   return next.heard ? { ...next, heard: [...next.heard, { type: 'new_message', message, rev: 0 }] } : next;
@@ -262,6 +267,16 @@ export function applyNewest(
     rows.reduce((all, { key }) => withoutStored(all, key), next),
   );
 }
+
+/** What one storage had told is nothing to another, such as the backup that took its place: the same `rev` may stand for
+ * something else there. What this person writes and wants stays. */
+export const forgetStorage = (state: ThreadState): ThreadState => ({
+  ...state,
+  rows: [],
+  heard: null,
+  rev: 0,
+  readAt: null,
+});
 
 /** A page above the ones that are loaded. */
 export function applyOlder(state: ThreadState, page: readonly Message[], hasOlder: boolean): ThreadState {

@@ -1,6 +1,8 @@
-// The objects of the wire (docs/protocol.md, "Objects"). Times are RFC 3339 UTC with milliseconds.
+// The objects of the wire (docs/protocol.md, "Objects") under the names that this package gives them. Times are RFC 3339 UTC
+// with milliseconds.
+import type * as wire from './wire';
 
-export type ParticipantType = 'advisor' | 'client';
+export type ParticipantType = wire.Role;
 
 /** A person in a conversation. `id` is the host's: an advisor's or a client's. */
 export interface Participant {
@@ -9,74 +11,17 @@ export interface Participant {
 }
 
 /** In the order in which a picker shows them. */
-export const EMOJI = ['❤️', '👍', '😂', '😮', '😢', '👎'] as const;
-export type Emoji = (typeof EMOJI)[number];
+export const EMOJI = ['❤️', '👍', '😂', '😮', '😢', '👎'] as const satisfies readonly wire.Emoji[];
+export type Emoji = wire.Emoji;
 
-export interface Reaction {
-  readonly id: string;
-  readonly messageId: string;
-  readonly conversationId: string;
-  readonly orgId: string;
-  readonly reactorType: ParticipantType;
-  readonly reactorId: string;
-  readonly reactorName: string;
-  readonly emoji: Emoji;
-  readonly createdAt: string;
-}
+export type Reaction = wire.Reaction;
 
-export interface Message {
-  readonly id: string;
-  readonly conversationId: string;
-  readonly orgId: string;
-  readonly senderType: ParticipantType;
-  readonly senderId: string;
-  readonly senderName: string;
-  readonly content: string;
-  /** An advisor has read a client's message. */
-  readonly isRead: boolean;
-  /** When the client saw an advisor's message. */
-  readonly seenAt: string | null;
-  readonly createdAt: string;
-  readonly attachmentUrl: string | null;
-  readonly attachmentType: string | null;
-  readonly attachmentName: string | null;
-  /** Oldest first. */
-  readonly reactions: readonly Reaction[];
-  /** 1, 2, 3 … in the conversation, without gaps. */
-  readonly seq: number;
-  /** The conversation's revision that last changed this message. */
-  readonly rev: number;
-  readonly clientMessageId: string | null;
-}
+export type Message = wire.Message;
 
-export interface ActiveTrip {
-  readonly id: string;
-  readonly title: string;
-}
+export type ActiveTrip = NonNullable<wire.ActiveTrip>;
 
-/** A row of the advisor's list. */
-export interface Conversation {
-  readonly id: string;
-  readonly orgId: string;
-  readonly clientId: string;
-  readonly createdAt: string;
-  readonly lastMessageAt: string | null;
-  readonly clientName: string;
-  readonly clientAvatarUrl: string | null;
-  readonly lastMessage: Omit<Message, 'reactions'> | null;
-  readonly unreadCount: number;
-  readonly activeTrip: ActiveTrip | null;
-  readonly rev: number;
-}
+/** A row of the advisor's list. A client whom the host does not know is called by their id. */
+export type Conversation = Omit<wire.ConversationRow, 'clientName'> & { readonly clientName: string };
 
 /** What a share link gives: `GET /api/chat-token`. */
-export interface ChatGrant {
-  readonly chatToken: string;
-  readonly conversationId: string;
-  readonly clientId: string;
-  readonly clientName: string | null;
-  readonly orgId: string;
-  readonly advisorName: string | null;
-  readonly advisorAvatar: string | null;
-  readonly expiresAt: string;
-}
+export type ChatGrant = wire.ChatTokenGrant;

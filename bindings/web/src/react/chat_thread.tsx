@@ -21,6 +21,8 @@ export interface ChatThreadProps {
   onEscape?: () => void;
   /** The server's origin, where that is not the page's own: attachments may be paths. */
   baseUrl?: string;
+  /** False: it makes none. Otherwise the person's own `soundSwitch` says. */
+  hasSound?: boolean;
 }
 
 export function ChatThread(props: ChatThreadProps) {
@@ -28,7 +30,8 @@ export function ChatThread(props: ChatThreadProps) {
   return <ThreadView key={props.thread.snapshot().conversationId} {...props} />;
 }
 
-function ThreadView({ thread, otherName, otherAvatarUrl, autoFocus, emptyText, onEscape, baseUrl = '' }: ChatThreadProps) {
+function ThreadView(props: ChatThreadProps) {
+  const { thread, otherName, otherAvatarUrl, autoFocus, emptyText, onEscape, baseUrl = '', hasSound = true } = props;
   const { strings } = useChatText();
   const snapshot = useStore(thread);
   const { rows } = snapshot;
@@ -39,7 +42,7 @@ function ThreadView({ thread, otherName, otherAvatarUrl, autoFocus, emptyText, o
   const newSeq = useNewSeq(snapshot);
   const isReading = useReading(thread, newSeq !== undefined && isNearEnd);
   const draft = useDraft(thread, rows);
-  const announcements = useIncoming(thread, snapshot, otherName, isReading);
+  const announcements = useIncoming(thread, snapshot, otherName, isReading, hasSound);
   useKeyboardInset(root);
 
   const onSend = (text: string) => {
@@ -175,8 +178,8 @@ interface Draft {
   discard(key: string): void;
 }
 
-// The text in the input. A message that was refused while the input is empty is put back into it, to be changed and sent
-// again: then it takes the failed row's place, so there are never two of it.
+// The text in the input. A message that was refused while the input is empty is put back into it. The same words sent from
+// there are that message once more, so there are never two of it; other words leave its row, which has the only copy.
 function useDraft(thread: Thread, rows: readonly ThreadRow[]): Draft {
   const [text, setText] = useState(() => thread.draft());
   const [restored, setRestored] = useState<string | null>(null);
@@ -212,13 +215,12 @@ function useDraft(thread: Thread, rows: readonly ThreadRow[]): Draft {
   );
   const send = useCallback(
     (next: string) => {
-      const { rows, restored } = latest.current;
-      // After a reload only the words tell that it is the same message.
-      const failed = rows.findLast(
-        (row) => row.status === 'failed' && (row.key === restored || row.message.content.trim() === next.trim()),
-      );
-      if (failed) thread.discard(failed.key);
-      if (thread.send(next) !== null) change('');
+      // As it is now: what another tab has taken out cannot go again.
+      const failed = thread
+        .snapshot()
+        .rows.findLast((row) => row.status === 'failed' && row.message.content.trim() === next.trim());
+      if (failed) thread.retry(failed.key);
+      if (failed || thread.send(next) !== null) change('');
     },
     [thread, change],
   );
@@ -235,7 +237,12 @@ function useDraft(thread: Thread, rows: readonly ThreadRow[]): Draft {
   );
   const discard = useCallback(
     (key: string) => {
-      if (latest.current.restored === key) setRestored(null);
+      const { text, restored } = latest.current;
+      if (restored === key) {
+        setRestored(null);
+        // So far the row kept it.
+        thread.setDraft(text);
+      }
       thread.discard(key);
     },
     [thread],
@@ -249,7 +256,13 @@ interface Announcement {
 }
 
 // What a screen reader is told, and the sound for who does not look.
-function useIncoming(thread: Thread, { otherTyping }: ThreadSnapshot, otherName: string, isReading: boolean): Announcement[] {
+function useIncoming(
+  thread: Thread,
+  { otherTyping }: ThreadSnapshot,
+  otherName: string,
+  isReading: boolean,
+  hasSound: boolean,
+): Announcement[] {
   const { strings } = useChatText();
   const [announcements, setAnnouncements] = useState<Announcement[]>([]);
   const nextId = useRef(0);
@@ -262,17 +275,17 @@ function useIncoming(thread: Thread, { otherTyping }: ThreadSnapshot, otherName:
     setAnnouncements((before) => [...before.slice(-4), announcement]);
   }, []);
   useEffect(() => {
-    const chime = createChime();
+    const chime = hasSound ? createChime() : null;
     const end = thread.onIncoming((message) => {
       const words = message.content || message.attachmentName || latest.current.strings.fileAttachment;
       announce(latest.current.strings.personSaid(message.senderName, words));
-      if (!latest.current.isReading) chime.play();
+      if (!latest.current.isReading) chime?.play();
     });
     return () => {
       end();
-      chime.dispose();
+      chime?.dispose();
     };
-  }, [thread, announce]);
+  }, [thread, announce, hasSound]);
   useEffect(() => {
     if (otherTyping) announce(latest.current.strings.isTyping(otherName));
   }, [otherTyping, otherName, announce]);

@@ -12,7 +12,7 @@ import {
   type RefObject,
 } from 'react';
 import type { Thread } from '../core/model';
-import { createChime } from '../core/sound';
+import { createChime, soundSwitch } from '../core/sound';
 import type { ChatGrant } from '../core/types';
 import { Avatar } from './avatar';
 import { ChatThread } from './chat_thread';
@@ -31,6 +31,8 @@ export interface ClientChatWidgetProps {
   /** To open and close it from outside, together with `onOpenChange`; left out, it keeps that state by itself. */
   isOpen?: boolean;
   onOpenChange?: (isOpen: boolean) => void;
+  /** False: it makes none, and has no switch for it. */
+  hasSound?: boolean;
 }
 
 /** A phone, upright or on its side; the same condition is in widget.css. */
@@ -43,6 +45,7 @@ export function ClientChatWidget({
   baseUrl = '',
   isOpen,
   onOpenChange,
+  hasSound = true,
 }: ClientChatWidgetProps) {
   const link = useMemo(() => new ShareLink({ baseUrl, tripId, shareToken }), [baseUrl, tripId, shareToken]);
   const session = useGrantedThread(link);
@@ -61,6 +64,7 @@ export function ClientChatWidget({
       tripTitle={tripTitle}
       isOpen={isOpen ?? isOpenInside}
       setIsOpen={setIsOpen}
+      hasSound={hasSound}
     />
   );
 }
@@ -79,10 +83,10 @@ function useGrantedThread(link: ShareLink): Session | null {
     let endChat = () => {};
 
     const begin = async (grant: ChatGrant) => {
-      const core = await link.persist(() => import('../core/client'), end.signal);
+      const core = await link.persist(() => import('../core/thread_client'), end.signal);
       if (!core || end.signal.aborted) return;
       endChat();
-      const client = new core.ChatClient({
+      const client = new core.ThreadClient({
         baseUrl: link.address.baseUrl,
         me: { type: 'client', id: grant.clientId, name: grant.clientName ?? '' },
         credential: {
@@ -124,15 +128,16 @@ interface WidgetProps {
   tripTitle: string;
   isOpen: boolean;
   setIsOpen: (isOpen: boolean) => void;
+  hasSound: boolean;
 }
 
-function Widget({ thread, grant, baseUrl, tripTitle, isOpen, setIsOpen }: WidgetProps) {
+function Widget({ thread, grant, baseUrl, tripTitle, isOpen, setIsOpen, hasSound }: WidgetProps) {
   const { strings } = useChatText();
   const launcher = useRef<HTMLButtonElement>(null);
   const frame = useRef<HTMLDivElement>(null);
   const isFullScreen = useMediaQuery(FULL_SCREEN);
   const isShown = useExit(isOpen, frame);
-  useChime(thread, isOpen);
+  useChime(thread, isOpen, hasSound);
   useFocus(isOpen, frame, launcher);
 
   const name = grant.advisorName || strings.advisor;
@@ -148,6 +153,7 @@ function Widget({ thread, grant, baseUrl, tripTitle, isOpen, setIsOpen }: Widget
           tripTitle={tripTitle}
           isOpen={isOpen}
           isFullScreen={isFullScreen}
+          hasSound={hasSound}
           onClose={() => setIsOpen(false)}
         />
       )}
@@ -206,11 +212,12 @@ interface ChatWindowProps {
   tripTitle: string;
   isOpen: boolean;
   isFullScreen: boolean;
+  hasSound: boolean;
   onClose: () => void;
 }
 
 function ChatWindow(props: ChatWindowProps) {
-  const { frame, thread, name, avatarUrl, baseUrl, tripTitle, isOpen, isFullScreen, onClose } = props;
+  const { frame, thread, name, avatarUrl, baseUrl, tripTitle, isOpen, isFullScreen, hasSound, onClose } = props;
   const { locale, strings } = useChatText();
   useScrollLock(isFullScreen && isOpen);
   useVisibleArea(isFullScreen && isOpen, frame);
@@ -255,7 +262,8 @@ function ChatWindow(props: ChatWindowProps) {
             </div>
           )}
         </div>
-        <button type="button" className="tc-window-close" aria-label={strings.closeChat} onClick={onClose}>
+        {hasSound && <SoundButton />}
+        <button type="button" className="tc-window-button" aria-label={strings.closeChat} onClick={onClose}>
           <svg viewBox="0 0 20 20" aria-hidden="true">
             <path d="m5 7.5 5 5 5-5" />
           </svg>
@@ -271,10 +279,31 @@ function ChatWindow(props: ChatWindowProps) {
             emptyText={strings.emptyWidget}
             onEscape={onClose}
             baseUrl={baseUrl}
+            hasSound={hasSound}
           />
         </ChatProvider>
       </div>
     </div>
+  );
+}
+
+function SoundButton() {
+  const { strings } = useChatText();
+  const isOn = useStore(soundSwitch);
+  return (
+    <button
+      type="button"
+      className="tc-window-button"
+      aria-label={strings.sound}
+      aria-pressed={isOn}
+      title={strings.sound}
+      onClick={() => soundSwitch.set(!isOn)}
+    >
+      <svg viewBox="0 0 20 20" aria-hidden="true">
+        <path d="M5.5 13V9a4.5 4.5 0 0 1 9 0v4l1.5 1.5H4zM8.5 17h3" />
+        {!isOn && <path d="m3 3 14 14" />}
+      </svg>
+    </button>
   );
 }
 
@@ -342,12 +371,13 @@ function focusIsNowhere(): boolean {
   return document.activeElement === null || document.activeElement === document.body;
 }
 
-function useChime(thread: Thread, isOpen: boolean): void {
+function useChime(thread: Thread, isOpen: boolean, hasSound: boolean): void {
   const isOpenNow = useRef(isOpen);
   useLayoutEffect(() => {
     isOpenNow.current = isOpen;
   }, [isOpen]);
   useEffect(() => {
+    if (!hasSound) return;
     const chime = createChime();
     const end = thread.onIncoming(() => {
       if (!isOpenNow.current) chime.play();
@@ -356,7 +386,7 @@ function useChime(thread: Thread, isOpen: boolean): void {
       end();
       chime.dispose();
     };
-  }, [thread]);
+  }, [thread, hasSound]);
 }
 
 // The page behind a window that fills the screen stays where it is.

@@ -1,6 +1,8 @@
 // The input: grows with its text to five lines, Enter sends, Shift+Enter breaks the line.
 import { useId, useImperativeHandle, useLayoutEffect, useRef, type KeyboardEvent, type Ref } from 'react';
+import { isBlank } from '../core/blank';
 import { useChatText } from './context';
+import { localeOfWords } from './strings';
 import { codePoints } from './text_parts';
 
 /** The wire's bound, in code points. */
@@ -9,7 +11,7 @@ export const MAX_LENGTH = 10_000;
 export interface ComposerProps {
   text: string;
   onText: (text: string) => void;
-  /** With the text as it stands; never empty, never too long. */
+  /** With the text as it stands; never blank, never too long. */
   onSend: (text: string) => void;
   /** A person changed the text. */
   onTyped?: () => void;
@@ -25,13 +27,14 @@ export interface ComposerHandle {
 }
 
 export function Composer({ text, onText, onSend, onTyped, onLeave, onEscape, autoFocus, handle }: ComposerProps) {
-  const { locale, strings } = useChatText();
+  const words = useChatText();
+  const { strings } = words;
   const input = useRef<HTMLTextAreaElement>(null);
   const problemId = useId();
   const trimmed = text.trim();
   // Counting takes time in proportion, so only where the answer is open: no text has more code points than UTF-16 units.
   const excess = trimmed.length > MAX_LENGTH ? Math.max(0, codePoints(trimmed) - MAX_LENGTH) : 0;
-  const canSend = trimmed !== '' && excess === 0;
+  const canSend = excess === 0 && !isBlank(text);
 
   useImperativeHandle(handle, () => ({ focus: () => input.current?.focus({ preventScroll: true }) }), []);
   useLayoutEffect(() => {
@@ -70,7 +73,7 @@ export function Composer({ text, onText, onSend, onTyped, onLeave, onEscape, aut
     >
       {excess > 0 && (
         <p id={problemId} className="tc-problem" role="alert">
-          {strings.tooLong(excess, excess.toLocaleString(locale))}
+          {strings.tooLong(excess, excess.toLocaleString(localeOfWords(words)))}
         </p>
       )}
       <div className="tc-field">

@@ -19,7 +19,7 @@ export function useChatText(): ChatText {
 }
 
 export interface ChatProviderProps {
-  /** A BCP 47 tag; the browser's by default. */
+  /** A BCP 47 tag; the browser's by default, and where this is none. */
   locale?: string;
   /** Entries that replace the table's. Keep the object stable between renders. */
   strings?: Partial<ChatStrings>;
@@ -28,7 +28,7 @@ export interface ChatProviderProps {
 
 export function ChatProvider({ locale, strings, children }: ChatProviderProps) {
   const text = useMemo(() => {
-    const found = stringsFor(locale ?? globalThis.navigator?.language);
+    const found = stringsFor(locale, globalThis.navigator?.language);
     return strings ? { ...found, strings: { ...found.strings, ...strings } } : found;
   }, [locale, strings]);
   return <TextContext value={text}>{children}</TextContext>;

@@ -6,7 +6,7 @@ import { timeLabel } from '../core/grouping';
 import { Avatar } from './avatar';
 import { useChatText, type ChatText } from './context';
 import { ReactionPicker } from './reaction_picker';
-import type { ChatStrings } from './strings';
+import { localeOfWords, type ChatStrings } from './strings';
 import { attachmentHref, isJumbo } from './text_parts';
 import { useTextParts } from './use_text_parts';
 
@@ -68,7 +68,7 @@ export const MessageBubble = memo(function MessageBubble(props: MessageBubblePro
       onFocus={actions.onFocus && ((event) => actions.onFocus!(row, event))}
     >
       {!isOwn && (
-        <span className="tc-avatar-place">
+        <span className="tc-avatar-place" data-beside-name={Boolean(isFirstInGroup && props.senderLabel) || undefined}>
           {isFirstInGroup && <Avatar className="tc-thread-avatar" name={message.senderName} url={props.avatarUrl} />}
         </span>
       )}
@@ -80,6 +80,7 @@ export const MessageBubble = memo(function MessageBubble(props: MessageBubblePro
         )}
         <div
           className="tc-body"
+          data-picker={picker !== 'closed' || undefined}
           onPointerMove={actions.onHover && ((event) => actions.onHover!(row, event))}
           onPointerLeave={actions.onLeave && (() => actions.onLeave!(row))}
           onPointerDown={actions.onTouch && ((event) => actions.onTouch!(row, event))}
@@ -122,12 +123,14 @@ export const MessageBubble = memo(function MessageBubble(props: MessageBubblePro
         {status === 'failed' && (
           <div className="tc-failure">
             <span>{failureWords(row.failure, strings)}</span>
-            <button type="button" className="tc-link-button" tabIndex={innerTab} onClick={() => actions.onRetry(row.key)}>
-              {strings.retry}
-            </button>
-            <button type="button" className="tc-link-button" tabIndex={innerTab} onClick={() => actions.onDiscard(row.key)}>
-              {strings.delete}
-            </button>
+            <div>
+              <button type="button" className="tc-link-button" tabIndex={innerTab} onClick={() => actions.onRetry(row.key)}>
+                {strings.retry}
+              </button>
+              <button type="button" className="tc-link-button" tabIndex={innerTab} onClick={() => actions.onDiscard(row.key)}>
+                {strings.delete}
+              </button>
+            </div>
           </div>
         )}
       </div>
@@ -226,10 +229,10 @@ function byEmoji(reactions: readonly Reaction[]): [Emoji, Reaction[]][] {
 }
 
 /** "Ann and you". */
-export function peopleLabel(reactions: readonly Reaction[], me: Participant, { locale, strings }: ChatText): string {
+export function peopleLabel(reactions: readonly Reaction[], me: Participant, text: ChatText): string {
   const others = reactions.filter((reaction) => !isBy(reaction, me)).map((reaction) => reaction.reactorName);
-  const names = others.length < reactions.length ? [...others, strings.you] : others;
-  return new Intl.ListFormat(locale, { type: 'conjunction' }).format(names);
+  const names = others.length < reactions.length ? [...others, text.strings.you] : others;
+  return new Intl.ListFormat(localeOfWords(text), { type: 'conjunction' }).format(names);
 }
 
 /** "Mon, Nov 23, 2026, 2:34:07 PM" */

@@ -13,7 +13,7 @@ export class RowHeights {
   #index = new Map<string, number>();
   #measured = new Map<string, number>();
   #estimated = new Map<string, number>();
-  #estimate: (index: number) => number = () => 0;
+  #estimate: ((index: number) => number) | null = null;
   /** Row i begins at #tops[i]; the entry after the last row is the height of all. */
   #tops = new Float64Array(1);
 
@@ -58,7 +58,7 @@ export class RowHeights {
     this.#tops = new Float64Array(keys.length + 1);
     keys.forEach((key, i) => {
       let height = this.#measured.get(key) ?? this.#estimated.get(key);
-      if (height === undefined) this.#estimated.set(key, (height = this.#estimate(i)));
+      if (height === undefined) this.#estimated.set(key, (height = estimate(i)));
       this.#tops[i + 1] = this.#tops[i]! + height;
     });
   }
@@ -84,7 +84,7 @@ export class RowHeights {
   forget(): void {
     this.#measured.clear();
     this.#estimated.clear();
-    this.setRows(this.#keys, this.#estimate);
+    if (this.#estimate) this.setRows(this.#keys, this.#estimate);
   }
 
   /** The rows to render so that everything from `top` to `bottom` is there, and `overscan` more on both sides. A present

@@ -1,8 +1,8 @@
 // A trip's share link and the chat grant that it is good for.
 //
-// The grant is kept in sessionStorage: the server lets ten chat tokens of a client and trip live, so a page that asked
-// for a new one at every reload would end those of the client's other devices. Decisions only; the clock, the storage,
-// the request and the pause between two tries come from outside.
+// The grant is kept in sessionStorage: the server lets a hundred chat tokens of a client and trip live, so a page that
+// asked for a new one at every reload would in time end those of the client's other devices. Decisions only; the clock,
+// the storage, the request and the pause between two tries come from outside.
 import { ChatError, fetchChatGrant } from '../core/api';
 import type { ChatGrant } from '../core/types';
 
@@ -19,6 +19,12 @@ export interface ShareLinkEnvironment {
   /** Null where the browser forbids it. */
   readonly storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null;
   readonly fetchGrant: (address: ShareLinkAddress) => Promise<ChatGrant>;
+  /** Whether the server answers at all, be it what this page may not read. */
+  readonly isReachable: (baseUrl: string) => Promise<boolean>;
+  /** For whoever built the page. */
+  readonly tell: (problem: string) => void;
+  /** Of the page. */
+  readonly origin: string;
   /** Resolves after that time, or as soon as another try makes sense, or when aborted. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -46,6 +52,8 @@ export class ShareLink {
   private readonly environment: ShareLinkEnvironment;
   private readonly key: string;
   private renewing: Promise<ChatGrant> | null = null;
+  /** How often in a row no answer could be read. Null once that was told. */
+  private unread: number | null = 0;
 
   constructor(address: ShareLinkAddress, environment: Partial<ShareLinkEnvironment> = {}) {
     this.address = address;
@@ -76,17 +84,35 @@ export class ShareLink {
 
   private async request(): Promise<ChatGrant> {
     const { fetchGrant, storage } = this.environment;
-    let grant: ChatGrant;
+    let grant: ChatGrant | undefined;
     try {
       grant = await fetchGrant(this.address);
       // A sign-in page of some network may answer in the server's place.
       if (!isGrant(grant)) throw new ChatError('network', 0, 'The answer is not a chat grant.');
     } catch (error) {
       if (isRefusal(error)) attempt(() => storage?.removeItem(this.key));
+      if (grant === undefined && error instanceof ChatError && error.status === 0) void this.explain();
       throw error;
     }
+    this.unread &&= 0;
     attempt(() => storage?.setItem(this.key, JSON.stringify(grant)));
     return grant;
+  }
+
+  // A page gets to know no more of an origin that is not allowed than of a network that is down. But a server that then
+  // answers a request whose answer nobody reads is there.
+  private async explain(): Promise<void> {
+    const { isReachable, origin, tell } = this.environment;
+    const { baseUrl } = this.address;
+    if (this.unread === null || baseUrl === '' || baseUrl === origin || ++this.unread < 2) return;
+    if (!(await isReachable(baseUrl)) || this.unread === null) return;
+    this.unread = null;
+    tell(
+      `travelchat: ${baseUrl} answers, but not to scripts of ${origin}, so no chat appears here. ` +
+        (origin === 'null'
+          ? 'This page has no origin that could be allowed: a sandboxed frame needs allow-same-origin.'
+          : `It has to allow it: travelchat-server --allowed-origin ${origin}, or allowedOrigins in an application.`),
+    );
   }
 
   /** The stored grant or a new one, however long the network takes. Null: refused, or aborted. */
@@ -132,6 +158,14 @@ function browser(): ShareLinkEnvironment {
     random: () => Math.random(),
     storage: sessionStorageOrNull(),
     fetchGrant: fetchChatGrant,
+    isReachable: (baseUrl) =>
+      fetch(`${baseUrl}/livez`, { mode: 'no-cors', credentials: 'omit', cache: 'no-store' }).then(
+        () => true,
+        () => false,
+      ),
+    tell: (problem) => console.error(problem),
+    // Of a sandboxed frame it is "null", whatever its location's.
+    origin: globalThis.origin ?? '',
     pause: pauseUntilOnline,
   };
 }

@@ -1,8 +1,12 @@
 // Every word that the components show or speak: one table per language. A host overrides single entries through
 // `ChatProvider`; a new language is one more table.
+import { languageTag } from '../core/language';
 import type { Emoji } from '../core/types';
 
 export interface ChatStrings {
+  /** Of these words: the tag by which lists of names and numbers within them are written. */
+  language: string;
+
   // The log of messages.
   messages: string;
   loadingMessages: string;
@@ -66,6 +70,8 @@ export interface ChatStrings {
   // The floating widget.
   openChat: (unread: number) => string;
   closeChat: string;
+  /** Of the switch for the sound of new messages. */
+  sound: string;
   chatWith: (name: string) => string;
   /** Stands for the advisor's name where the server gives none. */
   advisor: string;
@@ -75,6 +81,8 @@ export interface ChatStrings {
 }
 
 const en: ChatStrings = {
+  language: 'en',
+
   messages: 'Messages',
   loadingMessages: 'Loading messages…',
   loadingOlder: 'Loading older messages…',
@@ -137,6 +145,7 @@ const en: ChatStrings = {
   openChat: (unread) =>
     unread === 0 ? 'Open chat' : `Open chat, ${unread === 1 ? '1 unread message' : `${unread} unread messages`}`,
   closeChat: 'Close chat',
+  sound: 'Sound of new messages',
   chatWith: (name) => `Chat with ${name}`,
   advisor: 'Your advisor',
   re: (title) => `Re: ${title}`,
@@ -145,6 +154,8 @@ const en: ChatStrings = {
 };
 
 const de: ChatStrings = {
+  language: 'de',
+
   messages: 'Nachrichten',
   loadingMessages: 'Nachrichten werden geladen …',
   loadingOlder: 'Ältere Nachrichten werden geladen …',
@@ -209,6 +220,7 @@ const de: ChatStrings = {
       ? 'Chat öffnen'
       : `Chat öffnen, ${unread === 1 ? '1 ungelesene Nachricht' : `${unread} ungelesene Nachrichten`}`,
   closeChat: 'Chat schließen',
+  sound: 'Ton bei neuen Nachrichten',
   chatWith: (name) => `Chat mit ${name}`,
   advisor: 'Ihre Reiseberatung',
   re: (title) => `Betreff: ${title}`,
@@ -218,11 +230,19 @@ const de: ChatStrings = {
 
 export const languages = { en, de } as const satisfies Record<string, ChatStrings>;
 
-/** The table for a BCP 47 tag, and the locale to format times in: the tag itself where its language has a table, English
- * otherwise, so that one line never mixes two languages. */
-export function stringsFor(tag: string | undefined): { locale: string; strings: ChatStrings } {
-  const language = (tag ?? '').split('-')[0]!.toLowerCase();
-  return Object.hasOwn(languages, language)
-    ? { locale: tag!, strings: languages[language as keyof typeof languages] }
-    : { locale: 'en', strings: en };
+/** The words for the first of these that is a BCP 47 tag, or begins with one, and the locale to format times in: the tag
+ * itself, also where its language has no table and the words are English. */
+export function stringsFor(...tags: (string | undefined)[]): { locale: string; strings: ChatStrings } {
+  const locale = tags.map(languageTag).find((tag) => tag !== undefined) ?? 'en';
+  const language = languageOf(locale);
+  const strings = Object.hasOwn(languages, language) ? languages[language as keyof typeof languages] : en;
+  return { locale, strings };
+}
+
+const languageOf = (tag: string): string => tag.split('-')[0]!.toLowerCase();
+
+/** What formats the parts of a sentence: `locale` where it is of the language of the words, otherwise that language. */
+export function localeOfWords({ locale, strings }: { locale: string; strings: ChatStrings }): string {
+  const language = languageTag(strings.language) ?? 'en';
+  return languageOf(locale) === languageOf(language) ? locale : language;
 }

@@ -1,5 +1,6 @@
 // A message's text as people wrote it: which of it is a link, and whether it is nothing but emoji.
 import type { LinkifyIt } from 'linkify-it';
+import { graphemes } from './graphemes';
 
 export interface TextPart {
   readonly text: string;
@@ -57,22 +58,27 @@ export function attachmentHref(url: string | null, baseUrl = ''): string | null 
   }
 }
 
-// `v` is younger than some phones in use; as a literal it would be a syntax error there.
+// `v` is younger than some phones in use; as a literal it would be a syntax error there. They also take for emoji what only
+// could be one: any two letters of a flag, any faces that are joined.
 const onlyEmoji = (() => {
   try {
     return new RegExp('^\\p{RGI_Emoji}+$', 'v');
   } catch {
-    return /^(?:\p{Emoji_Presentation}|\p{Extended_Pictographic}\ufe0f|[\u200d\ufe0f\u{1f3fb}-\u{1f3ff}])+$/u;
+    const one = String.raw`(?!\p{RI})(?:\p{EPres}|\p{ExtPict}\ufe0f|\p{EBase}\p{EMod})\p{EMod}?[\u{e0020}-\u{e007f}]*`;
+    return new RegExp(String.raw`^(?:\p{RI}{2}|[\d#*]\ufe0f\u20e3|${one}(?:\u200d${one})*)+$`, 'u');
   }
 })();
-const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+// Keyboards and other chats leave U+FE0F away, which says that a character is meant as an emoji. Of pictures and keys
+// nobody means anything else; of arrows and marks such as © one cannot know, and with U+FE0E it is a text's.
+const unmarked = /[\d#*](?=\u20e3)|(?!\p{EPres})(?=\p{Emoji})[\u2600-\u27bf\u{1f000}-\u{1faff}](?![\ufe0e\ufe0f\p{EMod}])/gu;
 
 /** One to three emoji and nothing else but space around them. */
 export function isJumbo(content: string): boolean {
   // Three of the longest (a family with skin tones) stay under this; nobody segments a novel.
   if (content.length > 120) return false;
-  const text = content.replace(/\s+/gu, '');
-  return onlyEmoji.test(text) && [...graphemes.segment(text)].length <= 3;
+  const text = content.replace(/\s+/gu, '').replace(unmarked, '$&\ufe0f');
+  return onlyEmoji.test(text) && graphemes(text).length <= 3;
 }
 
 /** What the wire counts: code points. */

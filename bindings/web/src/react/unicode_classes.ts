@@ -1,4 +1,4 @@
-// Takes the place of `uc.micro`, linkify-it's tables of Unicode, in the built files (vite.config.ts): the browser has these
+// Takes the place of `uc.micro`, linkify-it's tables of Unicode, in the built files (aliases.ts): the browser has these
 // tables itself, and written out they are a third of all that finds links. As there, each class is an expression without
 // flags, whose `source` goes into others. Punctuation beyond U+FFFF (Aegean, Kaithi, …) is left out.
 

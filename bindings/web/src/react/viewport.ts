@@ -16,6 +16,9 @@ export const NEAR_END = 100;
 /** The bound of what is rendered. */
 export const MAX_ROWS = 120;
 
+/** The event at the root of a list that was taken out of the page and has come back. */
+export const RETURNED = 'tc-returned';
+
 const OVERSCAN = 800;
 const REST_MS = 120;
 
@@ -89,6 +92,13 @@ export class Viewport {
       }
       this.settle(true);
     });
+    // The browser has forgotten where it stood.
+    const onReturn = () => {
+      this.#moveTo(this.#top);
+      this.settle(true);
+    };
+    const root = scroller.getRootNode();
+    root.addEventListener(RETURNED, onReturn);
     scroller.addEventListener('scroll', onScroll, { passive: true });
     for (const type of ['touchstart', 'touchend', 'touchcancel'] as const) {
       scroller.addEventListener(type, onTouch, { passive: true });
@@ -100,6 +110,7 @@ export class Viewport {
       clearTimeout(this.#restTimer);
       this.#restTimer = undefined;
       sizes.disconnect();
+      root.removeEventListener(RETURNED, onReturn);
       scroller.removeEventListener('scroll', onScroll);
       for (const type of ['touchstart', 'touchend', 'touchcancel'] as const) {
         scroller.removeEventListener(type, onTouch);

@@ -2,10 +2,11 @@
 //
 //   <script src="https://chat.example/widget.js" data-trip-id="…" data-share-token="…" async></script>
 //
-// It lives in a shadow root at the end of the body. Neither the page's styles nor its scripts' key bindings reach in;
+// It lives in a shadow root at the end of the body, also of one that takes the first one's place (navigations of Turbo,
+// htmx or Astro, which leave everything else alive). Neither the page's styles nor its scripts' key bindings reach in;
 // the only thing that it leaves on the page is `window.travelchatWidget`.
 import { mountWidget, type MountedWidget } from './mount';
-import { readScript, takeScripts } from './script_tag';
+import { keyOf, readScript, scriptsOf, takeScripts } from './script_tag';
 
 export interface TravelchatWidget {
   /** Opens the first widget of the page. */
@@ -57,13 +58,26 @@ function start(current: Element | null): void {
       continue;
     }
     const mounted = control()[MOUNTED];
-    const key = JSON.stringify([tag.baseUrl, tag.tripId, tag.shareToken]);
+    const key = keyOf(tag);
     if (mounted.has(key)) continue;
+    removeLeftBehind(mounted);
     const closeOthers = (opened: MountedWidget) =>
       mounted.forEach((widget) => {
         if (widget !== opened) widget.setOpen(false);
       });
     mounted.set(key, mountWidget(tag, mounted.size, closeOthers));
+  }
+}
+
+// The tag of another page's chat went away with what was in that page's body, and this page has a chat of its own. One
+// without any keeps the chat that is there.
+function removeLeftBehind(mounted: Map<string, MountedWidget>): void {
+  const tags = scriptsOf(document).map(readScript);
+  const wanted = new Set(tags.map((tag) => (typeof tag === 'string' ? null : keyOf(tag))));
+  for (const [key, widget] of mounted) {
+    if (wanted.has(key) || !widget.hasBeenOut) continue;
+    widget.destroy();
+    mounted.delete(key);
   }
 }
 

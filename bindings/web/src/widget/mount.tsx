@@ -3,10 +3,13 @@ import { useEffect, useState, type ReactNode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ClientChatWidget } from '../react/client_chat_widget';
 import { ChatProvider } from '../react/context';
+import { RETURNED } from '../react/viewport';
 import type { ScriptTag } from './script_tag';
 import css from './shadow.css?inline';
 
 export interface MountedWidget {
+  /** The page has replaced what was around it. */
+  readonly hasBeenOut: boolean;
   setOpen(isOpen: boolean): void;
   destroy(): void;
 }
@@ -19,7 +22,11 @@ export function mountWidget(tag: ScriptTag, place: number, onOpen: (widget: Moun
   adoptStyles(root);
   keepKeysInside(host);
   host.style.setProperty('--tc-widget-place', String(place));
-  document.body.append(host);
+  let hasReturned = false;
+  const leave = stayInBody(host, () => {
+    hasReturned = true;
+    root.dispatchEvent(new Event(RETURNED));
+  });
 
   const react = createRoot(root);
   const show = (isOpen: boolean) => {
@@ -34,20 +41,54 @@ export function mountWidget(tag: ScriptTag, place: number, onOpen: (widget: Moun
             baseUrl={tag.baseUrl}
             isOpen={isOpen}
             onOpenChange={show}
+            hasSound={tag.hasSound}
           />
         </Themed>
       </ChatProvider>,
     );
   };
   const widget: MountedWidget = {
+    get hasBeenOut() {
+      return hasReturned || !host.isConnected;
+    },
     setOpen: show,
     destroy() {
+      leave();
       react.unmount();
       host.remove();
     },
   };
   show(false);
   return widget;
+}
+
+// A navigation that replaces the body, or what is in it, takes the element out: it comes back with everything that lives
+// in it. Not at once: the page's own code may answer to that, and both would go round without an end.
+function stayInBody(host: HTMLElement, onReturn: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const watch = () => {
+    for (const parent of [document, document.documentElement, document.body]) {
+      if (parent) observer.observe(parent, { childList: true });
+    }
+  };
+  const observer = new MutationObserver(() => {
+    watch();
+    if (!host.isConnected) timer ??= setTimeout(enter);
+  });
+  const enter = () => {
+    timer = undefined;
+    if (host.isConnected || !document.body) return;
+    // Copies in a page that was kept for the way back have nothing in them.
+    for (const copy of document.querySelectorAll(host.localName)) if (!copy.shadowRoot) copy.remove();
+    document.body.append(host);
+    onReturn();
+  };
+  document.body.append(host);
+  watch();
+  return () => {
+    clearTimeout(timer);
+    observer.disconnect();
+  };
 }
 
 // Constructed sheets pass a page's Content-Security-Policy without 'unsafe-inline'; browsers before 2023 have none.
@@ -73,15 +114,21 @@ function keepKeysInside(host: HTMLElement): void {
 function Themed({ theme, children }: { theme: ScriptTag['theme']; children: ReactNode }) {
   const [pageTheme, setPageTheme] = useState(themeOfPage);
   useEffect(() => {
-    const observer = new MutationObserver(() => setPageTheme(themeOfPage));
-    for (const element of [document.documentElement, document.body]) {
-      observer.observe(element, { attributeFilter: ['data-tc-theme'] });
-    }
+    const watch = () => {
+      observer.observe(document.documentElement, { attributeFilter: ['data-tc-theme'], childList: true });
+      if (document.body) observer.observe(document.body, { attributeFilter: ['data-tc-theme'] });
+    };
+    const observer = new MutationObserver(() => {
+      // There may be another body.
+      watch();
+      setPageTheme(themeOfPage);
+    });
+    watch();
     return () => observer.disconnect();
   }, []);
   return <div data-tc-theme={theme ?? pageTheme ?? undefined}>{children}</div>;
 }
 
 function themeOfPage(): string | null {
-  return document.body.getAttribute('data-tc-theme') ?? document.documentElement.getAttribute('data-tc-theme');
+  return document.body?.getAttribute('data-tc-theme') ?? document.documentElement.getAttribute('data-tc-theme');
 }

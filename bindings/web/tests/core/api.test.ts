@@ -37,8 +37,8 @@ const authorization = ({ init }: Call): string | undefined => (init.headers as R
 
 describe('requests', () => {
   it("of a session carry the cookie and no token, to the advisors' routes", async () => {
-    const { api, calls } = make(() => answer(200, [1], { 'x-has-more': 'true' }));
-    expect(await api.request('GET', '/api/x')).toEqual({ data: [1], hasMore: true });
+    const { api, calls } = make(() => answer(200, [1], { 'x-has-more': 'true', 'x-epoch': 'e1' }));
+    expect(await api.request('GET', '/api/x')).toEqual({ data: [1], hasMore: true, epoch: 'e1' });
     await api.request('POST', '/api/x', { a: 1 });
     expect(calls.map(({ url }) => url)).toEqual(['/api/x', '/api/x']);
     expect(calls.map(({ init }) => init.credentials)).toEqual(['same-origin', 'same-origin']);
@@ -83,16 +83,32 @@ describe('a refusal', () => {
     });
   });
 
-  it('of a gateway has a code of its status', async () => {
-    const { api } = make(() => new Response('<html>Bad Gateway</html>', { status: 502 }));
-    await expect(api.request('GET', '/api/x')).rejects.toMatchObject({ code: 'http_502', status: 502 });
-  });
-
-  it('says when to come again', async () => {
-    const { api } = make(() => refusal(429, 'rate_limited', { 'retry-after': '7' }));
-    await expect(api.request('POST', '/api/x')).rejects.toMatchObject({ code: 'rate_limited', retryAfter: 7000 });
-    const date = make(() => refusal(503, 'closed', { 'retry-after': 'Wed, 21 Oct 2026 07:28:00 GMT' }));
-    await expect(date.api.request('GET', '/api/x')).rejects.toMatchObject({ retryAfter: null });
+  it.each([
+    ['7', 7000],
+    [' 7 ', 7000],
+    // The clock says 2026-11-23T10:00:00Z.
+    ['Mon, 23 Nov 2026 10:00:30 GMT', 30_000],
+    // Days, or a moment in place of seconds: five minutes are enough.
+    ['2592000', 300_000],
+    ['1795950000', 300_000],
+    ['9'.repeat(400), 300_000],
+    ['Fri, 01 Jan 2100 00:00:00 GMT', 300_000],
+    // As good as none.
+    ['0', null],
+    ['', null],
+    ['-5', null],
+    ['1e9', null],
+    ['0x10', null],
+    ['1.5', null],
+    ['Infinity', null],
+    ['soon', null],
+    ['Wed, 21 Oct 2026 07:28:00 GMT', null],
+    ['Someday GMT', null],
+  ])('says when to come again: %j', async (header, retryAfter) => {
+    const { api } = make(() => refusal(429, 'rate_limited', { 'retry-after': header }));
+    await expect(api.request('POST', '/api/x')).rejects.toMatchObject({ code: 'rate_limited', retryAfter });
+    const gateway = make(() => new Response('busy', { status: 503, headers: { 'retry-after': header } }));
+    await expect(gateway.api.request('GET', '/api/x')).rejects.toMatchObject({ code: 'network', retryAfter });
   });
 });
 
@@ -104,9 +120,21 @@ describe('no answer is a failure of the network', () => {
     await expect(api.request('GET', '/api/x')).rejects.toMatchObject(network);
   });
 
-  it('when a page of somebody else comes instead', async () => {
-    const { api } = make(() => new Response('<html>Sign in to the hotel</html>', { status: 200 }));
-    await expect(api.request('GET', '/api/x')).rejects.toMatchObject(network);
+  const statuses = [200, 400, 401, 403, 404, 409, 413, 429, 500, 502, 503, 504, 521];
+  const pages = ['<html>Sign in to the hotel</html>', '404 page not found\n', ''];
+  const others = ['{"message":"no Route matched"}', '{"code":404,"message":"x"}', '{"code":"NoRoute"}', 'null', '"x"'];
+  describe.each(statuses)('when somebody between answers %i', (status) => {
+    it.each(status === 200 ? pages : [...pages, ...others])('%s', async (page) => {
+      const onExpired = vi.fn();
+      const session = make(() => new Response(page, { status }), { kind: 'session', onExpired });
+      await expect(session.api.request('GET', '/api/x')).rejects.toMatchObject(network);
+      await settle();
+      expect(onExpired).not.toHaveBeenCalled();
+      const renew = vi.fn(() => Promise.resolve('new'));
+      const client = make(() => new Response(page, { status }), token(renew));
+      await expect(client.api.request('POST', '/api/x')).rejects.toMatchObject(network);
+      expect(renew).not.toHaveBeenCalled();
+    });
   });
 
   it('when nothing comes for 20 s', async () => {
@@ -193,19 +221,31 @@ describe('a share link', () => {
   afterEach(() => vi.unstubAllGlobals());
 
   it('is exchanged for a grant, and a refusal is a ChatError', async () => {
-    const urls: string[] = [];
-    vi.stubGlobal('fetch', async (url: string) => {
-      urls.push(url);
-      return url.includes('bad')
+    const calls: unknown[][] = [];
+    vi.stubGlobal('fetch', async (url: string, { method, headers, body, credentials }: RequestInit) => {
+      const given = JSON.parse(body as string) as Record<string, string>;
+      calls.push([method, url, headers, given, credentials]);
+      return given.shareToken === 'bad'
         ? refusal(403, 'sharing_disabled')
         : answer(200, { chatToken: 't', conversationId: 'c' });
     });
     const grant = await fetchChatGrant({ baseUrl: 'https://chat.example', tripId: 'a b', shareToken: 'x&y' });
     expect(grant.chatToken).toBe('t');
-    expect(urls).toEqual(['https://chat.example/api/chat-token?tripId=a+b&shareToken=x%26y']);
+    // The secret is in no address, which would be logged on its way.
+    expect(calls).toEqual([
+      [
+        'POST',
+        'https://chat.example/api/chat-token',
+        { 'Content-Type': 'application/json' },
+        { tripId: 'a b', shareToken: 'x&y' },
+        'same-origin',
+      ],
+    ]);
     await expect(fetchChatGrant({ tripId: 'a', shareToken: 'bad' })).rejects.toMatchObject({
       code: 'sharing_disabled',
       status: 403,
     });
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response('404 page not found', { status: 404 })));
+    await expect(fetchChatGrant({ tripId: 'a', shareToken: 'b' })).rejects.toMatchObject({ code: 'network', status: 0 });
   });
 });

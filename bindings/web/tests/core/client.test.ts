@@ -1,19 +1,33 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
-import { ChatClient, createChime } from '../../src/core';
+import { IDBFactory } from 'fake-indexeddb';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ChatClient, createChime, soundSwitch } from '../../src/core';
 import { browserEnvironment } from '../../src/core/environment';
-import { FakeLocks, FakeSocket, Clock, answer, fakeEnvironment, seeded, settle } from './world';
+import {
+  Clock,
+  FakeLocks,
+  FakeSocket,
+  FakeStorage,
+  answer,
+  eventually,
+  fakeEnvironment,
+  seeded,
+  settle,
+} from './world';
 
 const ME = { type: 'client', id: 'cli', name: 'Kim' } as const;
+
+const realOpen = IDBFactory.prototype.open;
 
 afterEach(() => vi.unstubAllGlobals());
 
 describe('a client', () => {
-  const make = (baseUrl?: string): { client: ChatClient; sockets: FakeSocket[]; urls: string[]; clock: Clock } => {
+  const make = (baseUrl?: string, indexedDB: IDBFactory | null = null): { client: ChatClient; sockets: FakeSocket[]; urls: string[]; clock: Clock } => {
     const clock = new Clock();
     const sockets: FakeSocket[] = [];
     const urls: string[] = [];
     const environment = fakeEnvironment(clock, seeded(1), {
       origin: 'https://host.example',
+      indexedDB,
       webSocket: (url, protocols) => {
         const socket = new FakeSocket(url, protocols);
         sockets.push(socket);
@@ -70,6 +84,65 @@ describe('a client', () => {
     expect(inbox.snapshot().connection.phase).toBe('idle');
     await clock.advance(10_000);
     expect(clock.pending).toBe(0);
+  });
+
+  it('forgets threads that nobody uses, all but the last twenty', () => {
+    const { client } = make();
+    const opened = client.thread('opened');
+    opened.open();
+    const watched = client.thread('watched');
+    watched.subscribe(() => {});
+    const heard = client.thread('heard');
+    const endHearing = heard.onIncoming(() => {});
+    const unused = client.thread('unused');
+    const others = Array.from({ length: 20 }, (_, i) => client.thread(`other ${i}`));
+    expect(client.thread('opened')).toBe(opened);
+    expect(client.thread('watched')).toBe(watched);
+    expect(client.thread('heard')).toBe(heard);
+    expect(others.map((_, i) => client.thread(`other ${i}`))).toEqual(others);
+    expect(client.thread('unused')).not.toBe(unused);
+    endHearing();
+    for (let i = 0; i < 30; i += 1) client.thread(`more ${i}`);
+    expect(client.thread('heard')).not.toBe(heard);
+    client.dispose();
+  });
+
+  it('knows a thread that it had forgotten once somebody opens it', async () => {
+    const { client, sockets } = make();
+    const thread = client.thread('first');
+    for (let i = 0; i < 30; i += 1) client.thread(`other ${i}`);
+    thread.open();
+    await settle();
+    expect(client.thread('first')).toBe(thread);
+    client.dispose();
+    expect(sockets.map(({ readyState }) => readyState)).toEqual([3]);
+  });
+
+  it('closes its database with everything else, after what is under way', async () => {
+    const { client } = make(undefined, new IDBFactory());
+    const connections = new Set<IDBDatabase>();
+    const open = vi.spyOn(IDBFactory.prototype, 'open').mockImplementation(function (this: IDBFactory, ...args) {
+      const request = realOpen.apply(this, args);
+      request.addEventListener('success', () => {
+        const { result } = request;
+        const { close } = result;
+        connections.add(result);
+        result.close = () => {
+          connections.delete(result);
+          close.call(result);
+        };
+      });
+      return request;
+    });
+    const thread = client.thread('a');
+    thread.open();
+    await eventually(() => connections.size === 1);
+    thread.send('hello');
+    client.dispose();
+    await eventually(() => connections.size === 0);
+    for (let i = 0; i < 50; i += 1) await settle();
+    expect(connections.size).toBe(0);
+    open.mockRestore();
   });
 
   it('can be made where there is no browser at all', () => {
@@ -132,69 +205,188 @@ describe('the environment of a browser', () => {
 
 describe('the chime', () => {
   let rings = 0;
-  let contexts: { state: string; closed: boolean }[] = [];
-  const audio = (): void => {
+  let contexts: { state: string }[] = [];
+  /** Ends the tones that sound. */
+  let fadeOut: () => void = () => {};
+  /** Whether the browser lets a context run, outside of a person's act. */
+  let mayResume = true;
+  let page: EventTarget;
+
+  class FakeAudioContext {
+    state = 'suspended';
+    currentTime = 0;
+    destination = {};
+
+    constructor() {
+      contexts.push(this);
+    }
+
+    async resume(): Promise<void> {
+      if (!mayResume) await new Promise(() => {});
+      this.state = 'running';
+    }
+
+    async suspend(): Promise<void> {
+      this.state = 'suspended';
+    }
+
+    async close(): Promise<void> {
+      this.state = 'closed';
+    }
+  }
+
+  class FakeNode {
+    onended: (() => void) | null = null;
+    gain = { setValueAtTime() {}, linearRampToValueAtTime() {}, exponentialRampToValueAtTime() {} };
+    connect = (): this => this;
+
+    start(): void {
+      rings += 1;
+      const before = fadeOut;
+      fadeOut = () => {
+        before();
+        this.onended?.();
+      };
+    }
+
+    stop(): void {}
+  }
+
+  beforeEach(() => {
     rings = 0;
     contexts = [];
-    const node = { connect: () => node, start: () => (rings += 1), stop: () => {} };
-    const ramp = {
-      setValueAtTime: () => {},
-      linearRampToValueAtTime: () => {},
-      exponentialRampToValueAtTime: () => {},
-    };
-    vi.stubGlobal('AudioContext', function AudioContext(this: Record<string, unknown>) {
-      Object.assign(this, {
-        state: 'suspended',
-        closed: false,
-        currentTime: 0,
-        destination: node,
-        resume: () => Promise.resolve().then(() => (this.state = 'running')),
-        close: () => Promise.resolve().then(() => (this.closed = true)),
-      });
-      contexts.push(this as never);
-    });
-    vi.stubGlobal('OscillatorNode', function OscillatorNode() {
-      return node;
-    });
-    vi.stubGlobal('GainNode', function GainNode() {
-      return { gain: ramp, connect: () => node };
-    });
-  };
-
-  it('is silent, and makes nothing, until somebody touches the page', async () => {
-    audio();
-    const page = new EventTarget();
+    fadeOut = () => {};
+    mayResume = true;
+    page = new EventTarget();
     vi.stubGlobal('document', page);
     vi.stubGlobal('navigator', {});
+    vi.stubGlobal('window', { localStorage: new FakeStorage() });
+    vi.stubGlobal('AudioContext', FakeAudioContext);
+    vi.stubGlobal('OscillatorNode', FakeNode);
+    vi.stubGlobal('GainNode', FakeNode);
+  });
+  afterEach(() => {
+    soundSwitch.set(true);
+    vi.useRealTimers();
+  });
+
+  const touch = async (type = 'pointerdown'): Promise<void> => {
+    page.dispatchEvent(new Event(type));
+    await settle();
+  };
+  const states = (): string[] => contexts.map(({ state }) => state);
+
+  it('is silent, and makes nothing, until somebody touches the page', async () => {
     const chime = createChime();
     chime.play();
     expect([rings, contexts.length]).toEqual([0, 0]);
-    page.dispatchEvent(new Event('pointerdown'));
-    await settle();
+    await touch();
     chime.play();
+    await settle();
     expect([rings, contexts.length]).toEqual([2, 1]);
     chime.dispose();
     chime.play();
-    page.dispatchEvent(new Event('keydown'));
+    await touch('keydown');
+    expect([rings, states()]).toEqual([2, ['closed']]);
+  });
+
+  it('uses the audio device only while it sounds', async () => {
+    const chime = createChime();
+    for (const act of ['pointerdown', 'keydown', 'keydown']) {
+      await touch(act);
+      expect(states()).toEqual(['suspended']);
+    }
+    for (let i = 0; i < 2; i += 1) {
+      chime.play();
+      await settle();
+      expect(states()).toEqual(['running']);
+      fadeOut();
+      fadeOut = () => {};
+      await settle();
+      expect(states()).toEqual(['suspended']);
+    }
+    expect(rings).toBe(4);
+    chime.dispose();
+  });
+
+  it('does not sound late, when the browser wants another act first', async () => {
+    const chime = createChime();
+    await touch();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    mayResume = false;
+    chime.play();
+    await vi.advanceTimersByTimeAsync(1000);
+    mayResume = true;
+    await touch();
+    expect([rings, states()]).toEqual([0, ['suspended']]);
+    chime.play();
     await settle();
-    expect([rings, contexts.length, contexts[0]!.closed]).toEqual([2, 1, true]);
+    expect(rings).toBe(2);
+    chime.dispose();
+  });
+
+  it('is turned off and on, for the browser', async () => {
+    const chime = createChime();
+    let changes = 0;
+    const end = soundSwitch.subscribe(() => (changes += 1));
+    expect(soundSwitch.snapshot()).toBe(true);
+    soundSwitch.set(false);
+    expect([soundSwitch.snapshot(), changes]).toEqual([false, 1]);
+    await touch();
+    chime.play();
+    await settle();
+    expect([rings, contexts.length]).toEqual([0, 0]);
+    // Which somebody does with a click.
+    soundSwitch.set(true);
+    await settle();
+    chime.play();
+    await settle();
+    expect([rings, soundSwitch.snapshot(), changes]).toEqual([2, true, 2]);
+    end();
+    chime.dispose();
+  });
+
+  it('is turned off for this page where the browser keeps nothing', () => {
+    vi.stubGlobal('window', {
+      get localStorage(): never {
+        throw new DOMException('no', 'SecurityError');
+      },
+    });
+    soundSwitch.set(false);
+    expect(soundSwitch.snapshot()).toBe(false);
   });
 
   it('sounds in one tab only', async () => {
-    audio();
-    const page = new EventTarget();
-    vi.stubGlobal('document', page);
     vi.stubGlobal('navigator', { locks: new FakeLocks() });
     const tabs = [createChime(), createChime(), createChime()];
-    page.dispatchEvent(new Event('pointerdown'));
-    await settle();
+    await touch();
     for (const tab of tabs) tab.play();
     await settle();
     expect(rings).toBe(2);
     for (const tab of tabs) tab.dispose();
   });
 
+  it('sounds again although the tab that sounded was suspended', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const locks = new FakeLocks();
+    vi.stubGlobal('navigator', { locks });
+    // It keeps what it has, for ever.
+    const second = Math.floor(Date.now() / 1000);
+    for (const name of [second, second + 1]) void locks.request(`travelchat:chime:${name}`, {}, () => new Promise(() => {}));
+    const chime = createChime();
+    await touch();
+    chime.play();
+    await settle();
+    expect(rings).toBe(0);
+    vi.setSystemTime(Date.now() + 2000);
+    chime.play();
+    await settle();
+    expect(rings).toBe(2);
+    chime.dispose();
+  });
+
   it('can be made where there is no browser', () => {
+    vi.unstubAllGlobals();
     const chime = createChime();
     chime.play();
     chime.dispose();

@@ -2,18 +2,19 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { ChatError } from '../../src/core';
 import type { ConnectionOwner, Credential } from '../../src/core/connection';
 import { Connection } from '../../src/core/connection';
-import type { ServerEvent } from '../../src/core/events';
+import type { ChatEvent, InboxEvent } from '../../src/core/events';
 import type { ConnectionStatus } from '../../src/core/model';
 import { Clock, FakeSocket, Page, fakeEnvironment, seeded, settle } from './world';
 
 class Owner implements ConnectionOwner, Credential {
   token: string | null = null;
-  events: ServerEvent[] = [];
+  events: (ChatEvent | InboxEvent)[] = [];
   statuses: ConnectionStatus[] = [];
   joined: number[] = [];
   calls: string[] = [];
   renewal: () => Promise<void> = () => Promise.resolve();
   preparation: () => Promise<void> = () => Promise.resolve();
+  polled: () => Promise<boolean> = () => Promise.resolve(false);
 
   renew(refused: string | null): Promise<void> {
     this.calls.push(`renew ${refused}`);
@@ -32,8 +33,12 @@ class Owner implements ConnectionOwner, Credential {
   onJoined(number: number): void {
     this.joined.push(number);
   }
-  onEvent(event: ServerEvent): void {
+  onEvent(event: ChatEvent | InboxEvent): void {
     this.events.push(event);
+  }
+  poll(): Promise<boolean> {
+    this.calls.push('poll');
+    return this.polled();
   }
   onStatus(status: ConnectionStatus): void {
     this.statuses.push(status);
@@ -107,7 +112,9 @@ describe('a connection', () => {
     page.tell('focus');
     page.tell('hidden');
     page.tell('visible');
-    await clock.advance(60_000);
+    await clock.advance(30_000);
+    socket.say({ type: 'alive', intervalMs: 25_000 });
+    await clock.advance(30_000);
     expect(owner.statuses).toHaveLength(length);
   });
 
@@ -177,6 +184,78 @@ describe('a connection', () => {
     (await open()).end(4401);
     expect(owner.calls.at(-1)).toBe('expired');
     expect(connection.status).toMatchObject({ phase: 'stopped', reason: 'unauthorized' });
+  });
+
+  it('a server that says that it is there is listened for; a socket on which it falls silent is replaced', async () => {
+    const socket = await open();
+    socket.say({ type: 'alive', intervalMs: 25_000 });
+    expect(owner.events).toEqual([]);
+    for (let i = 0; i < 10; i += 1) {
+      await clock.advance(25_000);
+      socket.say({ type: 'alive', intervalMs: 25_000 });
+    }
+    expect([sockets.length, owner.calls]).toEqual([1, ['prepare']]);
+    await clock.advance(54_999);
+    expect(sockets).toHaveLength(1);
+    await clock.advance(1);
+    expect(sockets).toHaveLength(2);
+    expect(connection.status).toMatchObject({ phase: 'connecting', attempt: 0 });
+  });
+
+  describe('asks its owner to ask by HTTP', () => {
+    const polls = (): number => owner.calls.filter((call) => call === 'poll').length;
+
+    it('while no socket opens', async () => {
+      connection.start();
+      await settle();
+      for (let i = 0; i < 120; i += 1) {
+        sockets.at(-1)!.end(1006);
+        await clock.advance(1000);
+      }
+      expect(polls()).toBe(6);
+      connection.reconnect();
+      await settle();
+      sockets.at(-1)!.accept();
+      connection.ready();
+      await clock.advance(34_000);
+      expect(polls()).toBe(6);
+      connection.stop();
+      await clock.advance(300_000);
+      expect(polls()).toBe(6);
+    });
+
+    it('while a socket says nothing, which it replaces where that has missed something', async () => {
+      await open();
+      // The first is replaced in any case.
+      await clock.advance(55_000);
+      const socket = sockets[1]!;
+      socket.accept();
+      connection.ready();
+      const before = polls();
+      await clock.advance(54_999);
+      expect(polls()).toBe(before);
+      await clock.advance(1);
+      expect(polls()).toBe(before + 1);
+      expect(sockets).toHaveLength(2);
+      // Said just now: whatever it was comes with it.
+      owner.polled = () => {
+        socket.say({ type: 'caught_up', rev: 1 });
+        return Promise.resolve(true);
+      };
+      await clock.advance(20_000);
+      expect([polls() - before, sockets.length]).toEqual([2, 2]);
+      owner.polled = () => Promise.resolve(true);
+      await clock.advance(54_999);
+      expect([polls() - before, sockets.length]).toEqual([2, 2]);
+      await clock.advance(1);
+      expect([polls() - before, sockets.length]).toEqual([3, 3]);
+    });
+
+    it('not when it is refused for good', async () => {
+      (await open()).end(4404);
+      await clock.advance(300_000);
+      expect(polls()).toBe(0);
+    });
   });
 
   it('the answer to what an old socket had asked for opens nothing', async () => {

@@ -5,7 +5,7 @@ import type {
   ConnectionInput,
   ConnectionState,
 } from '../../src/core/connection_machine';
-import { closeCodeOf, initialConnection, stepConnection } from '../../src/core/connection_machine';
+import { closeCodeOf, initialConnection, stepConnection, unheardSince } from '../../src/core/connection_machine';
 
 type Untried = ConnectionInput extends infer I ? (I extends { try: number } ? Omit<I, 'try'> : I) : never;
 
@@ -18,7 +18,7 @@ class Feed {
   canRenew = false;
 
   take(input: Untried | ConnectionInput): this {
-    const needsTry = ['renewed', 'prepared', 'heard', 'ready', 'closed', 'renewFailed'].includes(input.type);
+    const needsTry = ['renewed', 'prepared', 'heard', 'alive', 'ready', 'closed', 'renewFailed'].includes(input.type);
     const whole = (needsTry ? { try: this.state.try, ...input } : input) as ConnectionInput;
     const at: Circumstances = { now: this.now, random: this.random, canRenew: this.canRenew };
     [this.state, this.effects] = stepConnection(this.state, whole, at);
@@ -286,8 +286,61 @@ describe('a socket that only looks open', () => {
   it('is replaced when the timers show that the machine slept, and not because a hidden page runs them seldom', () => {
     const feed = open();
     expect(feed.ms).toBe(30_000);
-    expect(feed.after(30_000 + 60_000).take({ type: 'timer' }).state.phase).toBe('open');
-    expect(feed.after(30_000 + 90_001).take({ type: 'timer' }).state.phase).toBe('connecting');
+    expect(feed.after(30_000 + 60_000).take({ type: 'heard' }).take({ type: 'timer' }).state.phase).toBe('open');
+    expect(feed.after(30_000 + 90_001).take({ type: 'heard' }).take({ type: 'timer' }).state.phase).toBe('connecting');
+  });
+
+  it('is replaced when the server says nothing for 30 s longer than it said it would', () => {
+    const feed = open().take({ type: 'alive', interval: 25_000 });
+    for (const passed of [30_000, 24_000]) {
+      feed.after(passed).take({ type: 'timer' });
+      expect(feed.state.phase).toBe('open');
+    }
+    // Not a moment later than it is due.
+    expect(feed.ms).toBe(1000);
+    expect(feed.after(1000).take({ type: 'timer' }).done).toEqual(['drop', 'prepare', 'timer']);
+    expect(feed.state).toMatchObject({ phase: 'connecting', attempt: 0 });
+    // The next socket of the same server is watched from its beginning.
+    feed.take({ type: 'prepared' }).take({ type: 'ready' });
+    for (const passed of [30_000, 25_000]) feed.after(passed).take({ type: 'timer' });
+    expect(feed.state.phase).toBe('connecting');
+  });
+
+  it('is left alone while anything is heard', () => {
+    const feed = open().take({ type: 'alive', interval: 25_000 });
+    for (let i = 0; i < 20; i += 1) feed.after(20_000).take({ type: 'heard' }).take({ type: 'timer' });
+    expect(feed.state.phase).toBe('open');
+  });
+
+  it('is replaced also before the server has said anything of itself; one of before, that never does, is known then', () => {
+    const feed = open();
+    for (const passed of [30_000, 25_000]) feed.after(passed).take({ type: 'timer' });
+    expect(feed.state.phase).toBe('connecting');
+    feed.take({ type: 'prepared' }).take({ type: 'ready' });
+    for (let i = 0; i < 20; i += 1) feed.after(30_000).take({ type: 'timer' });
+    expect(feed.state.phase).toBe('open');
+    // It was a new version's after all, or has become one.
+    feed.take({ type: 'alive', interval: 25_000 });
+    for (const passed of [30_000, 25_000]) feed.after(passed).take({ type: 'timer' });
+    expect(feed.state.phase).toBe('connecting');
+  });
+
+  it('is found also by a clock that was set back by an hour', () => {
+    const feed = open().take({ type: 'alive', interval: 25_000 }).after(-3_600_000);
+    for (let i = 0; i < 3; i += 1) feed.take({ type: 'timer' }).after(30_000);
+    expect(feed.state.phase).toBe('connecting');
+  });
+
+  it('is believed for 10 s longer than the server said, or is taken to have said', () => {
+    const feed = open();
+    expect(unheardSince(feed.state)).toBe(feed.now + 35_000);
+    feed.after(5000).take({ type: 'alive', interval: 60_000 });
+    expect(unheardSince(feed.state)).toBe(feed.now + 70_000);
+    feed.after(5000).take({ type: 'closed', code: 4429 });
+    expect(unheardSince(feed.state)).toBe(feed.now);
+    expect(unheardSince(preparing().state)).toBe(1_000_000);
+    expect(unheardSince(idle().state)).toBeNull();
+    expect(unheardSince(open().take({ type: 'closed', code: 4404 }).state)).toBeNull();
   });
 
   it('is replaced when its owner misses something, but what never opens is not replaced at full speed', () => {
@@ -363,6 +416,7 @@ it('from any state, any input leaves one that can go on: never a phase without a
     ...(['start', 'stop', 'reconnect', 'replace', 'timer'] as const).map((type) => ({ type })),
     ...(['online', 'offline', 'visible', 'hidden', 'focus', 'restored'] as const).map((type) => ({ type })),
     ...(['renewed', 'prepared', 'heard', 'ready'] as const).map((type) => ({ type })),
+    ...[0, 25_000].map((interval) => ({ type: 'alive' as const, interval })),
     ...[1006, 4401, 4404, 4429].map((code) => ({ type: 'closed' as const, code })),
     ...[1006, 4403].map((code) => ({ type: 'renewFailed' as const, code })),
   ];

@@ -1,11 +1,16 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, expectTypeOf, it } from 'vitest';
 import vectors from '../../../../tests/vectors/events.json';
 import type { ClientFrame } from '../../src/core/events';
 import { encodeFrame, parseServerEvent } from '../../src/core/events';
+import type { EMOJI, Emoji } from '../../src/core/types';
 
 describe('events of the server', () => {
   it.each(vectors.events)('$description', ({ json }) => {
     expect(parseServerEvent(JSON.stringify(json))).toEqual(json);
+  });
+
+  it('a picker has every emoji of the wire', () => {
+    expectTypeOf<(typeof EMOJI)[number]>().toEqualTypeOf<Emoji>();
   });
 
   it('members that are not known yet are no reason to refuse an event', () => {
@@ -13,9 +18,16 @@ describe('events of the server', () => {
     expect(parseServerEvent(JSON.stringify(event))).toMatchObject({ type: 'caught_up', rev: 3 });
   });
 
-  it('a type that is not known yet is nothing', () => {
-    expect(parseServerEvent('{"type":"message_edited","rev":4}')).toBeNull();
-    expect(parseServerEvent('{"type":"toString"}')).toBeNull();
+  it.each(['caught_up', 'resync'])('%s names an epoch, or none on servers from before there were any', (type) => {
+    expect(parseServerEvent(JSON.stringify({ type, rev: 3, epoch: 'e1' }))).toEqual({ type, rev: 3, epoch: 'e1' });
+    expect(parseServerEvent(JSON.stringify({ type, rev: 3 }))).toEqual({ type, rev: 3 });
+    for (const epoch of [null, 7, true, [], {}]) {
+      expect(parseServerEvent(JSON.stringify({ type, rev: 3, epoch }))).toBeNull();
+    }
+  });
+
+  it.each(vectors.laterEvents)('of a later version is its `rev`, if it has one: $description', ({ json, rev }) => {
+    expect(parseServerEvent(JSON.stringify(json))).toEqual(rev === null ? null : { type: 'unknown', rev });
   });
 
   it.each([
@@ -75,6 +87,7 @@ describe('events of the server', () => {
       ['conversation.clientId', (v) => v === 'x'],
       ['conversation.unreadCount', (v) => v == null],
     ],
+    alive: [['intervalMs', () => false]],
     error: [
       ['code', (v) => v === 'x'],
       ['message', (v) => v === 'x'],

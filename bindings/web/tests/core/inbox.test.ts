@@ -48,6 +48,7 @@ describe('the inbox', () => {
   let reply: (query: string | null) => Response | Promise<Response>;
   let inbox: LiveInbox;
   let heard: string[];
+  let refusesSockets: boolean;
 
   beforeEach(() => {
     clock = new Clock();
@@ -55,6 +56,7 @@ describe('the inbox', () => {
     sockets = [];
     requests = [];
     heard = [];
+    refusesSockets = false;
     reply = () => answer(200, [row('a', 3), row('b', 2), row('c', 1)]);
     const env = fakeEnvironment(clock, seeded(1), {
       random: () => 0.5,
@@ -62,7 +64,7 @@ describe('the inbox', () => {
       webSocket: (url, protocols) => {
         const socket = new FakeSocket(url, protocols);
         sockets.push(socket);
-        queueMicrotask(() => socket.accept());
+        queueMicrotask(() => (refusesSockets ? socket.end(1006) : socket.accept()));
         return socket;
       },
       fetch: async (input) => {
@@ -141,6 +143,120 @@ describe('the inbox', () => {
     await clock.advance(1000);
     expect(ids()).toEqual(['b', 'a', 'c']);
     expect(requests).toHaveLength(2);
+  });
+
+  describe('a list', () => {
+    const lists = async (rows: readonly Conversation[], headers: Record<string, string> = {}): Promise<void> => {
+      reply = () => answer(200, rows, headers);
+      sockets.at(-1)!.end(1006);
+      await clock.advance(1000);
+    };
+
+    it('is the truth about names and trips, which change without a revision', async () => {
+      await open();
+      const { conversations: before } = inbox.snapshot();
+      const renamed = { clientName: 'Ann Lee', activeTrip: { id: 't', title: 'Kyoto' } };
+      await lists([row('a', 3), row('b', 2, renamed), row('c', 1)]);
+      expect(inbox.snapshot().conversations![1]).toMatchObject(renamed);
+      // What is the same stays the same object.
+      expect(inbox.snapshot().conversations![0]).toBe(before![0]);
+    });
+
+    it('takes away what it does not name, and what is away is not counted', async () => {
+      await open();
+      await lists([row('a', 3), row('c', 1)]);
+      expect(ids()).toEqual(['a', 'c']);
+      expect(inbox.snapshot().unreadCount).toBe(2);
+      await lists([]);
+      expect(ids()).toEqual([]);
+    });
+
+    it('that is not the whole one takes nothing away', async () => {
+      await open();
+      await lists([row('d', 9), row('a', 3)], { 'x-next-cursor': 'more' });
+      expect(ids()).toEqual(['d', 'a', 'b', 'c']);
+      reply = () => answer(200, [row('b', 2, { clientName: 'Bo' })]);
+      inbox.search('bo');
+      await clock.advance(200);
+      inbox.search('');
+      expect(inbox.snapshot().conversations!.map(({ clientName }) => clientName)).toEqual(['D', 'A', 'Bo', 'C']);
+    });
+
+    it('that is older than what the socket told meanwhile takes none of that away', async () => {
+      await open();
+      let land: (response: Response) => void = () => {};
+      reply = () => new Promise((done) => (land = done));
+      sockets.at(-1)!.end(1006);
+      await clock.advance(1000);
+      update(row('b', 2, { clientName: 'Now' }));
+      update(row('d', 9));
+      land(answer(200, [row('a', 3), row('b', 2, { clientName: 'Before' })]));
+      for (let i = 0; i < 4; i += 1) await settle();
+      expect(inbox.snapshot().conversations!.map(({ clientName }) => clientName)).toEqual(['D', 'A', 'Now']);
+      // The next one knows.
+      await lists([row('a', 3), row('b', 2, { clientName: 'Later' })]);
+      expect(inbox.snapshot().conversations!.map(({ clientName }) => clientName)).toEqual(['A', 'Later']);
+    });
+
+    it('that comes after a newer one changes nothing', async () => {
+      const lands: ((response: Response) => void)[] = [];
+      reply = () => new Promise((done) => lands.push(done));
+      await open();
+      sockets.at(-1)!.end(1006);
+      await clock.advance(1000);
+      lands[1]!(answer(200, [row('a', 4)]));
+      for (let i = 0; i < 4; i += 1) await settle();
+      lands[0]!(answer(200, [row('a', 3), row('b', 2)]));
+      for (let i = 0; i < 4; i += 1) await settle();
+      expect(ids()).toEqual(['a']);
+      expect(inbox.snapshot().conversations![0]!.rev).toBe(4);
+    });
+  });
+
+  describe('without a socket that tells it', () => {
+    it('is loaded and brought up to date every 20 s, and a message that came is told', async () => {
+      refusesSockets = true;
+      await open();
+      expect(inbox.snapshot().conversations).toBeNull();
+      await clock.advance(2000);
+      expect(ids()).toEqual(['a', 'b', 'c']);
+      expect(heard).toEqual([]);
+      reply = () => answer(200, [row('c', 9), row('a', 3), row('b', 2, { clientName: 'Bo' })]);
+      await clock.advance(25_000);
+      expect(inbox.snapshot().conversations!.map(({ clientName }) => clientName)).toEqual(['C', 'A', 'Bo']);
+      expect(heard).toEqual(['c']);
+      const before = inbox.snapshot();
+      await clock.advance(75_000);
+      // Nothing has changed: nothing is shown anew.
+      expect(inbox.snapshot().conversations).toEqual(before.conversations);
+      expect(heard).toEqual(['c']);
+      expect(requests.length).toBeLessThanOrEqual(8);
+    });
+
+    it('a first load that fails is said, and tried again', async () => {
+      refusesSockets = true;
+      reply = () => refusal(503, 'overloaded');
+      await open();
+      await clock.advance(2000);
+      expect(inbox.snapshot()).toMatchObject({ conversations: null, failure: { code: 'overloaded' } });
+      reply = () => answer(200, [row('a', 1)]);
+      await clock.advance(20_000);
+      expect(inbox.snapshot().failure).toBeNull();
+      expect(ids()).toEqual(['a']);
+    });
+
+    it('a socket that falls silent is replaced when the list shows that it has missed something', async () => {
+      await open();
+      // Of a server of before; the first socket is replaced in any case.
+      await clock.advance(55_000);
+      await clock.advance(60_000);
+      expect(sockets).toHaveLength(2);
+      reply = () => answer(200, [row('b', 7), row('a', 3), row('c', 1)]);
+      await clock.advance(20_000);
+      expect(ids()).toEqual(['b', 'a', 'c']);
+      expect(heard).toEqual(['b']);
+      expect(sockets).toHaveLength(3);
+    });
   });
 
   it('a load that fails is said, and tried again with the connection', async () => {
@@ -274,5 +390,22 @@ describe('the inbox', () => {
     expect(clock.pending).toBe(0);
     await open();
     expect(inbox.snapshot().connection.phase).toBe('open');
+  });
+
+  it('of another epoch is not merged with what the one before had told', async () => {
+    reply = () => answer(200, [row('a', 30), row('gone', 31)], { 'x-epoch': 'e1' });
+    inbox.open();
+    await settle();
+    reply = () => {
+      // Told by the new socket while its list is on the way.
+      sockets.at(-1)!.say({ type: 'conversation_update', conversation: row('new', 3) });
+      return answer(200, [row('a', 2)], { 'x-epoch': 'e2' });
+    };
+    sockets.at(-1)!.end(1006);
+    await clock.advance(5000);
+    expect(inbox.snapshot().conversations?.map(({ id, rev }) => [id, rev])).toEqual([
+      ['new', 3],
+      ['a', 2],
+    ]);
   });
 });

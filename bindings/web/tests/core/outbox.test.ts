@@ -1,12 +1,22 @@
-import { IDBFactory } from 'fake-indexeddb';
+import { IDBFactory, forceCloseDatabase } from 'fake-indexeddb';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ChatError } from '../../src/core/api';
 import type { Environment } from '../../src/core/environment';
-import type { OutboxEntry } from '../../src/core/outbox';
 import { Outbox } from '../../src/core/outbox';
+import type { OutboxEntry } from '../../src/core/outbox_store';
 import { openOutboxStore } from '../../src/core/outbox_store';
 import type { Message } from '../../src/core/types';
-import { Clock, FakeChannels, FakeLocks, ModelServer, eventually, fakeEnvironment, seeded, settle } from './world';
+import {
+  Clock,
+  FakeChannels,
+  FakeLocks,
+  ModelServer,
+  Suspension,
+  eventually,
+  fakeEnvironment,
+  seeded,
+  settle,
+} from './world';
 
 const SCOPE = 'ws://chat.test/client/cli/conversation';
 const WHO = { type: 'client', id: 'cli' } as const;
@@ -80,6 +90,7 @@ class Tab {
   readonly outbox: Outbox;
 
   constructor(origin: Origin, more: Partial<Environment>) {
+    this.post = (entry) => origin.post(entry);
     const env = fakeEnvironment(origin.clock, seeded(1), {
       random: () => 0.999_999,
       indexedDB: origin.indexedDB,
@@ -88,13 +99,15 @@ class Tab {
       ...more,
     });
     this.outbox = new Outbox(env, openOutboxStore(env), SCOPE, {
-      post: (entry) => origin.post(entry),
+      post: (entry) => this.post(entry),
       onStored: (message) => this.stored.push(message),
       onChange: (entries) => {
         this.entries = entries;
       },
     });
   }
+
+  post: (entry: OutboxEntry) => Promise<Message>;
 
   get keys(): string[] {
     return this.entries.map(({ key }) => key);
@@ -108,7 +121,7 @@ beforeEach(() => {
 
 const kept = async (): Promise<string[]> => {
   const env = fakeEnvironment(origin.clock, seeded(2), { indexedDB: origin.indexedDB });
-  return (await openOutboxStore(env).all(SCOPE)).map(({ key }) => key);
+  return (await openOutboxStore(env).all(SCOPE)).entries.map(({ key }) => key);
 };
 
 describe('an outbox', () => {
@@ -260,6 +273,18 @@ describe('an outbox', () => {
     expect(origin.requests).toBe(1);
     await origin.clock.advance(1);
     await eventually(() => origin.contents.length === 1);
+  });
+
+  it.each([0, 1, 300])('a server that asks for %i ms is not asked more often than one that asks for nothing', async (ms) => {
+    origin.replies = Array.from({ length: 50 }, () => new ChatError('overloaded', 503, 'Busy.', ms));
+    const tab = origin.tab();
+    tab.outbox.add('a', 'a');
+    for (let i = 0; i < 32; i += 1) {
+      await origin.clock.advance(250);
+      for (let turn = 0; turn < 10; turn += 1) await settle();
+    }
+    expect(origin.requests).toBeGreaterThan(2);
+    expect(origin.requests).toBeLessThanOrEqual(6);
   });
 
   it('a failed entry survives a reload, and goes to the end when it is tried again, under its id', async () => {
@@ -443,8 +468,316 @@ describe('two tabs', () => {
     tab.outbox.add('a', 'a');
     await eventually(() => origin.inFlight === 1);
     const env = fakeEnvironment(origin.clock, seeded(3), { indexedDB: origin.indexedDB });
-    expect(await openOutboxStore(env).all('ws://chat.test/client/other/conversation')).toEqual([]);
+    expect((await openOutboxStore(env).all('ws://chat.test/client/other/conversation')).entries).toEqual([]);
     origin.release();
+  });
+});
+
+/** A tab that the browser may suspend: nothing reaches it meanwhile but what its own code has begun. */
+function suspendable(): { tab: Tab; suspension: Suspension } {
+  const suspension = new Suspension();
+  const gate = <T>(work: Promise<T>): Promise<T> =>
+    new Promise((found, failed) => {
+      work.then(
+        (result) => suspension.run(() => found(result)),
+        (error: unknown) => suspension.run(() => failed(error)),
+      );
+    });
+  const request = (name: string, options: LockOptions, run: () => unknown): Promise<unknown> =>
+    gate<unknown>(origin.locks.request(name, options, () => new Promise((go) => suspension.run(() => go(run())))));
+  const tab = origin.tab({
+    setTimeout: (run, ms) => origin.clock.setTimeout(() => suspension.run(run), ms),
+    openChannel: (name) => origin.channels.make(name, suspension.run),
+    locks: { request: request as LockManager['request'] },
+  });
+  tab.post = (entry) => gate(origin.post(entry));
+  return { tab, suspension };
+}
+
+describe('a tab that the browser has suspended', () => {
+  let suspension: Suspension;
+  let one: Tab;
+  let two: Tab;
+
+  // It stops while its request is on its way.
+  const suspendWhileSending = async (): Promise<void> => {
+    ({ tab: one, suspension } = suspendable());
+    two = origin.tab();
+    one.outbox.add('a', 'a');
+    await eventually(() => origin.inFlight === 1 && two.keys.length === 1);
+    suspension.begin();
+  };
+
+  it('keeps no other from sending, in order', async () => {
+    origin.replies = ['lose the request'];
+    await suspendWhileSending();
+    await eventually(() => origin.inFlight === 0);
+    two.outbox.add('b', 'b');
+    await origin.pass(() => two.entries.length === 0);
+    expect(origin.contents).toEqual(['a', 'b']);
+    expect(origin.clock.now - new Clock().now).toBeLessThan(10_000);
+  });
+
+  it.each(['lose the request', 'lose the answer', 'arrive'] as const)(
+    'sends nothing twice or out of order when it wakes up: its request (%s)',
+    async (fate) => {
+      if (fate !== 'arrive') origin.replies = [fate];
+      await suspendWhileSending();
+      await eventually(() => origin.inFlight === 0);
+      two.outbox.add('b', 'b');
+      two.outbox.add('c', 'c');
+      await origin.pass(() => two.entries.length === 0);
+      const { requests } = origin;
+      one.outbox.add('d', 'd');
+      suspension.end();
+      await origin.pass(() => one.entries.length === 0 && two.entries.length === 0);
+      expect(origin.contents).toEqual(['a', 'b', 'c', 'd']);
+      expect(origin.requests).toBe(requests + 1);
+    },
+  );
+
+  it('keeps no other from sending when it gets its turn, either', async () => {
+    const first = origin.tab();
+    const { tab: asleep, suspension } = suspendable();
+    origin.isHeld = true;
+    first.outbox.add('a', 'a');
+    await eventually(() => origin.inFlight === 1 && asleep.keys.length === 1);
+    suspension.begin();
+    origin.release();
+    await eventually(() => first.entries.length === 0);
+    first.outbox.add('b', 'b');
+    await origin.pass(() => first.entries.length === 0);
+    expect(origin.contents).toEqual(['a', 'b']);
+    suspension.end();
+    await eventually(() => asleep.entries.length === 0);
+    expect(origin.requests).toBe(2);
+  });
+
+  it.each(Array.from({ length: 25 }, (_, seed) => seed + 1))('loses, doubles and reorders nothing, whenever it was (%i)', async (seed) => {
+    const random = seeded(seed);
+    const pages = [suspendable(), suspendable(), suspendable()].map((page) => ({ ...page, isAwake: true, keys: [] as string[] }));
+    for (let i = 0; i < 60; i += 1) {
+      const page = pages[Math.floor(random() * pages.length)]!;
+      const dice = random();
+      if (dice < 0.4) {
+        if (!page.isAwake) continue;
+        const key = `${i}`;
+        page.keys.push(key);
+        page.tab.outbox.add(key, key);
+      } else if (dice < 0.7) {
+        if (page.isAwake) page.suspension.begin();
+        else page.suspension.end();
+        page.isAwake = !page.isAwake;
+      } else if (dice < 0.9) {
+        origin.replies.push(random() < 0.5 ? 'lose the request' : 'lose the answer');
+      }
+      await origin.clock.advance(Math.floor(random() * 4000));
+      for (let turn = Math.floor(random() * 20); turn > 0; turn -= 1) await settle();
+    }
+    origin.replies = [];
+    for (const { suspension, isAwake } of pages) if (!isAwake) suspension.end();
+    await origin.pass(() => pages.every(({ tab }) => tab.entries.length === 0));
+    const all = pages.flatMap(({ keys }) => keys);
+    expect([...origin.contents].sort()).toEqual(all.sort());
+    for (const { keys } of pages) expect(origin.contents.filter((key) => keys.includes(key))).toEqual(keys);
+  });
+
+  it('is told from one that is busy, which goes on undisturbed', async () => {
+    [one, two] = [origin.tab(), origin.tab()];
+    origin.isHeld = true;
+    one.outbox.add('a', 'a');
+    await eventually(() => origin.inFlight === 1 && two.keys.length === 1);
+    two.outbox.add('b', 'b');
+    for (let i = 0; i < 60; i += 1) {
+      await origin.clock.advance(1000);
+      await settle();
+    }
+    expect(origin.requests).toBe(1);
+    origin.release();
+    await eventually(() => one.entries.length === 0 && two.entries.length === 0);
+    expect(origin.contents).toEqual(['a', 'b']);
+    expect(origin.mostInFlight).toBe(1);
+    expect(origin.requests).toBe(2);
+  });
+});
+
+describe('a tab whose session is refused', () => {
+  it('lets another one send meanwhile', async () => {
+    const [one, two] = [origin.tab(), origin.tab()];
+    one.post = () => Promise.reject(new ChatError('unauthenticated', 401, 'Sign in.'));
+    one.outbox.add('a', 'a');
+    await eventually(() => two.entries.length === 0 && two.stored.length === 1);
+    expect(origin.contents).toEqual(['a']);
+    expect(origin.clock.now).toBe(new Clock().now);
+    await eventually(() => one.entries.length === 0);
+  });
+});
+
+/** The connections to the database that were opened, the last one at the end. */
+class Databases {
+  readonly opened: IDBDatabase[] = [];
+  /** The next requests to open it fail, or are not answered. */
+  refusal: 'error' | 'silence' | null = null;
+
+  readonly factory = {
+    open: (name: string, version: number) => {
+      if (this.refusal === 'silence') return {} as IDBOpenDBRequest;
+      if (this.refusal === 'error') {
+        const refused = { error: new DOMException('no', 'UnknownError') } as unknown as IDBOpenDBRequest;
+        queueMicrotask(() => refused.onerror?.(new Event('error')));
+        return refused;
+      }
+      const request = origin.indexedDB.open(name, version);
+      request.addEventListener('success', () => {
+        this.opened.push(request.result);
+      });
+      return request;
+    },
+  } as unknown as IDBFactory;
+
+  get last(): IDBDatabase {
+    return this.opened.at(-1)!;
+  }
+}
+
+describe('a database that', () => {
+  let databases: Databases;
+  let tab: Tab;
+
+  beforeEach(async () => {
+    databases = new Databases();
+    origin.replies = Array.from({ length: 1000 }, () => 'lose the request' as const);
+    tab = origin.tab({ indexedDB: databases.factory });
+    tab.outbox.add('a', 'a');
+    await eventually(() => origin.requests > 0 && origin.inFlight === 0);
+  });
+
+  const survives = async (...keys: string[]): Promise<void> => {
+    expect(tab.keys).toEqual(keys);
+    await eventually(() => tab.entries.every(({ order }) => order > 0));
+    expect(await kept()).toEqual(keys);
+    tab.outbox.close();
+    origin.replies = [];
+    const after = origin.tab();
+    await origin.pass(() => after.entries.length === 0 && origin.contents.length === keys.length);
+    expect(origin.contents).toEqual(keys);
+    expect(await kept()).toEqual([]);
+  };
+
+  it('the browser closes is opened again, and what was written before and after survives a reload', async () => {
+    forceCloseDatabase(databases.last as never);
+    tab.outbox.add('b', 'b');
+    await survives('a', 'b');
+    expect(databases.opened).toHaveLength(2);
+  });
+
+  it('is closed without a word is opened again', async () => {
+    databases.last.close();
+    tab.outbox.add('b', 'b');
+    await survives('a', 'b');
+  });
+
+  it('aborts a transaction gets it once more', async () => {
+    const { last } = databases;
+    const { transaction } = last;
+    last.transaction = (...args) => {
+      const begun = transaction.apply(last, args);
+      if (args[1] === 'readwrite') begun.abort();
+      return begun;
+    };
+    tab.outbox.add('b', 'b');
+    await survives('a', 'b');
+  });
+
+  it('no longer answers is left for another connection', async () => {
+    const { last } = databases;
+    last.transaction = () => ({ objectStore: () => ({ index: () => ({ getAll: () => ({}) }) }) }) as unknown as IDBTransaction;
+    tab.outbox.add('b', 'b');
+    await origin.pass(() => tab.entries.length === 2 && tab.entries.every(({ order }) => order > 0));
+    await survives('a', 'b');
+  });
+
+  it.each(['error', 'silence'] as const)('cannot be read (%s) takes nothing away from what waits', async (refusal) => {
+    databases.refusal = refusal;
+    forceCloseDatabase(databases.last as never);
+    const other = origin.tab();
+    await eventually(() => other.keys.length === 1);
+    other.outbox.add('b', 'b');
+    await eventually(() => other.entries.every(({ order }) => order > 0));
+    // It has heard of the other's, and cannot read them.
+    await origin.clock.advance(4000);
+    for (let i = 0; i < 50; i += 1) await settle();
+    expect(tab.keys).toEqual(['a']);
+    tab.outbox.add('c', 'c');
+    for (let i = 0; i < 50; i += 1) await settle();
+    expect(tab.keys).toEqual(['a', 'c']);
+    databases.refusal = null;
+    await origin.pass(() => tab.keys.length === 3);
+    other.outbox.close();
+    await survives('a', 'b', 'c');
+  });
+
+  it('could not be read when the page opened is read later', async () => {
+    tab.outbox.close();
+    databases.refusal = 'silence';
+    const after = origin.tab({ indexedDB: databases.factory });
+    await origin.clock.advance(4000);
+    for (let i = 0; i < 50; i += 1) await settle();
+    expect(after.keys).toEqual([]);
+    databases.refusal = null;
+    await origin.pass(() => after.keys.length === 1);
+    tab = after;
+    await survives('a');
+  });
+
+  it('answers late is used all the same', async () => {
+    tab.outbox.close();
+    let answer: () => void = () => {};
+    const late = {
+      open: (name: string, version: number) => {
+        const asked = { result: null } as unknown as IDBOpenDBRequest;
+        const request = origin.indexedDB.open(name, version);
+        request.onsuccess = () => {
+          answer = () => {
+            Object.assign(asked, { result: request.result });
+            asked.onsuccess?.(new Event('success'));
+          };
+        };
+        return asked;
+      },
+    } as unknown as IDBFactory;
+    tab = origin.tab({ indexedDB: late });
+    await origin.clock.advance(4000);
+    for (let i = 0; i < 50; i += 1) await settle();
+    answer();
+    tab.outbox.nudge();
+    await eventually(() => tab.keys.length === 1);
+    tab.outbox.add('b', 'b');
+    await survives('a', 'b');
+  });
+
+  it('somebody deletes is let go of, and made anew for what is written then', async () => {
+    await new Promise<void>((found, failed) => {
+      const request = origin.indexedDB.deleteDatabase('travelchat');
+      request.onblocked = () => failed(new Error('blocked'));
+      request.onsuccess = () => found();
+    });
+    tab.outbox.add('b', 'b');
+    await eventually(() => tab.entries.every(({ order }) => order > 0));
+    expect(await kept()).toContain('b');
+  });
+
+  it('cannot say that a message is gone is told again', async () => {
+    databases.refusal = 'error';
+    databases.last.close();
+    tab.outbox.discard('a');
+    for (let i = 0; i < 50; i += 1) await settle();
+    expect(await kept()).toEqual(['a']);
+    databases.refusal = null;
+    await origin.clock.advance(31_000);
+    tab.outbox.add('b', 'b');
+    for (let i = 0; i < 50; i += 1) await settle();
+    await survives('b');
   });
 });
 

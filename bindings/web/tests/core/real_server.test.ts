@@ -258,7 +258,7 @@ describe.skipIf(!hasServer)('with the reference server', { timeout: 60_000 }, ()
     const keys = ['one', 'two', 'three'].map((text) => before.send(text));
     const kept = openOutboxStore(browserEnvironment({ indexedDB }));
     const scope = `${server.url.replace('http', 'ws')}/client/${grant.clientId}/${grant.conversationId}`;
-    await vi.waitUntil(async () => (await kept.all(scope)).length === 3);
+    await vi.waitUntil(async () => (await kept.all(scope)).entries.length === 3);
     expect(before.snapshot().rows.map(({ key, status }) => [key, status])).toEqual(keys.map((key) => [key, 'sending']));
     // The page goes without a word.
     offline.dispose();

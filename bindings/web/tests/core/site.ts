@@ -26,6 +26,7 @@ export class Site {
   /** Before the server: null lets the request pass. */
   reply: (request: Request) => Response | 'lose' | null | Promise<Response | 'lose' | null> = () => null;
   readonly env: Environment;
+  #aliveAt = this.clock.now + 25_000;
 
   constructor(
     readonly who: Participant = { type: 'client', id: 'cli' },
@@ -83,6 +84,10 @@ export class Site {
   async pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 250) {
       await this.clock.advance(Math.min(250, left));
+      if (this.clock.now >= this.#aliveAt) {
+        this.#aliveAt += 25_000;
+        this.server.sayAlive();
+      }
       await this.turn();
     }
   }

@@ -252,6 +252,60 @@ describe('sending', () => {
     expect(thread.snapshot().rows).toMatchObject([{ key, status: 'sent' }]);
   });
 
+  it.each([404, 403, 401, 413, 500, 502, 503, 521])(
+    'what is written while somebody between answers %i waits, and goes when the chat answers',
+    async (status) => {
+      const site = new Site();
+      const thread = await site.open();
+      site.cut();
+      site.socketReply = 1006;
+      site.reply = () => new Response('404 page not found', { status });
+      thread.send('written meanwhile');
+      await site.pass(40_000);
+      expect(thread.snapshot().rows.map(({ status }) => status)).toEqual(['sending']);
+      expect(thread.snapshot().connection.phase).not.toBe('stopped');
+      site.reply = () => null;
+      site.socketReply = 'join';
+      await site.pass(25_000);
+      expect(thread.snapshot().rows.map(({ status }) => status)).toEqual(['sent']);
+      expect(thread.snapshot().connection.phase).toBe('open');
+      expect(site.server.messages).toHaveLength(1);
+    },
+  );
+
+  it('a conversation that is opened while somebody between answers 404 is shown when the chat answers', async () => {
+    const site = new Site();
+    site.other('here');
+    site.reply = () => new Response('404 page not found', { status: 404 });
+    const thread = await site.open();
+    await site.pass(8000);
+    expect(thread.snapshot()).toMatchObject({ loading: 'opening', loadFailure: { code: 'network', status: 0 } });
+    site.reply = () => null;
+    await site.pass(20_000);
+    expect(contents(thread.snapshot())).toEqual(['here']);
+  });
+
+  it.each([
+    ['0', 12],
+    ['', 12],
+    ['-5', 12],
+    ['1e9', 12],
+    ['Wed, 21 Oct 2026 07:28:00 GMT', 12],
+    ['2592000', 1],
+    ['1795950000', 1],
+  ])('a gateway that says Retry-After: %j is asked %i times in 8 s, or less, and again later', async (after, most) => {
+    const site = new Site();
+    const thread = await site.open();
+    const headers = { 'retry-after': after };
+    site.reply = ({ method }) => (method === 'POST' ? new Response('busy', { status: 503, headers }) : null);
+    thread.send('Hello');
+    await site.pass(8000);
+    expect(site.asked('POST', '/messages').length).toBeLessThanOrEqual(most);
+    site.reply = () => null;
+    await site.pass(300_000);
+    expect(thread.snapshot().rows.map(({ status }) => status)).toEqual(['sent']);
+  });
+
   it('half a surrogate pair is replaced, since it cannot travel', async () => {
     const site = new Site();
     const thread = await site.open();
@@ -421,14 +475,189 @@ describe('what comes', () => {
     expect(site.sockets.length).toBeLessThan(12);
   });
 
-  it('events that nobody knows yet, and errors, change nothing', async () => {
+  it('errors, and what is no event of a conversation, change nothing', async () => {
     const site = new Site();
     const thread = await site.open();
     const before = thread.snapshot();
-    site.socket.say({ type: 'message_edited', rev: 1, messageId: 'x' });
+    site.socket.say({ type: 'viewers', people: [] });
+    site.socket.say({ type: 'alive', intervalMs: 25_000 });
     site.socket.say({ type: 'error', code: 'malformed_json', message: 'No.' });
     site.socket.say({ type: 'conversation_update', conversation: { id: 'x', clientId: 'y' } });
     expect(thread.snapshot()).toBe(before);
+  });
+
+  it('an event that nobody knows yet counts as applied: the next is no gap, and a new socket resumes after it', async () => {
+    const site = new Site();
+    site.other('first');
+    const thread = await site.open();
+    const before = thread.snapshot().rows;
+    site.server.changeAsNobodyKnows();
+    site.server.changeAsNobodyKnows();
+    await site.turn();
+    expect(thread.snapshot().rows).toBe(before);
+    site.other('second');
+    await site.turn();
+    expect(contents(thread.snapshot())).toEqual(['first', 'second']);
+    expect(site.sockets).toHaveLength(1);
+    site.server.changeAsNobodyKnows();
+    await site.turn();
+    site.cut();
+    await site.pass(1000);
+    expect(site.sockets[1]!.query.get('since')).toBe('5');
+    expect(thread.snapshot().connection.phase).toBe('open');
+    expect(contents(thread.snapshot())).toEqual(['first', 'second']);
+  });
+});
+
+describe('without a socket that tells it', () => {
+  const polls = (site: Site): Site['requests'] => site.requests.filter(({ query }) => query.has('since'));
+
+  it('what the other side writes is shown within half a minute, where a network lets no socket through', async () => {
+    const site = new Site();
+    site.other('before');
+    site.socketReply = 1006;
+    const thread = await site.open();
+    const heard: string[] = [];
+    thread.onIncoming(({ content }) => heard.push(content));
+    await site.pass(60_000);
+    const first = site.other('one');
+    site.other('two');
+    await site.pass(30_000);
+    expect(contents(thread.snapshot())).toEqual(['before', 'one', 'two']);
+    expect(heard).toEqual(['one', 'two']);
+    expect(thread.snapshot().connection.phase).not.toBe('open');
+    // Also what happens to messages that are here already, and what is written here.
+    site.server.react(site.otherSide, first.id, '👍');
+    thread.setReading(true);
+    thread.send('mine');
+    await site.pass(30_000);
+    expect(contents(thread.snapshot())).toEqual(['before', 'one', 'two', 'mine']);
+    expect(thread.snapshot().rows[1]!.message.reactions).toHaveLength(1);
+    expect(thread.snapshot().unseenCount).toBe(0);
+    site.server.mark(site.otherSide);
+    await site.pass(30_000);
+    expect(thread.snapshot().seen).not.toBeNull();
+    // Slowly, and only for what has changed since.
+    expect(polls(site).length).toBeLessThanOrEqual(8);
+    const since = polls(site).map(({ query }) => Number(query.get('since')));
+    expect(since).toEqual(since.toSorted((a, b) => a - b));
+    expect(since[0]).toBe(1);
+    expect(since.at(-1)).toBeGreaterThan(3);
+  });
+
+  it('a socket that opens in the end tells it all once more, which changes nothing, and the asking ends', async () => {
+    const site = new Site();
+    site.socketReply = 1006;
+    const thread = await site.open();
+    const heard: string[] = [];
+    thread.onIncoming(({ content }) => heard.push(content));
+    const message = site.other('one');
+    site.server.react(site.otherSide, message.id, '👍');
+    site.server.react(site.otherSide, message.id, null);
+    site.server.mark(site.who);
+    await site.pass(30_000);
+    expect(heard).toEqual(['one']);
+    const { rows } = thread.snapshot();
+    site.socketReply = 'join';
+    await site.pass(20_000);
+    expect(site.socket.query.get('since')).toBe('0');
+    expect(thread.snapshot().connection.phase).toBe('open');
+    expect(thread.snapshot().rows).toEqual(rows);
+    expect(heard).toEqual(['one']);
+    const { length } = polls(site);
+    for (let i = 0; i < 10; i += 1) {
+      site.socket.say({ type: 'alive', intervalMs: 25_000 });
+      await site.pass(25_000);
+    }
+    expect(polls(site)).toHaveLength(length);
+    expect(site.sockets.filter(({ readyState }) => readyState === 1)).toHaveLength(1);
+  });
+
+  it.each(['before it said that it is there', 'after it had'])(
+    'what the other side writes is shown within 75 s, where the socket died without a word %s',
+    async (when) => {
+      const site = new Site();
+      const thread = await site.open();
+      await site.pass(10_000);
+      if (when === 'after it had') site.socket.say({ type: 'alive', intervalMs: 25_000 });
+      site.cut(null);
+      site.other('Your transfer is booked');
+      await site.pass(75_000);
+      expect(contents(thread.snapshot())).toEqual(['Your transfer is booked']);
+      expect(site.sockets).toHaveLength(2);
+      expect(thread.snapshot().connection.phase).toBe('open');
+      // So that also what is no message is told again.
+      site.other('And now?');
+      await site.turn();
+      expect(contents(thread.snapshot())).toEqual(['Your transfer is booked', 'And now?']);
+    },
+  );
+
+  it('a tab for which the server has no socket follows all the same', async () => {
+    const site = new Site();
+    site.other('before');
+    site.socketReply = 4429;
+    const thread = await site.open();
+    for (let i = 0; i < 5; i += 1) {
+      site.other(`message ${i}`);
+      await site.pass(30_000);
+      expect(contents(thread.snapshot()).at(-1)).toBe(`message ${i}`);
+    }
+  });
+
+  it('more than fits on one page is shown at once, when all of it is here', async () => {
+    const site = new Site();
+    site.other('before');
+    site.socketReply = 1006;
+    const thread = await site.open();
+    const lengths = new Set<number>();
+    thread.subscribe(() => lengths.add(thread.snapshot().rows.length));
+    for (let i = 0; i < 250; i += 1) site.other(`m${i}`);
+    site.server.mark(site.who);
+    site.other('last');
+    await site.pass(30_000);
+    expect([...lengths].filter((length) => length > 1)).toEqual([252]);
+    expect(thread.snapshot().unseenCount).toBe(1);
+  });
+
+  it('too many changes, and another epoch, bring the newest page', async () => {
+    const site = new Site();
+    site.server.epoch = 'e1';
+    for (let i = 0; i < 3; i += 1) site.other(`m${i}`);
+    site.socketReply = 1006;
+    const thread = await site.open();
+    expect(thread.snapshot().rows).toHaveLength(3);
+    site.server.restore(2, 'e2');
+    site.other('another third');
+    await site.pass(60_000);
+    expect(contents(thread.snapshot())).toEqual(['m0', 'm1', 'another third']);
+    let isRefused = false;
+    site.reply = ({ query }) => {
+      if (!query.has('since')) return null;
+      isRefused = true;
+      return refusal(409, 'too_many_changes');
+    };
+    site.other('fourth');
+    await site.pass(60_000);
+    expect(isRefused).toBe(true);
+    expect(contents(thread.snapshot())).toEqual(['m0', 'm1', 'another third', 'fourth']);
+  });
+
+  it('an answer that comes after it was closed changes nothing and is told to nobody', async () => {
+    const site = new Site();
+    site.socketReply = 1006;
+    const thread = await site.open();
+    const heard: unknown[] = [];
+    thread.onIncoming((message) => heard.push(message));
+    let land: (reply: null) => void = () => {};
+    site.reply = ({ query }) => (query.has('since') ? new Promise((done) => (land = done)) : null);
+    await site.pass(30_000);
+    site.other('too late');
+    thread.close();
+    land(null);
+    await site.pass(30_000);
+    expect([heard, contents(thread.snapshot())]).toEqual([[], []]);
+    expect(site.clock.pending).toBe(0);
   });
 });
 
@@ -793,11 +1022,121 @@ describe('drafts', () => {
     const refuse = (): never => {
       throw new DOMException('full', 'QuotaExceededError');
     };
-    for (const localStorage of [null, { getItem: refuse, setItem: refuse, removeItem: refuse }]) {
+    for (const localStorage of [null, { getItem: refuse, setItem: refuse, removeItem: refuse, key: refuse, length: 0 }]) {
       const thread = new Site(ADVISOR, { localStorage }).makeThread();
       thread.setDraft('x');
       thread.setDraft('');
       expect(thread.draft()).toBe('');
     }
+  });
+});
+
+describe('an epoch', () => {
+  it('is named by whoever resumes, once a server has told one', async () => {
+    const site = new Site();
+    site.server.epoch = 'e1';
+    site.other('one');
+    await site.open();
+    expect(Object.fromEntries(site.socket.query)).toMatchObject({ since: '1', epoch: 'e1' });
+    // The socket tells it, too, where the page did not.
+    const other = new Site();
+    other.other('one');
+    await other.open();
+    expect(other.socket.query.has('epoch')).toBe(false);
+    other.server.epoch = 'e1';
+    for (let i = 0; i < 2; i += 1) {
+      other.cut();
+      await other.pass(5000);
+    }
+    expect(other.socket.query.get('epoch')).toBe('e1');
+  });
+
+  it('that is another one makes a thread forget what it knew: a backup that has grown past its `since`', async () => {
+    const site = new Site();
+    site.server.epoch = 'e1';
+    for (const text of ['one', 'two', 'lost three', 'lost four']) site.other(text);
+    const thread = await site.open();
+    const heard: string[] = [];
+    thread.onIncoming(({ content }) => heard.push(content));
+    // Its revisions pass the thread's while the thread is away, so that nothing but the epoch tells.
+    site.cut();
+    site.server.restore(2, 'e2');
+    for (const text of ['new three', 'new four', 'new five']) site.other(text);
+    await site.pass(5000);
+    expect(contents(thread.snapshot())).toEqual(['one', 'two', 'new three', 'new four', 'new five']);
+    expect(thread.snapshot().connection.phase).toBe('open');
+    expect(Object.fromEntries(site.socket.query)).toMatchObject({ since: '5', epoch: 'e2' });
+    site.other('six');
+    await site.turn();
+    expect(contents(thread.snapshot()).at(-1)).toBe('six');
+    expect(heard).toEqual(['six']);
+  });
+
+  it('that is another one counts also where the same `rev` stands for something else, and none is higher', async () => {
+    const site = new Site();
+    site.server.epoch = 'e1';
+    for (const text of ['one', 'two', 'lost three', 'lost four']) site.other(text);
+    const thread = await site.open();
+    site.server.react(site.otherSide, site.server.messages[0]!.id, '👍');
+    await site.turn();
+    site.cut();
+    site.server.restore(2, 'e2');
+    site.other('new three');
+    await site.pass(5000);
+    expect(contents(thread.snapshot())).toEqual(['one', 'two', 'new three']);
+    expect(thread.snapshot().rows[0]!.message.reactions).toEqual([]);
+    // An answered message of the old epoch is waited for no longer: the socket stays.
+    const { length } = site.sockets;
+    await site.pass(60_000);
+    expect(site.sockets).toHaveLength(length);
+  });
+
+  it('that the socket tells is a resync, also when its own address named none', async () => {
+    const site = new Site();
+    site.server.epoch = 'e1';
+    for (const text of ['one', 'lost two']) site.other(text);
+    // Between the page and the socket.
+    site.reply = ({ method, path }) => {
+      if (method !== 'GET' || !path.endsWith('/messages')) return null;
+      site.reply = () => null;
+      const page = answer(200, site.server.messages, { 'x-epoch': 'e1' });
+      site.server.restore(1, 'e2');
+      site.other('new two');
+      return page;
+    };
+    const thread = await site.open();
+    await site.pass(5000);
+    expect(contents(thread.snapshot())).toEqual(['one', 'new two']);
+    expect(thread.snapshot().connection.phase).toBe('open');
+  });
+
+  it('that an older page tells is a resync', async () => {
+    const site = new Site();
+    site.server.epoch = 'e1';
+    for (let i = 0; i < 130; i += 1) site.other(`m${i}`);
+    const thread = await site.open();
+    site.server.restore(120, 'e2');
+    await thread.loadOlder();
+    await site.pass(5000);
+    expect(contents(thread.snapshot())).toEqual(Array.from({ length: 100 }, (_, i) => `m${i + 20}`));
+    expect(thread.snapshot()).toMatchObject({ loading: null, hasOlder: true, connection: { phase: 'open' } });
+    expect(site.socket.query.get('epoch')).toBe('e2');
+  });
+
+  it('that is another one sends again what the backup does not know, once', async () => {
+    const site = new Site();
+    site.server.epoch = 'e1';
+    site.other('one');
+    const thread = await site.open();
+    site.reply = ({ method }) => (method === 'POST' ? 'lose' : null);
+    thread.send('mine');
+    await site.turn();
+    site.cut();
+    site.other('lost');
+    site.server.restore(1, 'e2');
+    site.reply = () => null;
+    await site.pass(10_000);
+    expect(contents(thread.snapshot())).toEqual(['one', 'mine']);
+    expect(site.server.messages.map(({ content }) => content)).toEqual(['one', 'mine']);
   });
 });

@@ -124,8 +124,14 @@ export class Page {
   }
 }
 
-export class FakeStorage implements Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> {
+export class FakeStorage implements Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'> {
   readonly items = new Map<string, string>();
+  get length(): number {
+    return this.items.size;
+  }
+  key(at: number): string | null {
+    return [...this.items.keys()][at] ?? null;
+  }
   getItem(key: string): string | null {
     return this.items.get(key) ?? null;
   }
@@ -176,6 +182,8 @@ export class ModelServer {
   readonly conversationId = '019345a0-0000-7000-8000-000000000001';
   messages: Message[] = [];
   rev = 0;
+  /** null: a server from before there were any. */
+  epoch: string | null = null;
   isUp = true;
   /** More changes than this are not replayed. */
   maxReplay = 1000;
@@ -200,6 +208,18 @@ export class ModelServer {
     this.#log.push(make);
     const event = make(this.rev);
     for (const member of this.members) member.queue.push(event);
+  }
+
+  /** A backup that knows only this many messages takes its place; what was not a message is not in it. */
+  restore(count: number, epoch: string | null): void {
+    this.messages = this.messages.slice(0, count).map((message, at) => ({ ...message, reactions: [], rev: at + 1 }));
+    this.#log = this.messages.map(({ seq }) => (rev) => ({
+      type: 'new_message',
+      message: this.messages[seq - 1]!,
+      rev,
+    }));
+    this.rev = count;
+    this.epoch = epoch;
   }
 
   #setMessage(at: number, change: Partial<Message>): void {
@@ -282,13 +302,26 @@ export class ModelServer {
     );
   }
 
+  /** A later version's. */
+  changeAsNobodyKnows(): void {
+    this.rev += 1;
+    this.#changed((rev) => ({ type: 'message_pinned', rev }) as unknown as ChatEvent);
+  }
+
   answer(who: Participant, method: string, url: URL, body: Record<string, unknown>): Response {
     const path = url.pathname.replace(`/api/conversations/${this.conversationId}`, '').replace(/\/client$/, '');
     if (method === 'GET' && path === '/messages') {
+      const asked = url.searchParams.get('epoch');
+      if (asked !== null && this.epoch !== null && asked !== this.epoch) return refusal(409, 'epoch_changed');
+      const since = url.searchParams.get('since');
+      if (since !== null) return this.#changes(Number(since), Number(url.searchParams.get('limit')));
       const before = Number(url.searchParams.get('before') ?? Infinity);
       const below = this.messages.filter(({ seq }) => seq < before);
       const limit = Math.min(Number(url.searchParams.get('limit')), this.pageLimit);
-      return answer(200, below.slice(-limit), { 'x-has-more': String(below.length > limit) });
+      return answer(200, below.slice(-limit), {
+        'x-has-more': String(below.length > limit),
+        ...(this.epoch !== null && { 'x-epoch': this.epoch }),
+      });
     }
     if (method === 'POST' && path === '/messages') {
       const sent = this.send(who, body.content as string, (body.clientMessageId as string) ?? null);
@@ -306,17 +339,37 @@ export class ModelServer {
     return refusal(404, 'not_found');
   }
 
+  #changes(since: number, asked: number): Response {
+    const changed = this.messages.filter(({ rev }) => rev > since).sort((a, b) => a.rev - b.rev);
+    let limit = Math.min(asked, this.pageLimit);
+    // What one mark changed stays on one page.
+    while (limit < changed.length && changed[limit]!.rev === changed[limit - 1]!.rev) limit += 1;
+    if (limit > 1000) return refusal(409, 'too_many_changes');
+    return answer(200, changed.slice(0, limit), {
+      'x-has-more': String(changed.length > limit),
+      ...(this.epoch !== null && { 'x-epoch': this.epoch }),
+    });
+  }
+
+  /** Told by time: every 25 s. */
+  sayAlive(): void {
+    for (const member of this.members) member.queue.push({ type: 'alive', intervalMs: 25_000 });
+  }
+
   /** What the socket hears first; the rest comes by and by. */
   join(socket: FakeSocket): Member {
     const type = socket.query.get('userType') as Participant['type'];
     const member: Member = { socket, who: { type, id: socket.query.get('userId')! }, queue: [], isTyping: false };
     const since = Number(socket.query.get('since'));
     member.queue.push(this.#typing());
-    if (this.rev - since > this.maxReplay || since > this.rev) {
-      member.queue.push({ type: 'resync', rev: this.rev });
+    const asked = socket.query.get('epoch');
+    const isOther = this.epoch !== null && asked !== null && asked !== this.epoch;
+    const epoch = this.epoch === null ? {} : { epoch: this.epoch };
+    if (this.rev - since > this.maxReplay || since > this.rev || isOther) {
+      member.queue.push({ type: 'resync', rev: this.rev, ...epoch });
     } else {
       for (let rev = since + 1; rev <= this.rev; rev += 1) member.queue.push(this.#log[rev - 1]!(rev));
-      member.queue.push({ type: 'caught_up', rev: this.rev });
+      member.queue.push({ type: 'caught_up', rev: this.rev, ...epoch });
     }
     this.members.add(member);
     socket.onDropped = () => this.leave(member);
@@ -350,42 +403,94 @@ export class ModelServer {
   }
 }
 
-/** Web Locks of one origin: one holder of a name at a time, the others in the order in which they asked. */
-export class FakeLocks {
-  readonly #queues = new Map<string, Promise<unknown>>();
+interface LockRequest {
+  readonly run: (lock: Lock | null) => unknown;
+  readonly found: (result: unknown) => void;
+  readonly failed: (reason: unknown) => void;
+}
 
-  request = ((name: string, options: LockOptions, run: (lock: Lock | null) => unknown): Promise<unknown> => {
-    const before = this.#queues.get(name);
-    if (options.ifAvailable && before) return Promise.resolve(run(null));
-    const { signal } = options;
-    const held = (async () => {
-      await before?.catch(() => {});
+/** Web Locks of one origin: one holder of a name at a time, the others in the order in which they asked; who steals one
+ * comes before them. */
+export class FakeLocks {
+  readonly #names = new Map<string, { holder: LockRequest | null; waiting: LockRequest[] }>();
+
+  request = ((name: string, options: LockOptions, run: LockRequest['run']): Promise<unknown> => {
+    const { ifAvailable = false, steal = false, signal } = options;
+    const state = this.#names.get(name) ?? { holder: null, waiting: [] };
+    this.#names.set(name, state);
+    return new Promise((found, failed) => {
       signal?.throwIfAborted();
-      return run({ name, mode: 'exclusive' });
-    })();
-    const end = held
-      .catch(() => {})
-      .then(() => {
-        if (this.#queues.get(name) === end) this.#queues.delete(name);
-      });
-    this.#queues.set(name, end);
-    return held;
+      const own = { run, found, failed };
+      if (steal) {
+        state.holder?.failed(new DOMException('It was stolen.', 'AbortError'));
+        this.#grant(name, own);
+      } else if (state.holder === null) {
+        this.#grant(name, own);
+      } else if (ifAvailable) {
+        found(run(null));
+      } else {
+        state.waiting.push(own);
+        signal?.addEventListener('abort', () => {
+          const at = state.waiting.indexOf(own);
+          if (at < 0) return;
+          state.waiting.splice(at, 1);
+          failed(signal.reason);
+        });
+      }
+    });
   }) as LockManager['request'];
+
+  #grant(name: string, own: LockRequest): void {
+    const state = this.#names.get(name)!;
+    state.holder = own;
+    void (async () => {
+      await Promise.resolve();
+      try {
+        own.found(await own.run({ name, mode: 'exclusive' }));
+      } catch (error) {
+        own.failed(error);
+      }
+      if (state.holder !== own) return;
+      state.holder = null;
+      const next = state.waiting.shift();
+      if (next) this.#grant(name, next);
+    })();
+  }
+}
+
+/** A page that the browser stops: what comes meanwhile it hears when it goes on. */
+export class Suspension {
+  #later: (() => void)[] | null = null;
+
+  readonly run = (task: () => void): void => {
+    if (this.#later) this.#later.push(task);
+    else task();
+  };
+
+  begin(): void {
+    this.#later = [];
+  }
+
+  end(): void {
+    const later = this.#later ?? [];
+    this.#later = null;
+    for (const task of later) task();
+  }
 }
 
 /** BroadcastChannel among the tabs of one origin: everyone hears it but the one who spoke. */
 export class FakeChannels {
-  readonly #open = new Set<{ name: string; channel: BroadcastChannel }>();
+  readonly #open = new Set<{ name: string; channel: BroadcastChannel; deliver: (task: () => void) => void }>();
 
-  readonly make = (name: string): BroadcastChannel => {
-    const tab = { name, channel: null as unknown as BroadcastChannel };
+  readonly make = (name: string, deliver: (task: () => void) => void = queueMicrotask): BroadcastChannel => {
+    const tab = { name, channel: null as unknown as BroadcastChannel, deliver };
     tab.channel = {
       onmessage: null,
       postMessage: (message: unknown) => {
         const data: unknown = structuredClone(message);
         for (const other of this.#open) {
           if (other.name !== name || other === tab) continue;
-          queueMicrotask(() => {
+          other.deliver(() => {
             if (this.#open.has(other)) other.channel.onmessage?.({ data } as MessageEvent);
           });
         }

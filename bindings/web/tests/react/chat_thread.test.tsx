@@ -75,6 +75,11 @@ class ScriptedThread implements Thread {
     });
   }
 
+  /** Before anybody is told. */
+  forgetQuietly(): void {
+    this.#snapshot = { ...this.#snapshot, rows: [] };
+  }
+
   async receive(message: Message): Promise<void> {
     await act(async () => {
       for (const listener of this.#onIncoming) listener(message);
@@ -227,9 +232,14 @@ describe('the input', () => {
     expect(input().value).toBe('Hello');
   });
 
-  test('white space alone cannot be sent', async () => {
+  test.each([
+    ['white space', ' \n \u3000'],
+    ['a zero-width space', '\u200b'],
+    ['what has no ink', ' \u2060\u00ad\ufeff\u200d '],
+    ['control characters', '\u0085\u0007'],
+  ])('%s alone cannot be sent', async (_, blank) => {
     await render();
-    await type(' \n ');
+    await type(blank);
     expect(button('Send')!.disabled).toBe(true);
     await press('Enter');
     expect(thread.calls.filter((call) => call.startsWith('send'))).toEqual([]);
@@ -297,22 +307,63 @@ describe('a message that is refused', () => {
     expect(input().value).toBe('');
   });
 
-  test('is replaced by what is sent of it, so that there are never two', async () => {
+  const sent = () => thread.calls.filter((call) => /^(send|retry|discard) /.test(call));
+
+  test('goes again when its words are sent, so that there are never two', async () => {
     await render();
     await refuse('Book the boat');
-    await type('Book the boat for four');
-    thread.calls.length = 0;
     await press('Enter');
-    expect(thread.calls.slice(0, 2)).toEqual(['discard k1', 'send Book the boat for four']);
+    expect(sent()).toEqual(['retry k1']);
+    expect(input().value).toBe('');
+    expect(thread.draft()).toBe('');
   });
 
-  test('is replaced by the same words after a reload too', async () => {
+  test('goes again with the same words after a reload too', async () => {
     await thread.change({ rows: [row('k1', 'Book the boat', true, 'failed')] });
     await render();
     await type('Book the boat ');
-    thread.calls.length = 0;
     await press('Enter');
-    expect(thread.calls.slice(0, 2)).toEqual(['discard k1', 'send Book the boat ']);
+    expect(sent()).toEqual(['retry k1']);
+  });
+
+  test.each(['Book the boat for four', 'Something else'])('stays when other words are sent in its stead: %s', async (other) => {
+    await render();
+    await refuse('Book the boat');
+    await type(other);
+    await press('Enter');
+    expect(sent()).toEqual([`send ${other}`]);
+    expect(button('Retry')).toBeDefined();
+    expect(button('Delete')).toBeDefined();
+  });
+
+  test('goes again alone of two', async () => {
+    await render();
+    const rows = [row('k1', 'Book the boat', true, 'sending'), row('k2', 'And the car', true, 'sending')];
+    await thread.change({ rows });
+    await thread.change({ rows: [row('k1', 'Book the boat', true, 'failed'), rows[1]!] });
+    await thread.change({ rows: [row('k1', 'Book the boat', true, 'failed'), row('k2', 'And the car', true, 'failed')] });
+    expect(input().value).toBe('Book the boat');
+    await type('And the car');
+    await press('Enter');
+    expect(sent()).toEqual(['retry k2']);
+  });
+
+  test('is sent anew when another tab has taken it out', async () => {
+    await render();
+    await refuse('Book the boat');
+    thread.forgetQuietly();
+    await press('Enter');
+    expect(sent()).toEqual(['send Book the boat']);
+  });
+
+  test('is a draft when its row is deleted while its words are in the input', async () => {
+    await render();
+    await refuse('Book the boat');
+    expect(thread.draft()).toBe('');
+    await act(async () => button('Delete')!.click());
+    expect(sent()).toEqual(['discard k1']);
+    expect(input().value).toBe('Book the boat');
+    expect(thread.draft()).toBe('Book the boat');
   });
 
   test('stays when the restored text was wiped and another one is sent', async () => {

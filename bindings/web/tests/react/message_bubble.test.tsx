@@ -242,6 +242,8 @@ describe('a message that was not delivered', () => {
     await render(failed);
     expect(find('.tc-failure')!.textContent).toContain('too many messages');
     expect(all('.tc-failure button').map((button) => button.textContent)).toEqual(['Retry', 'Delete']);
+    // Of one piece: where the words leave no room, both go to the next line.
+    expect(all('.tc-failure > :last-child > button')).toHaveLength(2);
     act(() => all('.tc-failure button')[0]!.click());
     act(() => all('.tc-failure button')[1]!.click());
     expect(actions.onRetry).toHaveBeenCalledWith('k1');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EMOJI } from '../../src/core/types';
-import { languages, stringsFor, type ChatStrings } from '../../src/react/strings';
+import { languages, localeOfWords, stringsFor, type ChatStrings } from '../../src/react/strings';
 
 const tables = Object.entries(languages) as [string, ChatStrings][];
 
@@ -43,10 +43,29 @@ describe.each(tables)('%s', (_, table) => {
   });
 });
 
-test('a language without a table is English, with English dates', () => {
-  expect(stringsFor('fr-FR')).toEqual({ locale: 'en', strings: languages.en });
-  expect(stringsFor(undefined)).toEqual({ locale: 'en', strings: languages.en });
+test('a language without a table has English words and its own dates', () => {
+  expect(stringsFor('fr-FR')).toEqual({ locale: 'fr-FR', strings: languages.en });
   expect(stringsFor('constructor').strings).toBe(languages.en);
+});
+
+test('no language is English', () => {
+  for (const none of [undefined, '', 'C', 'und', 'C.UTF-8']) {
+    expect(stringsFor(none)).toEqual({ locale: 'en', strings: languages.en });
+  }
+});
+
+test('a malformed tag counts as what it begins with, and one of which nothing is left as not given', () => {
+  expect(stringsFor('de-DE@euro')).toEqual({ locale: 'de-DE', strings: languages.de });
+  expect(stringsFor('de_AT.UTF-8', 'en-US')).toEqual({ locale: 'de-AT', strings: languages.de });
+  expect(stringsFor('C', 'de-CH')).toEqual({ locale: 'de-CH', strings: languages.de });
+  expect(stringsFor(undefined, 'en-US@posix')).toEqual({ locale: 'en-US', strings: languages.en });
+});
+
+test('a list within a sentence is in the language of its words', () => {
+  expect(localeOfWords(stringsFor('fr-FR'))).toBe('en');
+  expect(localeOfWords(stringsFor('de-AT'))).toBe('de-AT');
+  expect(localeOfWords({ locale: 'fr-CA', strings: { ...languages.en, language: 'fr' } })).toBe('fr-CA');
+  expect(localeOfWords({ locale: 'fr-CA', strings: { ...languages.en, language: '?' } })).toBe('en');
 });
 
 test('a region keeps its own dates', () => {

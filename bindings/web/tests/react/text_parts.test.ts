@@ -122,6 +122,29 @@ describe('large emoji', () => {
     expect(isJumbo(content)).toBe(true);
   });
 
+  test.each([
+    '\u2764',
+    '\u263a',
+    '\u2708',
+    '\u2764\u2764\u2764',
+    '\u2600 \u{1f321}',
+    '\u261d\u{1f3fd}',
+    '1\u20e3',
+    '\u2764\u200d\u{1f525}',
+    '\u{1f469}\u200d\u2708',
+    '\u{1f3f3}\u200d\u{1f308}',
+  ])('%s is large also without U+FE0F', (content) => {
+    expect(content).not.toContain('\ufe0f');
+    expect(isJumbo(content)).toBe(true);
+  });
+
+  test.each(['\u2764\ufe0e', '\u2705\ufe0e', '\u00a9', '\u2122', '\u2192', '\u2194', '\u25b6'])(
+    '%s is text',
+    (content) => {
+      expect(isJumbo(content)).toBe(false);
+    },
+  );
+
   test.each(['', '   ', '😂😂😂😂', 'ok 👍', '1', '123', '#', '©', 'a', '❤️!', '🇵', '\u200d', '\ufe0f'])('%j is not', (content) => {
     expect(isJumbo(content)).toBe(false);
   });

@@ -168,6 +168,28 @@ describe('the list of conversations', () => {
     expect(avatar().querySelector('img')!.getAttribute('src')).toBe('/2.png');
   });
 
+  test.each([
+    'javascript:alert(1)',
+    'JAVASCRIPT:alert(1)',
+    ' java\nscript:alert(1)',
+    'data:text/html,<script>alert(1)</script>',
+    'vbscript:x',
+    'file:///etc/passwd',
+    'https://',
+  ])('shows initials in place of %j', (clientAvatarUrl) => {
+    show({ conversations: [conversation('a', { clientName: 'Maria Lopez', clientAvatarUrl })] });
+    expect(box.querySelector('.tc-avatar')!.textContent).toBe('ML');
+    expect(box.querySelector('.tc-list-rows img')).toBeNull();
+  });
+
+  test.each(['https://cdn.example/1.png', '/1.png', 'avatars/1.png', 'data:image/png;base64,iVBORw0KGgo=', 'blob:https://a.example/1'])(
+    'shows the picture at %s',
+    (clientAvatarUrl) => {
+      show({ conversations: [conversation('a', { clientAvatarUrl })] });
+      expect(box.querySelector('.tc-avatar img')!.getAttribute('src')).toBe(clientAvatarUrl);
+    },
+  );
+
   test('is a skeleton before it is loaded, and says so when it cannot be', () => {
     show({ conversations: null });
     expect(box.querySelector('[role="status"]')!.textContent).toContain('Loading conversations…');

@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, test } from 'vitest';
-import { readScript, takeScripts } from '../../src/widget/script_tag';
+import type { ScriptTag } from '../../src/widget/script_tag';
+import { keyOf, readScript, scriptsOf, takeScripts } from '../../src/widget/script_tag';
 
 const SRC = 'https://chat.example:8443/static/widget.js?v=2';
 
@@ -58,6 +59,7 @@ describe('a script tag', () => {
       baseUrl: 'https://chat.example:8443',
       locale: undefined,
       theme: null,
+      hasSound: true,
     });
   });
 
@@ -69,6 +71,28 @@ describe('a script tag', () => {
       'data-theme': 'dark',
     });
     expect(readScript(script)).toMatchObject({ tripTitle: 'Two weeks in Japan', locale: 'de', theme: 'dark' });
+  });
+
+  test('may be without a sound', () => {
+    expect(readScript(addScript({ ...complete, 'data-sound': 'off' }))).toMatchObject({ hasSound: false });
+    expect(readScript(addScript({ ...complete, 'data-sound': 'on' }))).toMatchObject({ hasSound: true });
+  });
+
+  test('says its keywords in any case', () => {
+    const script = addScript({ ...complete, 'data-theme': 'Dark', 'data-sound': 'OFF' });
+    expect(readScript(script)).toMatchObject({ theme: 'dark', hasSound: false });
+    expect(readScript(addScript({ ...complete, 'data-theme': 'LIGHT' }))).toMatchObject({ theme: 'light', hasSound: true });
+    expect(readScript(addScript({ ...complete, 'data-theme': 'dim' }))).toMatchObject({ theme: null });
+  });
+
+  test('is for the same chat as another one of the same server and link, whatever else it says', () => {
+    addScript(complete);
+    addScript({ ...complete, 'data-trip-title': 'Japan', 'data-theme': 'dark' });
+    addScript({ ...complete, 'data-trip-id': 'trip-2' });
+    addScript({ ...complete, src: 'https://other.example/widget.js' });
+    const keys = scriptsOf(document).map((script) => keyOf(readScript(script) as ScriptTag));
+    expect(keys[1]).toBe(keys[0]);
+    expect(new Set(keys).size).toBe(3);
   });
 
   test("takes the page's language where it names none", () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ChatError } from '../../src/core/index';
 import type { ChatGrant } from '../../src/core/types';
 import { isRefusal, retryPause, ShareLink, type ShareLinkEnvironment } from '../../src/react/share_link';
@@ -25,6 +25,8 @@ class Tab {
   requests = 0;
   now = START;
   onPause = () => {};
+  isReachable = false;
+  readonly told: string[] = [];
 
   constructor(private readonly answers: (ChatGrant | Error)[]) {}
 
@@ -39,7 +41,11 @@ class Tab {
   }
 
   link(changes: Partial<ShareLinkEnvironment> = {}, at = address): ShareLink {
-    return new ShareLink(at, {
+    return new ShareLink(at, { origin: 'https://blog.example', ...this.environment(), ...changes });
+  }
+
+  environment() {
+    return {
       now: () => this.now,
       random: () => 1,
       storage: this.storage,
@@ -48,13 +54,14 @@ class Tab {
         if (answer === undefined) throw new Error('one request too many');
         return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
       },
-      pause: (ms) => {
+      pause: (ms: number) => {
         this.pauses.push(ms);
         this.onPause();
         return Promise.resolve();
       },
-      ...changes,
-    });
+      isReachable: () => Promise.resolve(this.isReachable),
+      tell: (problem: string) => void this.told.push(problem),
+    };
   }
 }
 
@@ -180,6 +187,63 @@ describe('a renewed grant', () => {
     await link.obtain(live());
     await expect(link.renew()).rejects.toBe(lost);
     expect(link.stored()).toEqual(grant('first'));
+  });
+});
+
+describe('a server that answers, but not to this page', () => {
+  const unreadable = (tries: number) => new Tab([...Array.from({ length: tries }, () => lost), grant('first')]);
+
+  test('is told once to whoever built the page', async () => {
+    const tab = unreadable(5);
+    tab.isReachable = true;
+    await tab.link().obtain(live());
+    expect(tab.told).toEqual([expect.stringMatching(/^travelchat: https:\/\/chat\.example .*--allowed-origin https:\/\/blog\.example/)]);
+  });
+
+  test('is told what to do about a frame without an origin', async () => {
+    const tab = unreadable(5);
+    tab.isReachable = true;
+    // What a sandboxed frame has; its location may be the server's.
+    vi.stubGlobal('origin', 'null');
+    vi.stubGlobal('location', { origin: address.baseUrl });
+    await new ShareLink(address, tab.environment()).obtain(live());
+    vi.unstubAllGlobals();
+    expect(tab.told).toEqual([expect.stringContaining('a sandboxed frame needs allow-same-origin')]);
+    expect(tab.told[0]).not.toContain('--allowed-origin');
+  });
+
+  test('is not suspected after one lost answer, nor while nothing answers', async () => {
+    const once = unreadable(1);
+    once.isReachable = true;
+    await once.link().obtain(live());
+    const down = unreadable(5);
+    await down.link().obtain(live());
+    expect([once.told, down.told]).toEqual([[], []]);
+  });
+
+  test('is told also when it could not be reached at first', async () => {
+    const tab = unreadable(5);
+    tab.onPause = () => {
+      tab.isReachable = tab.pauses.length >= 3;
+    };
+    await tab.link().obtain(live());
+    expect(tab.told).toHaveLength(1);
+  });
+
+  test("is not the page's own", async () => {
+    for (const baseUrl of ['', 'https://blog.example']) {
+      const tab = unreadable(5);
+      tab.isReachable = true;
+      await tab.link({}, { ...address, baseUrl }).obtain(live());
+      expect(tab.told).toEqual([]);
+    }
+  });
+
+  test('was heard when its answer is no grant', async () => {
+    const tab = new Tab([{} as ChatGrant, {} as ChatGrant, {} as ChatGrant, grant('first')]);
+    tab.isReachable = true;
+    await tab.link().obtain(live());
+    expect(tab.told).toEqual([]);
   });
 });
 

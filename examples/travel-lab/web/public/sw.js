@@ -1,15 +1,22 @@
 // The service worker: shows what the server pushes, and opens the conversation on a click. It caches nothing.
-// A push's payload is JSON: {title, body, url}; url is a page of this app.
+// A push's payload is JSON: {title, body, url}; url is a page of this app. Its words are shown to whoever is signed in
+// here and to nobody else: a session may have ended while no page was open that could have turned notifications off.
 
 const messagesPage = '/dashboard/messages';
 
+// URL.canParse is younger than some phones in use.
+function urlOf(text) {
+  try {
+    return new URL(text, self.location.origin);
+  } catch {
+    return null;
+  }
+}
+
 /** The page that a payload names, or the messages when it names none of ours. */
 function pageOf(url) {
-  if (typeof url === 'string' && URL.canParse(url, self.location.origin)) {
-    const page = new URL(url, self.location.origin);
-    if (page.origin === self.location.origin) return page.pathname + page.search;
-  }
-  return messagesPage;
+  const page = typeof url === 'string' ? urlOf(url) : null;
+  return page?.origin === self.location.origin ? page.pathname + page.search : messagesPage;
 }
 
 /** null for what is no JSON object. */
@@ -45,20 +52,73 @@ function isInView(window, page) {
   });
 }
 
+/** null: it cannot be asked now. */
+async function isSignedIn() {
+  let timer;
+  const tooLate = new Promise((resolve) => (timer = setTimeout(resolve, 5000, null)));
+  const asked = attempt(async () => {
+    const answer = await fetch('/api/me', { cache: 'no-store' });
+    // A page of somebody's in between, of whatever status, tells nothing of the session.
+    const { id, code } = await answer.json();
+    if (answer.ok) return typeof id === 'string' ? true : null;
+    return answer.status === 401 && typeof code === 'string' ? false : null;
+  });
+  return Promise.race([asked, tooLate]).finally(() => clearTimeout(timer));
+}
+
+// Whoever handles a push shows a notification: a browser ends the subscription of a page that does not, Safari after the
+// third time, even while the page is in view. Safari also counts a handler that fails, so nothing else may fail it.
+// Chromium and Firefox excuse a page that somebody looks at.
+const { userAgent = '', userAgentData } = self.navigator ?? {};
+const excusesView = userAgentData !== undefined || userAgent.includes('Firefox/');
+
+/** null: it did not work. */
+async function attempt(work) {
+  try {
+    return await work();
+  } catch {
+    return null;
+  }
+}
+
+async function takeAway(filter) {
+  for (const shown of await self.registration.getNotifications(filter)) shown.close();
+}
+
+async function showTheEnd() {
+  await attempt(async () => (await self.registration.pushManager.getSubscription())?.unsubscribe());
+  await attempt(() => takeAway());
+  await self.registration.showNotification('You are signed out', {
+    body: 'Sign in to read your messages.',
+    tag: messagesPage,
+    icon: '/icon-192.png',
+    badge: '/badge-96.png',
+    data: { page: messagesPage },
+  });
+}
+
 async function show(data) {
-  const payload = payloadOf(data) ?? {};
+  const signedIn = await isSignedIn();
+  if (signedIn === false) {
+    await showTheEnd();
+    return;
+  }
+  const payload = (signedIn === true && payloadOf(data)) || {};
   const page = pageOf(payload.url);
-  const views = await Promise.all((await windowsOfAdvisor()).map((each) => isInView(each, page)));
-  if (views.includes(true)) return;
+  const views = await attempt(async () => Promise.all((await windowsOfAdvisor()).map((each) => isInView(each, page))));
+  const isSeen = views?.includes(true) ?? false;
+  if (isSeen && excusesView) return;
   await self.registration.showNotification(textOr(payload.title, 'New message'), {
     body: textOr(payload.body, ''),
     // The newest message of a conversation takes the place of the one before, and is heard again.
     tag: page,
-    renotify: true,
+    renotify: !isSeen,
+    silent: isSeen,
     icon: '/icon-192.png',
     badge: '/badge-96.png',
     data: { page },
   });
+  if (isSeen) await attempt(() => takeAway({ tag: page }));
 }
 
 async function open(page) {

@@ -54,7 +54,7 @@ export interface Demo {
   }[];
 }
 
-/** `code` is the wire's, or `network` with status 0 when no answer came. `message` is for people. */
+/** `code` is the wire's, or `network` with status 0 when no answer of the server came. `message` is for people. */
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
@@ -73,6 +73,7 @@ export async function request<Answer>(
   path: string,
   { body, signal }: { body?: unknown; signal?: AbortSignal } = {},
 ): Promise<Answer> {
+  const noAnswer = () => new ApiError(0, 'network', 'The server does not answer. Check the connection and try again.');
   let response: Response;
   let answer: unknown;
   try {
@@ -87,13 +88,15 @@ export async function request<Answer>(
     answer = await response.json();
   } catch (failure) {
     if (signal?.aborted) throw failure;
-    throw new ApiError(0, 'network', 'The server does not answer. Check the connection and try again.');
+    throw noAnswer();
   }
   if (response.ok) return answer as Answer;
   const { code, message } = (answer ?? {}) as { code?: unknown; message?: unknown };
+  // What a proxy says in the server's place, while that restarts, refuses nothing.
+  if (typeof code !== 'string') throw noAnswer();
   throw new ApiError(
     response.status,
-    typeof code === 'string' ? code : 'unknown',
+    code,
     typeof message === 'string' ? message : `The server answered ${response.status}.`,
   );
 }

@@ -4,6 +4,9 @@ import { ApiError, request } from './api';
 /** off: could be turned on. */
 export type PushState = 'unsupported' | 'denied' | 'off' | 'on';
 
+/** In milliseconds: how long signing out waits for a server that does not answer. */
+const PATIENCE = 5000;
+
 const isSupported = 'serviceWorker' in navigator && 'PushManager' in window && 'Notification' in window;
 
 function bytesOf(base64url: string): Uint8Array<ArrayBuffer> {
@@ -74,14 +77,22 @@ export async function turnOnPush(): Promise<PushState> {
   return 'on';
 }
 
-/** Before signing out: nobody else's messages are to appear here. */
+/** Before signing out, and when a session is over: nobody else's messages are to appear here, nor stay. The browser drops
+ * its subscription whatever the server says, which may not answer or no longer know who asks; what it sends then comes
+ * back to it as gone. */
 export async function turnOffPush(): Promise<void> {
   if (!isSupported) return;
   const registration = await navigator.serviceWorker.getRegistration('/');
-  const subscription = await registration?.pushManager.getSubscription();
+  if (!registration) return;
+  for (const notification of await registration.getNotifications()) notification.close();
+  const subscription = await registration.pushManager.getSubscription();
   if (!subscription) return;
-  await request('DELETE', '/api/push/subscriptions', { body: { endpoint: subscription.endpoint } });
-  await subscription.unsubscribe();
+  const { endpoint } = subscription;
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), PATIENCE);
+  const told = request('DELETE', '/api/push/subscriptions', { body: { endpoint }, signal: abort.signal });
+  await Promise.allSettled([told, subscription.unsubscribe()]);
+  clearTimeout(timer);
 }
 
 /** Answers the worker, which asks what is on the screen and, after a click on a notification, for a page. */

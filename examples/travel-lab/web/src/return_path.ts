@@ -7,11 +7,19 @@ export function returnPath(next: string | null): string {
   if (next === null || !next.startsWith('/')) return home;
   // Browsers read "//host", "/\host" and "/<tab>/host" as other sites.
   const base = 'https://this.invalid';
-  if (!URL.canParse(next, base)) return home;
-  const url = new URL(next, base);
-  if (url.origin !== base) return home;
+  const url = urlOf(next, base);
+  if (url?.origin !== base) return home;
   const path = url.pathname + url.search + url.hash;
   return path.startsWith('//') || url.pathname === '/' || url.pathname.startsWith('/login') ? home : path;
+}
+
+// URL.canParse is younger than some phones in use.
+function urlOf(text: string, base: string): URL | null {
+  try {
+    return new URL(text, base);
+  } catch {
+    return null;
+  }
 }
 
 export function loginPath(from: { pathname: string; search: string }): string {

@@ -1,7 +1,9 @@
-// Who is signed in. One query holds it; signing in and out, and every 401, write it, and the pages follow.
+// Who is signed in. One query holds it; signing in and out, and every 401, write it, and the pages follow. So does what
+// this browser keeps: whoever is next at a shared computer finds nothing of the person before.
 import { QueryCache, QueryClient, queryOptions, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { api, ApiError, type Account } from './api';
+import { turnOffPush } from './push';
 
 /** `why` there is nobody: never signed in here, the server no longer accepts the session, or signed out just now. */
 export type Session =
@@ -26,8 +28,41 @@ export const sessionQuery = queryOptions({
 // The tabs of a browser share the cookie, so they must agree on who is signed in.
 const otherTabs = new BroadcastChannel('travel-lab-session');
 
+/** Of every advisor, or of all but one. Loaded when it is needed: the trip page needs it never. */
+async function forgetWords(except?: string) {
+  const { forgetUnsent } = await import('travelchat-web');
+  await forgetUnsent({ type: 'advisor', ...(except !== undefined && { except }) });
+}
+
+const isOfSession = (queryKey: readonly unknown[]) => queryKey[0] === sessionKey[0];
+
+/** However the session came to be another one: here, in another tab, or by the server's refusal. */
+function followSession(queries: QueryClient) {
+  let before: string | null | undefined;
+  let seen: Session | undefined;
+  queries.getQueryCache().subscribe(({ type, query }) => {
+    if (type !== 'updated' || !isOfSession(query.queryKey)) return;
+    const session = query.state.data as Session | undefined;
+    if (session === undefined || session === seen) return;
+    seen = session;
+    // Also when there is nobody any more: the server closes the sockets before its answer to the sign-out is here, which
+    // looks as if the session had run out. One that did may be that of somebody who comes back to what they had written.
+    if (session.account === null && session.why === 'left') void forgetWords().catch(() => {});
+    const now = session.account?.id ?? null;
+    if (now === before) return;
+    // The first answer of a page finds nothing of anybody else's in its memory.
+    if (before !== undefined) queries.removeQueries({ predicate: ({ queryKey }) => !isOfSession(queryKey) });
+    before = now;
+    // Neither is awaited: where the browser refuses there is nothing else to be done.
+    if (session.account !== null) {
+      void forgetWords(session.account.id).catch(() => {});
+    } else {
+      void turnOffPush().catch(() => {});
+    }
+  });
+}
+
 function setSession(queries: QueryClient, session: Session) {
-  if (session.account === null) queries.removeQueries({ predicate: (query) => query.queryKey[0] !== sessionKey[0] });
   queries.setQueryData(sessionKey, session);
 }
 
@@ -71,10 +106,13 @@ export function createQueryClient(): QueryClient {
         retry: (failures, failure) => failures < 2 && !(statusOf(failure) >= 400 && statusOf(failure) < 500),
         // A try that fails says more than one that waits for navigator.onLine, which is often wrong.
         networkMode: 'always',
+        // A page that opens while the server restarts goes on by itself when that is back.
+        refetchInterval: ({ state }) => (state.error !== null && statusOf(state.error) === 0 ? 5_000 : false),
         staleTime: 30_000,
       },
       mutations: { networkMode: 'always' },
     },
   });
+  followSession(queries);
   return queries;
 }

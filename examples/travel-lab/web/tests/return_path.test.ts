@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { home, loginPath, returnPath } from '../src/return_path';
 
 describe('after signing in', () => {
@@ -25,6 +25,15 @@ describe('after signing in', () => {
     '/login?next=/clients',
   ])('%j leads to the start page', (next) => {
     expect(returnPath(next)).toBe(home);
+  });
+
+  test('also Safari before 17, which has no URL.canParse, finds the page', () => {
+    const canParse = vi.spyOn(URL, 'canParse').mockImplementation(() => {
+      throw new TypeError('URL.canParse is not a function');
+    });
+    expect(returnPath('/clients')).toBe('/clients');
+    expect(returnPath('/\\evil.example/')).toBe(home);
+    canParse.mockRestore();
   });
 
   test('the way there and back keeps the page and its query', () => {

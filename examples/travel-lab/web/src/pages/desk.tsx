@@ -1,15 +1,16 @@
 // The frame of the advisors' pages: nobody gets in without a session; inside are one chat client, the navigation with
 // the unread count, and the chime for conversations that are not on the screen.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { BellRing, LogOut, MessageCircle, UsersRound, type LucideIcon } from 'lucide-react';
+import { BellRing, LogOut, MessageCircle, UsersRound, Volume2, VolumeX, type LucideIcon } from 'lucide-react';
 import { useEffect, useMemo, useState } from 'react';
 import { Navigate, NavLink, Outlet, useLocation } from 'react-router';
-import { ChatClient, createChime } from 'travelchat-web';
+import { ChatClient, createChime, soundSwitch } from 'travelchat-web';
 import { ChatProvider, useInbox, useStore } from 'travelchat-web/react';
 import 'travelchat-web/styles.css';
 import { api, ApiError, type Account } from '../api';
 import { Avatar } from '../parts/avatar';
 import { DeskContext, useDesk } from '../parts/desk_context';
+import { useDisclosure } from '../parts/disclosure';
 import { locale } from '../parts/locale';
 import { pushQuery, useTurnOnPush } from '../parts/push_state';
 import { isShown } from '../parts/shown_conversations';
@@ -95,7 +96,7 @@ function Frame() {
 
   return (
     <UnreadContext value={unreadCount}>
-      <div className="flex h-dvh flex-col bg-ground md:flex-row">
+      <div className="flex h-view flex-col bg-ground md:flex-row">
         <Navigation unreadCount={unreadCount} isHiddenOnPhones={hasConversation} />
         <div className="min-h-0 min-w-0 flex-1 md:order-2">
           <Outlet />
@@ -159,12 +160,15 @@ function NavigationLink({ to, icon: Icon, label, count = 0 }: NavigationLinkProp
 
 function AccountMenu() {
   const { account } = useDesk();
+  const menu = useDisclosure();
   const queries = useQueryClient();
   const { data: push } = useQuery(pushQuery);
   const turnOn = useTurnOnPush();
+  const hasSound = useStore(soundSwitch);
+  const SoundIcon = hasSound ? Volume2 : VolumeX;
   const signOut = useMutation({
     mutationFn: async () => {
-      // The session's end is what was asked for; a push service that does not answer must not stand in its way.
+      // While the server still knows who asks. The session's end is what was wanted; nothing must stand in its way.
       await turnOffPush().catch(() => {});
       try {
         await api.signOut();
@@ -178,49 +182,67 @@ function AccountMenu() {
   return (
     <div className="flex flex-1 md:mt-auto md:flex-none">
       <button
+        ref={menu.button}
         type="button"
-        popoverTarget="account-menu"
         aria-label="Account"
+        aria-expanded={menu.isOpen}
+        aria-controls="account-menu"
+        onClick={menu.toggle}
         className={`${navigationItem} w-full text-soft hover:text-ink md:hover:bg-hover`}
       >
         <Avatar url={account.avatarUrl} size={24} />
         <span aria-hidden="true">Account</span>
       </button>
-      <div
-        id="account-menu"
-        popover="auto"
-        role="group"
-        aria-label="Account"
-        className="fixed inset-auto right-3 bottom-[calc(4.5rem+env(safe-area-inset-bottom))] w-72 rounded-2xl border
-          border-line bg-raised p-1.5 text-[15px] text-ink shadow-[0_12px_40px_rgb(0_0_0/0.18)] open:animate-slideUp
-          md:right-auto md:bottom-4 md:left-[5.5rem]"
-      >
-        <div className="flex items-center gap-3 border-b border-line px-3 pt-2 pb-3">
-          <Avatar url={account.avatarUrl} size={40} />
-          <div className="min-w-0 leading-tight">
-            <p className="truncate font-semibold">{account.fullName}</p>
-            <p className="mt-0.5 truncate text-[13px] text-soft">{account.email}</p>
-            <p className="mt-0.5 truncate text-[13px] text-soft">{account.orgName}</p>
+      {menu.isOpen && (
+        <div
+          ref={menu.box}
+          id="account-menu"
+          role="group"
+          aria-label="Account"
+          className="fixed right-3 bottom-[calc(4.5rem+env(safe-area-inset-bottom))] z-30 w-72 rounded-2xl border
+            border-line bg-raised p-1.5 text-[15px] text-ink shadow-[0_12px_40px_rgb(0_0_0/0.18)] animate-slideUp
+            md:right-auto md:bottom-4 md:left-[5.5rem]"
+        >
+          <div className="flex items-center gap-3 border-b border-line px-3 pt-2 pb-3">
+            <Avatar url={account.avatarUrl} size={40} />
+            <div className="min-w-0 leading-tight">
+              <p className="truncate font-semibold">{account.fullName}</p>
+              <p className="mt-0.5 truncate text-[13px] text-soft">{account.email}</p>
+              <p className="mt-0.5 truncate text-[13px] text-soft">{account.orgName}</p>
+            </div>
+          </div>
+          <div className="pt-1.5">
+            {push === 'off' && (
+              <button type="button" className={action} disabled={turnOn.isPending} onClick={() => turnOn.mutate()}>
+                <BellRing aria-hidden="true" strokeWidth={1.75} className="size-5 text-soft" />
+                Turn on notifications
+              </button>
+            )}
+            <button
+              type="button"
+              role="switch"
+              aria-checked={hasSound}
+              className={action}
+              onClick={() => soundSwitch.set(!hasSound)}
+            >
+              <SoundIcon aria-hidden="true" strokeWidth={1.75} className="size-5 text-soft" />
+              <span className="flex-1">Sound of new messages</span>
+              <span aria-hidden="true" className="text-[13px] text-soft">
+                {hasSound ? 'On' : 'Off'}
+              </span>
+            </button>
+            <button type="button" className={action} disabled={signOut.isPending} onClick={() => signOut.mutate()}>
+              <LogOut aria-hidden="true" strokeWidth={1.75} className="size-5 text-soft" />
+              Sign out
+            </button>
+            {(signOut.isError || turnOn.isError) && (
+              <p role="alert" className="px-3 py-2 text-[13px] text-alert">
+                {(signOut.error ?? turnOn.error)?.message}
+              </p>
+            )}
           </div>
         </div>
-        <div className="pt-1.5">
-          {push === 'off' && (
-            <button type="button" className={action} disabled={turnOn.isPending} onClick={() => turnOn.mutate()}>
-              <BellRing aria-hidden="true" strokeWidth={1.75} className="size-5 text-soft" />
-              Turn on notifications
-            </button>
-          )}
-          <button type="button" className={action} disabled={signOut.isPending} onClick={() => signOut.mutate()}>
-            <LogOut aria-hidden="true" strokeWidth={1.75} className="size-5 text-soft" />
-            Sign out
-          </button>
-          {(signOut.isError || turnOn.isError) && (
-            <p role="alert" className="px-3 py-2 text-[13px] text-alert">
-              {(signOut.error ?? turnOn.error)?.message}
-            </p>
-          )}
-        </div>
-      </div>
+      )}
     </div>
   );
 }

@@ -48,7 +48,7 @@ export function LoginPage() {
 
   return (
     <main
-      className="grid min-h-dvh content-start justify-items-center bg-side px-5 pt-[max(2rem,7dvh)]
+      className="grid min-h-view content-start justify-items-center bg-side px-5 pt-[max(2rem,7vh)]
         pb-[max(2rem,env(safe-area-inset-bottom))]"
     >
       <div className="w-full max-w-[380px]">

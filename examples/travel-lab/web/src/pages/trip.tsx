@@ -13,11 +13,18 @@ import { useTitle } from '../parts/title';
 import { Notice, Splash } from '../parts/whole_page';
 import { loginPath } from '../return_path';
 
-// The trip is worth reading without its chat, so a part that does not arrive takes nothing else away.
-const ClientChat = lazy(
-  (): Promise<{ default: ComponentType<ClientChatWidgetProps> }> =>
-    import('../parts/client_chat').catch(() => ({ default: () => null })),
-);
+// The trip is worth reading without its chat, so a part that does not arrive takes nothing else away. It is asked for
+// again: a server that restarts is back within seconds.
+const ClientChat = lazy(async (): Promise<{ default: ComponentType<ClientChatWidgetProps> }> => {
+  for (let pause = 1_000; pause <= 32_000; pause *= 2) {
+    try {
+      return await import('../parts/client_chat');
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random() / 2)));
+    }
+  }
+  return { default: () => null };
+});
 
 export function TripPage() {
   const { id = '' } = useParams();
@@ -98,9 +105,9 @@ function Portal({ data: { trip, advisor, client }, isPreview }: { data: TripView
   const count = nights(trip.startsOn, trip.endsOn);
   const when = whenLabel(trip.startsOn, trip.endsOn, new Date(), locale);
   return (
-    <div className="min-h-dvh bg-ground pb-28">
+    <div className="min-h-view bg-ground pb-28">
       {isPreview && <PreviewBar clientName={client?.fullName ?? null} clientId={trip.clientId} />}
-      <header className="relative isolate flex min-h-[min(54dvh,500px)] items-end overflow-hidden text-white">
+      <header className="relative isolate flex min-h-[min(54vh,500px)] items-end overflow-hidden text-white">
         <Scenery seed={trip.id} className="absolute inset-0 -z-10 size-full" />
         {/* The title stands on it, whatever the landscape is. */}
         <div

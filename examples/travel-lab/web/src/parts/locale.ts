@@ -1,2 +1,3 @@
 // The pages are in English; dates follow the reader's kind of English.
-export const locale = /^en\b/i.test(navigator.language) ? navigator.language : 'en';
+// Of a tag that is none, such as "en-US@posix", the part that is one.
+export const [locale] = /^en(?:-(?:[a-z]{2}|\d{3}))?(?![a-z\d])/i.exec(navigator.language) ?? ['en'];

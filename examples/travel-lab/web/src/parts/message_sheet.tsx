@@ -31,7 +31,7 @@ export function MessageSheet({ client, isOpen, onClose, returnFocusTo }: Message
             event.preventDefault();
             returnFocusTo.current?.focus();
           }}
-          className="fixed top-0 right-0 z-50 flex h-dvh w-full flex-col bg-ground
+          className="fixed top-0 right-0 z-50 flex h-view w-full flex-col bg-ground
             shadow-[-12px_0_48px_rgb(0_0_0/0.16)] outline-none data-[state=closed]:animate-sheetOut
             data-[state=open]:animate-sheetIn sm:w-[480px] sm:border-l sm:border-line"
         >

@@ -25,7 +25,7 @@ export function Spinner({ label = 'Loading' }: { label?: string }) {
 
 export function Splash() {
   return (
-    <div className="h-dvh">
+    <div className="h-view">
       <Spinner />
     </div>
   );
@@ -35,7 +35,7 @@ export function Splash() {
 export function Notice({ title, text, children }: { title: string; text: string; children?: ReactNode }) {
   useTitle(title);
   return (
-    <main className="grid min-h-dvh place-items-center bg-side px-6 py-12">
+    <main className="grid min-h-view place-items-center bg-side px-6 py-12">
       <div className="max-w-md animate-slideUp text-center">
         <h1 className="text-2xl font-semibold tracking-tight text-balance">{title}</h1>
         <p className="mt-3 leading-relaxed text-pretty text-soft">{text}</p>

@@ -1,0 +1,27 @@
+// Whose words a browser keeps: each person's outbox and draft of a conversation has a scope, which is a part of its name
+// there.
+import type { Participant } from './types';
+
+/** Of the sockets, from that of the requests: '' is the page's own. */
+export const socketBaseOf = (baseUrl: string, origin: string): string =>
+  (baseUrl.replace(/\/+$/, '') || origin).replace(/^http/, 'ws');
+
+export const scopeOf = (socketBase: string, { type, id }: Participant, conversationId: string): string =>
+  `${socketBase}/${type}/${id}/${conversationId}`;
+
+/** The id of the person of this type whose scope it is; null for a scope of another server or type. */
+export function personOf(scope: string, socketBase: string, type: Participant['type']): string | null {
+  const prefix = `${socketBase}/${type}/`;
+  // An id of the host's may hold a slash; one of a conversation does not.
+  const end = scope.lastIndexOf('/');
+  return scope.startsWith(prefix) && end >= prefix.length ? scope.slice(prefix.length, end) : null;
+}
+
+const DRAFT = 'travelchat:draft:';
+
+export const draftKeyOf = (scope: string): string => DRAFT + scope;
+
+/** Null for what is no draft. */
+export const scopeOfDraft = (key: string): string | null => (key.startsWith(DRAFT) ? key.slice(DRAFT.length) : null);
+
+export const channelOf = (scope: string): string => `travelchat:${scope}`;

@@ -1,0 +1,274 @@
+// Made by docs/types.mjs from docs/openapi.yaml and docs/asyncapi.yaml, which are the place to change something:
+// `npm run types` in docs/ writes it anew.
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /**
+         * Format: uuid
+         * @example 019ab3c4-7d10-7c3e-9b62-0f5a1c2d3e4f
+         */
+        readonly Uuid: string;
+        /**
+         * @description An id that the host gave out.
+         * @example client-7
+         */
+        readonly HostId: string;
+        /**
+         * Format: date-time
+         * @example 2026-11-23T06:51:47.120Z
+         */
+        readonly Time: string;
+        /** @enum {string} */
+        readonly Role: "advisor" | "client";
+        /** @enum {string} */
+        readonly Emoji: "❤️" | "👍" | "😂" | "😮" | "😢" | "👎";
+        /**
+         * Format: int64
+         * @description A conversation's counter, raised by one with every durable change.
+         */
+        readonly Revision: number;
+        readonly Reaction: {
+            readonly id: components["schemas"]["Uuid"];
+            readonly messageId: components["schemas"]["Uuid"];
+            readonly conversationId: components["schemas"]["Uuid"];
+            readonly orgId: components["schemas"]["HostId"];
+            readonly reactorType: components["schemas"]["Role"];
+            readonly reactorId: components["schemas"]["HostId"];
+            readonly reactorName: string;
+            readonly emoji: components["schemas"]["Emoji"];
+            readonly createdAt: components["schemas"]["Time"];
+        };
+        readonly MessageFields: {
+            readonly id: components["schemas"]["Uuid"];
+            readonly conversationId: components["schemas"]["Uuid"];
+            readonly orgId: components["schemas"]["HostId"];
+            readonly senderType: components["schemas"]["Role"];
+            readonly senderId: components["schemas"]["HostId"];
+            readonly senderName: string;
+            /** @description Text as it was sent, trimmed; show it as text, never as HTML. */
+            readonly content: string;
+            /** @description Of a client's message, whether an advisor has read it. */
+            readonly isRead: boolean;
+            /** @description Of an advisor's message, when the client saw it. */
+            readonly seenAt: components["schemas"]["Time"] | null;
+            readonly createdAt: components["schemas"]["Time"];
+            readonly attachmentUrl: string | null;
+            readonly attachmentType: string | null;
+            readonly attachmentName: string | null;
+            /**
+             * Format: int64
+             * @description 1, 2, 3 and so on within the conversation, without gaps. Sort by it.
+             */
+            readonly seq: number;
+            readonly rev: components["schemas"]["Revision"];
+            readonly clientMessageId: string | null;
+        };
+        /**
+         * @example {
+         *       "id": "019ab3c4-7d10-7c3e-9b62-0f5a1c2d3e4f",
+         *       "conversationId": "019ab3c4-0001-7aaa-8bbb-0123456789ab",
+         *       "orgId": "org-1",
+         *       "senderType": "client",
+         *       "senderId": "client-7",
+         *       "senderName": "Maya Chen",
+         *       "content": "Is breakfast included?",
+         *       "isRead": false,
+         *       "seenAt": null,
+         *       "createdAt": "2026-11-23T06:51:47.120Z",
+         *       "attachmentUrl": null,
+         *       "attachmentType": null,
+         *       "attachmentName": null,
+         *       "reactions": [],
+         *       "seq": 12,
+         *       "rev": 19,
+         *       "clientMessageId": "9f2c-2"
+         *     }
+         */
+        readonly Message: components["schemas"]["MessageFields"] & {
+            /** @description Oldest first; at most one for each person. */
+            readonly reactions: readonly components["schemas"]["Reaction"][];
+        };
+        readonly Conversation: {
+            readonly id: components["schemas"]["Uuid"];
+            readonly orgId: components["schemas"]["HostId"];
+            readonly clientId: components["schemas"]["HostId"];
+            readonly createdAt: components["schemas"]["Time"];
+            readonly lastMessageAt: components["schemas"]["Time"] | null;
+        };
+        /** @description A conversation as a list shows it. */
+        readonly ConversationRow: components["schemas"]["Conversation"] & {
+            readonly clientName: string | null;
+            readonly clientAvatarUrl: string | null;
+            /** @description The newest message, without its reactions. */
+            readonly lastMessage: components["schemas"]["MessageFields"] | null;
+            /** Format: int64 */
+            readonly unreadCount: number;
+            readonly activeTrip: components["schemas"]["ActiveTrip"];
+            readonly rev: components["schemas"]["Revision"];
+        };
+        readonly Draft: {
+            /** @description 1 to 10,000 code points after trimming; not only white space or zero-width characters; no NUL. Half a surrogate pair makes the body `malformed_json`. */
+            readonly content: string;
+            /** @description Makes a repeat harmless; unique for the sender within the conversation. */
+            readonly clientMessageId?: string;
+        };
+        readonly ReactionDraft: {
+            /** @description One of the six. The heart is taken with or without U+FE0F; the others lose a trailing U+FE0F. Anything else is `invalid_emoji`. */
+            readonly emoji: string;
+        };
+        readonly ChatTokenField: {
+            /** @description Needed unless it is in the Authorization header. */
+            readonly chatToken?: string;
+        };
+        readonly ChatTokenGrant: {
+            readonly chatToken: string;
+            readonly conversationId: components["schemas"]["Uuid"];
+            readonly clientId: components["schemas"]["HostId"];
+            readonly clientName: string | null;
+            readonly orgId: components["schemas"]["HostId"];
+            readonly advisorName: string | null;
+            readonly advisorAvatar: string | null;
+            readonly expiresAt: components["schemas"]["Time"];
+        };
+        readonly ActiveTrip: {
+            readonly id: components["schemas"]["HostId"];
+            readonly title: string;
+        } | null;
+        /** @enum {string} */
+        readonly ErrorCode: "invalid_argument" | "missing_field" | "malformed_json" | "invalid_content" | "invalid_emoji" | "invalid_client_message_id" | "trip_without_client" | "unauthenticated" | "forbidden" | "cross_origin" | "sharing_disabled" | "not_found" | "method_not_allowed" | "request_timeout" | "idempotency_conflict" | "epoch_changed" | "payload_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "upgrade_required" | "too_slow" | "storage_failed" | "storage_full" | "storage_locked" | "storage_incompatible" | "overloaded" | "closed" | "internal" | "too_many_changes";
+        readonly Error: {
+            /** @description For people. Never carries SQL, paths or another tenant's data. */
+            readonly message: string;
+            readonly code: components["schemas"]["ErrorCode"];
+        };
+        /** @description Who is typing. On open, and to all others when it changes. Carries no `rev` and is never replayed. */
+        readonly TypingEvent: {
+            /** @constant */
+            readonly type: "typing";
+            readonly advisorTyping: boolean;
+            readonly clientTyping: boolean;
+        };
+        /** @description A message was stored. Also sent to the sender's own sockets; merge by `clientMessageId`. */
+        readonly NewMessageEvent: {
+            /** @constant */
+            readonly type: "new_message";
+            readonly message: components["schemas"]["Message"];
+            readonly rev: components["schemas"]["Revision"];
+        };
+        /** @description A message's reactions changed */
+        readonly ReactionUpdateEvent: {
+            /** @constant */
+            readonly type: "reaction_update";
+            readonly messageId: components["schemas"]["Uuid"];
+            /** @description All of the message's, oldest first. */
+            readonly reactions: readonly components["schemas"]["Reaction"][];
+            readonly rev: components["schemas"]["Revision"];
+        };
+        /** @description The client has seen the advisor's messages */
+        readonly SeenEvent: {
+            /** @constant */
+            readonly type: "seen";
+            readonly seenAt: components["schemas"]["Time"];
+            readonly rev: components["schemas"]["Revision"];
+        };
+        /** @description An advisor has read the client's messages */
+        readonly ReadEvent: {
+            /** @constant */
+            readonly type: "read";
+            readonly readAt: components["schemas"]["Time"];
+            readonly rev: components["schemas"]["Revision"];
+        };
+        /** @description The replay is complete */
+        readonly CaughtUpEvent: {
+            /** @constant */
+            readonly type: "caught_up";
+            readonly rev: components["schemas"]["Revision"];
+            readonly epoch?: components["schemas"]["Uuid"];
+        };
+        /** @description Load the conversation again over HTTP. The socket is too far behind for a replay, or named a `rev` that does not exist, is no longer kept, or is of another epoch. */
+        readonly ResyncEvent: {
+            /** @constant */
+            readonly type: "resync";
+            readonly rev: components["schemas"]["Revision"];
+            readonly epoch?: components["schemas"]["Uuid"];
+        };
+        /** @description The server is there. With each ping, which a browser shows to no page. Carries no `rev` and is never replayed. */
+        readonly AliveEvent: {
+            /** @constant */
+            readonly type: "alive";
+            /** @description The next one follows within this many milliseconds. */
+            readonly intervalMs: number;
+        };
+        /** @description A frame was refused. The fifth within ten seconds closes the socket with 1008. */
+        readonly ErrorEvent: {
+            /** @constant */
+            readonly type: "error";
+            readonly code: components["schemas"]["ErrorCode"];
+            readonly message: string;
+        };
+        /** @description What the server tells everyone in a conversation */
+        readonly ConversationEvent: components["schemas"]["TypingEvent"] | components["schemas"]["NewMessageEvent"] | components["schemas"]["ReactionUpdateEvent"] | components["schemas"]["SeenEvent"] | components["schemas"]["ReadEvent"] | components["schemas"]["CaughtUpEvent"] | components["schemas"]["ResyncEvent"] | components["schemas"]["AliveEvent"] | components["schemas"]["ErrorEvent"];
+        /** @description I am typing, or have stopped. Repeat it while typing goes on; it expires after six seconds. */
+        readonly IsTypingFrame: {
+            /** @constant */
+            readonly type: "typing";
+            readonly isTyping: boolean;
+        };
+        /** @description I have seen what there is. A client's sets `seenAt`, an advisor's marks as read. Durable, then broadcast. */
+        readonly HaveSeenFrame: {
+            /** @constant */
+            readonly type: "seen";
+        };
+        /** @description What a client may say */
+        readonly Frame: components["schemas"]["IsTypingFrame"] | components["schemas"]["HaveSeenFrame"];
+        /** @description A row of the list changed */
+        readonly ConversationUpdateEvent: {
+            /** @constant */
+            readonly type: "conversation_update";
+            readonly conversation: components["schemas"]["ConversationRow"];
+        };
+        /** @description What the server tells an organization's advisors */
+        readonly InboxEvent: components["schemas"]["ConversationUpdateEvent"] | components["schemas"]["AliveEvent"];
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type Uuid = components['schemas']['Uuid'];
+export type HostId = components['schemas']['HostId'];
+export type Time = components['schemas']['Time'];
+export type Role = components['schemas']['Role'];
+export type Emoji = components['schemas']['Emoji'];
+export type Revision = components['schemas']['Revision'];
+export type Reaction = components['schemas']['Reaction'];
+export type MessageFields = components['schemas']['MessageFields'];
+export type Message = components['schemas']['Message'];
+export type Conversation = components['schemas']['Conversation'];
+export type ConversationRow = components['schemas']['ConversationRow'];
+export type Draft = components['schemas']['Draft'];
+export type ReactionDraft = components['schemas']['ReactionDraft'];
+export type ChatTokenField = components['schemas']['ChatTokenField'];
+export type ChatTokenGrant = components['schemas']['ChatTokenGrant'];
+export type ActiveTrip = components['schemas']['ActiveTrip'];
+export type ErrorCode = components['schemas']['ErrorCode'];
+export type Error = components['schemas']['Error'];
+export type TypingEvent = components['schemas']['TypingEvent'];
+export type NewMessageEvent = components['schemas']['NewMessageEvent'];
+export type ReactionUpdateEvent = components['schemas']['ReactionUpdateEvent'];
+export type SeenEvent = components['schemas']['SeenEvent'];
+export type ReadEvent = components['schemas']['ReadEvent'];
+export type CaughtUpEvent = components['schemas']['CaughtUpEvent'];
+export type ResyncEvent = components['schemas']['ResyncEvent'];
+export type AliveEvent = components['schemas']['AliveEvent'];
+export type ErrorEvent = components['schemas']['ErrorEvent'];
+export type ConversationEvent = components['schemas']['ConversationEvent'];
+export type IsTypingFrame = components['schemas']['IsTypingFrame'];
+export type HaveSeenFrame = components['schemas']['HaveSeenFrame'];
+export type Frame = components['schemas']['Frame'];
+export type ConversationUpdateEvent = components['schemas']['ConversationUpdateEvent'];
+export type InboxEvent = components['schemas']['InboxEvent'];
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;
