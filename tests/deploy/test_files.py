@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +61,27 @@ def test_compose_refers_to_services_networks_volumes_and_files_that_it_has():
                 assert has_own or "HEALTHCHECK" in (DEPLOY / "Dockerfile").read_text(), other
 
 
-def test_the_addresses_of_compose_are_what_its_nodes_trust():
-    subnet = COMPOSE["networks"]["inside"]["ipam"]["config"][0]["subnet"]
-    assert COMPOSE["x-node"]["environment"]["TRAVELCHAT_TRUSTED_PROXY"] == subnet
-    addresses = {COMPOSE["services"][name]["networks"]["inside"]["ipv4_address"] for name in NODES}
-    assert len(addresses) == 3 and all(address.startswith(subnet.rsplit(".", 1)[0]) for address in addresses)
+def test_the_nodes_of_compose_trust_their_proxy_and_nobody_else():
+    subnet = ip_network(COMPOSE["networks"]["inside"]["ipam"]["config"][0]["subnet"])
+    addresses = {name: ip_address(COMPOSE["services"][name]["networks"]["inside"]["ipv4_address"])
+                 for name in [*NODES, "nginx"]}
+    assert len(set(addresses.values())) == 4 and all(address in subnet for address in addresses.values())
+    assert COMPOSE["x-node"]["environment"]["TRAVELCHAT_TRUSTED_PROXY"] == str(addresses["nginx"])
+
+
+def test_nginx_says_itself_whom_it_heard_and_passes_on_no_claim():
+    config = (DEPLOY / "nginx.conf").read_text()
+    assert re.findall(r"proxy_set_header X-Forwarded-For (.+);", config) == ["$remote_addr"]
+    assert "$proxy_add_x_forwarded_for" not in config
 
 
 def test_compose_asks_for_the_database_that_it_makes():
     made, asked = COMPOSE["services"]["postgres"]["environment"], COMPOSE["x-node"]["environment"]
-    assert asked["TRAVELCHAT_STORAGE"] == f"postgres://{made['POSTGRES_USER']}@postgres/{made['POSTGRES_DB']}"
+    script = (DEPLOY / "postgres-role.sh").read_text()
+    role = re.search(r"CREATE ROLE (\w+) LOGIN PASSWORD :'password';", script)[1]
+    database, owner = re.search(r"CREATE DATABASE (\w+) OWNER (\w+);", script).groups()
+    assert owner == role
+    assert asked["TRAVELCHAT_STORAGE"] == f"postgres://{role}@postgres/{database}"
     assert asked["PGPASSWORD"] == made["POSTGRES_PASSWORD"]
     assert asked["TRAVELCHAT_BACKPLANE"] == "nats://nats:4222"
 
@@ -139,7 +151,9 @@ def test_the_container_is_configured_by_options_that_exist(variables: set[str]):
 def test_systemd_understands_the_unit(tmp_path: Path):
     # It wants to see the program.
     unit = tmp_path / "travelchat@8080.service"
-    unit.write_text(UNIT.replace("/usr/local/bin/travelchat-server", str(Path(process.command()[0]).resolve())))
+    # Quoted: the checkout's path may have a space.
+    program = f'"{Path(process.command()[0]).resolve()}"'
+    unit.write_text(UNIT.replace("/usr/local/bin/travelchat-server", program))
     verified = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True)
     assert (verified.returncode, verified.stderr) == (0, "")
 
@@ -166,7 +180,7 @@ def test_the_page_names_options_and_files_that_exist(help_text: str, variables: 
     text = (REPOSITORY / "docs" / "deploy.md").read_text()
     of_others = {"--preset", "--build", "--target", "--install", "--component", "--prefix", "--system", "--home-dir",
                  "--shell", "--now"}
-    of_subcommands = {"--org", "--email", "--name"}
+    of_subcommands = {"--org", "--email", "--name", "--all"}
     known = set(re.findall(r"--[a-z][a-z-]+", help_text)) | of_others | of_subcommands
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
     assert set(re.findall(r"TRAVELCHAT_\w+", text)) <= variables

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import pytest
 
-from conftest import Service
+from conftest import REPOSITORY, Service
 from lab import process
 from lab.people import Advisor, Lab
 from lab.process import Server
@@ -84,6 +85,40 @@ def test_a_running_node_notices_who_and_what_is_added(database: str, start_node:
                               "Ada"], env={**os.environ, "TRAVELCHAT_STORAGE": database}, input="a password",
                              capture_output=True, text=True)
     assert refused.returncode == 1 and "already" in refused.stderr
+
+
+def test_commands_about_advisors_take_effect_on_running_nodes(database: str, start_node: StartNode):
+    first, second = start_node(database, demo=1), start_node(database, demo=1)
+    renamed, disabled, other = Lab(first).advisors[:3]
+    cookies = [advisor.cookie for advisor in (renamed, disabled, other)]
+    nodes = (first, second)
+
+    def who() -> list[tuple[int, ...]]:
+        """What each node says of each cookie."""
+        return [tuple(me(node, cookie).status for cookie in cookies) for node in nodes]
+
+    def login(node: Server, email: str, password: str) -> int:
+        return request(node.address, "POST", "/api/login", json={"email": email, "password": password}).status
+
+    assert who() == [(200, 200, 200)] * 2
+    run_command(database, "set-password", "--email", renamed.email, stdin="a new password")
+    # At once where they sign in; sessions within five seconds, docs/deploy.md says, and the rest is the machine's.
+    assert {login(node, renamed.email, renamed.password) for node in nodes} == {401}
+    eventually(5 + 2, who, [(401, 200, 200)] * 2)
+    assert {login(node, renamed.email, "a new password") for node in nodes} == {200}
+
+    run_command(database, "disable-advisor", "--email", disabled.email)
+    assert {login(node, disabled.email, disabled.password) for node in nodes} == {401}
+    eventually(5 + 2, who, [(401, 401, 200)] * 2)
+    run_command(database, "enable-advisor", "--email", disabled.email)
+    assert {login(node, disabled.email, disabled.password) for node in nodes} == {200}
+
+    run_command(database, "end-sessions", "--email", other.email)
+    eventually(5 + 2, who, [(401, 401, 401)] * 2)
+    cookies[:] = [other.login(), disabled.login()]
+    assert who() == [(200, 200)] * 2
+    run_command(database, "end-sessions", "--all")
+    eventually(5 + 2, who, [(401, 401)] * 2)
 
 
 def test_nodes_have_one_key_of_web_push_and_the_same_subscriptions(database: str, start_node: StartNode):
@@ -171,3 +206,24 @@ def test_no_password_is_in_a_log_or_in_the_command_line(postgres: Service, nats:
     for secret in secrets:
         assert secret not in node.logs
         assert secret not in command_line
+
+
+def test_the_role_that_compose_makes_is_no_superuser_and_enough(postgres: Service, start_node: StartNode):
+    def query(url: str, *commands: str) -> subprocess.CompletedProcess[str]:
+        words = [word for command in commands for word in ("-c", command)]
+        return subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", url, *words], capture_output=True, text=True,
+                              timeout=60)
+
+    password = "it's the nodes'"
+    admin = urlsplit((postgres.folder / "admin-url").read_text())._replace(path="/postgres")
+    assert query(urlunsplit(admin), "DROP DATABASE travelchat", "DROP ROLE travelchat").returncode == 0
+    made = subprocess.run([str(REPOSITORY / "deploy" / "postgres-role.sh")], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PGHOST": admin.hostname, "PGPORT": str(admin.port),
+                               "PGPASSWORD": admin.password, "POSTGRES_PASSWORD": password})
+    assert made.returncode == 0, made.stderr
+    storage = f"postgres://travelchat:{quote(password)}@{admin.hostname}:{admin.port}/travelchat"
+    node = start_node(storage, demo=1)
+    assert ready(node) == (200, "ready")
+    asked = query(storage, "SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")
+    assert asked.stdout == "f|f|f\n", asked.stderr
+    assert "password authentication failed" in query(urlunsplit(admin), "SELECT 1").stderr

@@ -156,6 +156,21 @@ def test_limits_by_address_count_clients_and_not_the_proxy(database: str, start_
         proxy.end()
 
 
+def test_a_client_within_a_trusted_network_does_not_choose_its_address(database: str, start_node: StartNode, tmp_path: Path):
+    # As if compose's whole network were trusted, and the client in it.
+    node = start_node(database, demo=2, rate_limits=None, extra=["--trusted-proxy", "127.0.0.0/8"])
+    proxy = Proxy([node], tmp_path)
+    try:
+        client = Lab(proxy).room().client
+
+        def ask(number: int) -> int:
+            return client.ask_token(source="127.99.0.1", headers={"X-Forwarded-For": f"203.0.113.{number}"}).status
+
+        assert [ask(number) for number in range(11)] == [200] * 10 + [429]
+    finally:
+        proxy.end()
+
+
 def test_what_is_for_operators_is_not_for_the_world(proxy: Proxy):
     for path in ("/metrics", "/readyz"):
         assert request(proxy.address, "GET", path).status == 404
@@ -164,7 +179,7 @@ def test_what_is_for_operators_is_not_for_the_world(proxy: Proxy):
 
 def test_too_large_a_request_is_refused_in_the_servers_own_words(proxy: Proxy):
     room = Lab(proxy).room()
-    room.advisor.post(f"{room.path}/messages", {"content": "x" * 70_000}).error(413)
+    room.advisor.post(f"{room.path}/messages", {"content": "x" * 170_000}).error(413)
 
 
 def test_no_token_is_in_the_proxys_logs(nodes: list[Server], proxy: Proxy):

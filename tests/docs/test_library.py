@@ -20,6 +20,15 @@ def header(name: str) -> str:
     return re.sub(r"//.*", "", text)
 
 
+def constant(name: str) -> int:
+    """A number that headers have a name for."""
+    for file in sorted(path.name for path in (REPOSITORY / "include/travelchat").glob("*.hpp")):
+        if match := re.search(rf"^inline constexpr std::size_t {name} =\s+([^;]+);", header(file), re.MULTILINE):
+            formula = match[1].replace("'", "").replace("/", "//")
+            return eval(re.sub(r"[a-z]\w+", lambda part: str(constant(part[0])), formula), {"__builtins__": {}})
+    raise AssertionError(f"no header has the constant {name}")
+
+
 def value_in_code(initializer: str) -> object:
     """What a default comes to: numbers and sizes as numbers, durations in seconds, "N in WINDOW" as a pair."""
     text = initializer.strip().rstrip(";").removeprefix("=").strip().replace("'", "")
@@ -30,12 +39,16 @@ def value_in_code(initializer: str) -> object:
         return SECONDS[match[1]] * int(match[2])
     if match := re.fullmatch(r"std::size_t\{(\d+)\} << (\d+)", text):
         return int(match[1]) << int(match[2])
+    if re.fullmatch(r"\w*[a-z]\w*", text) and text not in BOOLEANS:
+        return constant(text)
     if match := re.fullmatch(r"(\d+(?: \* \d+)*)", text):
         product = 1
         for factor in text.split("*"):
             product *= int(factor)
         return product
     if match := re.fullmatch(r'"(.*)"', text):
+        return match[1]
+    if match := re.fullmatch(r"\w+::(\w+)", text):
         return match[1]
     if text in BOOLEANS:
         return BOOLEANS[text]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def test_every_refusal_is_described(room: Room, speak: Speaker) -> None:
         (404, "GET", f"{unknown}/messages", advisor),
         (404, "POST", f"{unknown}/read/client", {"json": token}),
         (409, "POST", f"{room.path}/messages", {"json": {"content": "two", "clientMessageId": taken}, **advisor}),
-        (413, "POST", f"{room.path}/messages", {"json": {"content": "x" * 70_000}, **advisor}),
+        (413, "POST", f"{room.path}/messages", {"json": {"content": "x" * 170_000}, **advisor}),
         (415, "POST", f"{room.path}/messages",
          {"body": "content=x", "headers": {"Content-Type": "text/plain", **advisor["headers"]}}),
     ]:
@@ -162,12 +163,30 @@ def test_every_event_is_described(room: Room) -> None:
             take(socket, kind)
     with room.client_listens(since=FAR_REV) as socket:
         take(socket, "resync")
-    assert heard == set(specs.CONVERSATION_EVENTS)
+    # That one is told by time, below.
+    assert heard | {"alive"} == set(specs.CONVERSATION_EVENTS)
 
     with room.advisor.inbox() as inbox:
         room.client_says("hello")
         event = inbox.next()
-        assert {specs.check_event(event, specs.INBOX_EVENTS)} == set(specs.INBOX_EVENTS)
+        assert {specs.check_event(event, specs.INBOX_EVENTS), "alive"} == set(specs.INBOX_EVENTS)
+
+
+def test_the_event_that_is_told_by_time_is_described() -> None:
+    running = process.start(process.Options(extra=["--ping-interval", "0.2"]))
+    try:
+        room = Lab(running).room()
+        with room.client_listens() as client, room.advisor.inbox() as inbox:
+            deadline = time.monotonic() + process.PATIENCE
+            while not (client.alive and inbox.alive):
+                assert time.monotonic() < deadline, "nothing is told by time"
+                assert client.next_within(0.1) is None
+                assert inbox.next_within(0.1) is None
+            assert specs.check_event(client.alive[0], specs.CONVERSATION_EVENTS) == "alive"
+            assert specs.check_event(inbox.alive[0], specs.INBOX_EVENTS) == "alive"
+    finally:
+        running.discard()
+        process.remove_data(running)
 
 
 def test_the_frames_of_a_client_are_those_that_are_described(room: Room) -> None:
@@ -214,9 +233,8 @@ def test_they_describe_this_version() -> None:
 
 
 def error_table() -> dict[str, tuple[int, int]]:
-    """name -> (HTTP status, close code): the one table in the code, and what only the transport can meet."""
-    sources = [REPOSITORY / "src/core/error.cpp", *sorted((REPOSITORY / "src/transport").glob("*.cpp"))]
-    rows = re.findall(r'\{errc::\w+, "(\w+)", (\d+), (\d+),', "".join(source.read_text() for source in sources))
+    """name -> (HTTP status, close code): the one table in the code."""
+    rows = re.findall(r'\{errc::\w+, "(\w+)", (\d+), (\d+),', (REPOSITORY / "src/core/error.cpp").read_text())
     assert len(rows) > 20, "the table is not read right"
     return {name: (int(status), int(close)) for name, status, close in rows}
 

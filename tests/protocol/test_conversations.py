@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from lab.people import CONVERSATION, CONVERSATION_ROW, MESSAGE, TIME, UUID_V7, Lab, Room, fresh_id
+
+LETTERS = json.loads((Path(__file__).parents[1] / "vectors/search.json").read_text())
 
 
 def test_a_conversation_is_the_same_one_for_the_same_client(room: Room):
@@ -80,6 +84,26 @@ def test_search_finds_a_conversation_by_the_text_of_any_message(room: Room):
     room.advisor_says("something else, and newer")
     for text in (needle, needle.upper(), f"before {needle}"):
         assert [row["id"] for row in room.advisor.conversations(q=text)] == [room.id]
+
+
+@pytest.mark.parametrize("number", range(len(LETTERS)), ids=[example["description"] for example in LETTERS])
+def test_search_finds_letters_as_the_shared_vectors_say(room: Room, number: int):
+    example = LETTERS[number]
+    # Among what other tests have written.
+    marker = fresh_id()
+    for text in example["texts"]:
+        room.client_says(f"{marker}:{text}")
+        start = f"{marker}:{text}".split(" ")[0]
+        assert [row["id"] for row in room.advisor.conversations(q=start.upper())] == [room.id]
+    for wanted in example["found"]:
+        assert room.id in [row["id"] for row in room.advisor.conversations(q=wanted)], wanted
+
+
+def test_search_finds_a_name_by_the_other_forms_of_its_letters(room: Room):
+    # A letter i in Turkish, the long s, and the sign for kelvin.
+    forms = str.maketrans({"i": "\u0130", "s": "\u017f", "k": "\u212a"})
+    row = next(row for row in room.advisor.conversations() if set(row["clientName"]) & set("isk"))
+    assert row["id"] in [found["id"] for found in room.advisor.conversations(q=row["clientName"].translate(forms))]
 
 
 def test_search_finds_nothing_that_is_not_there(room: Room):

@@ -15,8 +15,9 @@ from lab.traffic import open_chat
 # Alone: a balancer written in Python takes longer for so many bytes than a server waits for a stalled reader.
 pytestmark = [pytest.mark.concurrent, pytest.mark.alone]
 
-# Whoever reads nothing answers no ping either; this one is to be cut for its queue, however long the others take.
-OPTIONS = Options(extra=("--silence-timeout", "600"))
+# Whoever reads nothing answers no ping either; this one is to be cut for its queue, however long the others take. And
+# what all hear is compared, so nothing else is told in between.
+OPTIONS = Options(extra=("--ping-interval", "300", "--silence-timeout", "600"))
 READERS = 999
 # 40 KB each; with a peer of small buffers 40 of them pass the bound of 1 MiB and whatever the kernel holds.
 MESSAGES = 40

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lab.people import MESSAGE, TIME, UUID_V7, Lab, Room, fresh_id
+from lab.traffic import Line
 
 
 def event_of(message: dict) -> dict:
@@ -92,9 +95,21 @@ def test_content_is_stored_trimmed_and_otherwise_as_sent(room: Room):
 @pytest.mark.parametrize("character", ["x", "\u00e9", "\u20ac", "\U0001f600"])
 def test_content_may_have_ten_thousand_code_points(room: Room, character: str):
     content = character * 10_000
-    # Sent as UTF-8: escaped, the longest would not fit into a body of 64 KiB.
-    answer = room.advisor.post(f"{room.path}/messages", body=f'{{"content":"{content}"}}')
-    assert answer.ok(201)["content"] == content
+    escaped = "".join(f"\\u{unit:04x}" for unit in struct.unpack(f"<{len(content.encode('utf-16-le')) // 2}H",
+                                                                  content.encode("utf-16-le")))
+    for spelled in (content, escaped):
+        answer = room.advisor.post(f"{room.path}/messages", body=f'{{"content":"{spelled}"}}')
+        assert answer.ok(201)["content"] == content
+
+
+def test_the_longest_message_of_a_client_fits_with_every_letter_escaped(room: Room):
+    def escaped(text: str) -> str:
+        return "".join(f"\\u{ord(letter):04x}" for letter in text)
+
+    body = '{"content":"%s","clientMessageId":"%s","chatToken":"%s"}' % (
+        "\\ud83d\\ude00" * 10_000, escaped(fresh_id().ljust(64, "x")), escaped(room.client.token))
+    answer = room.client.request("POST", f"{room.path}/messages/client", body=body)
+    assert answer.ok(201)["content"] == "\U0001f600" * 10_000
 
 
 def test_markup_is_accepted_and_comes_back_as_the_text_it_is(room: Room):
@@ -274,6 +289,46 @@ def test_since_zero_is_the_whole_conversation(room: Room):
             break
         since = max(message["rev"] for message in page)
     assert [collected[seq] for seq in sorted(collected)] == history
+
+
+async def advisor_says_many(room: Room, count: int) -> None:
+    numbers = iter(range(count))
+
+    async def write() -> None:
+        line = Line()
+        for number in numbers:
+            status, _, answer = await line.request(
+                room.server.address, "POST", f"{room.path}/messages", json={"content": f"one of many, {number}"},
+                headers={"Cookie": room.advisor.cookie})
+            assert status == 201, answer
+        line.close()
+
+    await asyncio.gather(*(write() for _ in range(20)))
+
+
+def test_since_is_refused_when_one_rev_has_more_messages_than_a_page_can_hold(lab: Lab):
+    room = lab.room(keep=True)
+    room.client.post(f"{room.path}/read/client").ok()
+    rev = room.rev
+    asyncio.run(advisor_says_many(room, 1_001))
+    assert len(room.page(since=rev, limit=200)) == 200
+    room.client.post(f"{room.path}/read/client").ok()
+    seen = rev + 1_002
+    for since in (rev, seen - 1):
+        for limit in (1, 200):
+            room.advisor.get(f"{room.path}/messages", since=since, limit=limit).error(409, "too_many_changes")
+            room.client.get(f"{room.path}/messages", since=since, limit=limit).error(409, "too_many_changes")
+    # What is loaded instead, and followed from there on.
+    newest = room.page(limit=200)
+    assert [message["rev"] for message in newest] == [seen] * 200
+    assert room.page(since=seen) == []
+    # One less has that rev now.
+    room.advisor.post(room.reactions_path(newest[0]), {"emoji": "👍"}).ok()
+    answer = room.advisor.get(f"{room.path}/messages", since=seen - 1, limit=1)
+    whole = answer.ok()
+    assert [message["rev"] for message in whole] == [seen] * 1_000
+    assert answer.headers["x-has-more"] == "true"
+    assert [message["id"] for message in room.page(since=seen)] == [newest[0]["id"]]
 
 
 def test_a_client_reads_its_own_conversation(room: Room):

@@ -10,8 +10,12 @@ import pytest
 from lab.people import ADVISOR_TYPES, FAR_REV, SILENT, Room
 
 
-def caught_up(rev: int) -> dict:
-    return {"type": "caught_up", "rev": rev}
+def caught_up(room: Room, rev: int) -> dict:
+    return {"type": "caught_up", "rev": rev, "epoch": room.epoch}
+
+
+def resync(room: Room, rev: int) -> dict:
+    return {"type": "resync", "rev": rev, "epoch": room.epoch}
 
 
 @pytest.mark.parametrize("side", ["advisor", "client"])
@@ -20,7 +24,7 @@ def test_a_socket_that_missed_nothing_is_caught_up_at_once(room: Room, side: str
     opens = room.advisor_socket if side == "advisor" else room.client_socket
     with opens(since=rev) as socket:
         socket.expect(SILENT)
-        socket.expect(caught_up(rev))
+        socket.expect(caught_up(room, rev))
         room.hears_nothing_more(socket)
 
 
@@ -51,7 +55,7 @@ def test_every_kind_of_change_is_replayed_in_order_as_the_same_event(room: Room)
     with room.client_socket(since=rev) as socket:
         socket.expect(SILENT)
         replayed = [socket.next() for _ in range(7)]
-        socket.expect(caught_up(rev + 7))
+        socket.expect(caught_up(room, rev + 7))
     assert [(event["type"], event["rev"]) for event in replayed] == [(event["type"], event["rev"]) for event in events]
     # A message stands in a replay as it is now; that it was seen since then is not told a second time in vain.
     stored = {message["id"]: message for message in room.page(limit=3)}
@@ -68,7 +72,7 @@ def test_a_replay_starts_exactly_after_since(room: Room):
         socket.expect(SILENT)
         assert socket.next()["message"] == messages[3]
         assert socket.next()["message"] == messages[4]
-        socket.expect(caught_up(messages[4]["rev"]))
+        socket.expect(caught_up(room, messages[4]["rev"]))
 
 
 def test_the_typing_state_comes_before_the_replay(room: Room):
@@ -80,7 +84,7 @@ def test_the_typing_state_comes_before_the_replay(room: Room):
         with room.client_socket(since=rev) as socket:
             socket.expect(ADVISOR_TYPES)
             assert socket.next()["message"] == message
-            socket.expect(caught_up(message["rev"]))
+            socket.expect(caught_up(room, message["rev"]))
 
 
 def test_live_events_follow_the_replay(room: Room):
@@ -89,7 +93,7 @@ def test_live_events_follow_the_replay(room: Room):
     with room.client_socket(since=rev) as socket:
         socket.expect(SILENT)
         assert socket.next()["message"] == missed
-        socket.expect(caught_up(missed["rev"]))
+        socket.expect(caught_up(room, missed["rev"]))
         live = room.advisor_says("live")
         socket.expect({"type": "new_message", "message": live, "rev": live["rev"]})
 
@@ -107,7 +111,7 @@ def test_more_than_a_thousand_changes_behind_is_a_resync(long_room: Room):
     for since in (rev - 1_001, 0):
         with long_room.client_socket(since=since) as socket:
             socket.expect(SILENT)
-            socket.expect({"type": "resync", "rev": rev})
+            socket.expect(resync(long_room, rev))
             marker = long_room.hears_nothing_more(socket)
         rev = marker["rev"]
 
@@ -118,7 +122,7 @@ def test_a_since_beyond_the_conversations_rev_is_a_resync(room: Room, ahead: int
     since = rev + ahead if ahead < FAR_REV else ahead
     with room.client_socket(since=since) as socket:
         socket.expect(SILENT)
-        socket.expect({"type": "resync", "rev": rev})
+        socket.expect(resync(room, rev))
         room.hears_nothing_more(socket)
 
 

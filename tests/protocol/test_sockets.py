@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
 
 from lab.people import SILENT, Lab, Room
-from lab.process import Server
-from lab.raw import CLOSE, PING, PONG, RawSocket, frame
+from lab.process import PATIENCE, Server
+from lab.raw import CLOSE, PING, PONG, TEXT, Frame, RawSocket, frame
 from lab.sockets import SUBPROTOCOL, Socket
 
 # ---- Getting in ----
@@ -121,12 +122,12 @@ def test_a_peer_that_answers_pings_stays_and_one_that_is_silent_is_dropped(launc
             assert '"typing"' in socket.next_text()
         # Until long after the silent one had to be gone.
         for _ in range(6):
-            ping = answering.next_frame()
+            ping = next_frame_but_alive(answering)
             assert (ping.opcode, ping.fin) == (PING, True)
             answering.send(frame(PONG, ping.payload))
         pings = 0
         try:
-            while (received := silent.next_frame()).opcode == PING:
+            while (received := next_frame_but_alive(silent)).opcode == PING:
                 pings += 1
             assert received.opcode == CLOSE
         except (EOFError, ConnectionResetError):
@@ -134,9 +135,43 @@ def test_a_peer_that_answers_pings_stays_and_one_that_is_silent_is_dropped(launc
         # Pinged before it was given up.
         assert pings >= 1
         message = room.advisor_says("still here?")
-        while (received := answering.next_frame()).opcode == PING:
+        while (received := next_frame_but_alive(answering)).opcode == PING:
             answering.send(frame(PONG, received.payload))
         assert message["id"].encode() in received.payload
+
+
+def next_frame_but_alive(socket: RawSocket) -> Frame:
+    while (received := socket.next_frame()).opcode == TEXT and b'"type":"alive"' in received.payload:
+        pass
+    return received
+
+
+# Where another HTTP server sends the pings, their interval is no option of the chat's.
+@pytest.mark.parser
+@pytest.mark.own_server
+@pytest.mark.concurrent
+def test_a_page_that_is_shown_no_pings_hears_that_the_server_is_there(launch: Callable[..., Server]):
+    room = Lab(launch(demo=4, extra=["--ping-interval", "1", "--silence-timeout", "3"])).room()
+    rev = room.rev
+    with room.client_listens(since=rev) as client, room.advisor_listens() as advisor, room.advisor.inbox() as inbox:
+        client.expect_type("caught_up")
+        sockets = (client, advisor, inbox)
+        # Again and again, also while there is something else to tell.
+        deadline = time.monotonic() + PATIENCE
+        while min(len(socket.alive) for socket in sockets) < 3:
+            assert time.monotonic() < deadline, [socket.alive for socket in sockets]
+            message = room.client_says("and what is there to do?")
+            for socket in (client, advisor):
+                socket.expect({"type": "new_message", "message": message, "rev": message["rev"]})
+            inbox.expect_type("conversation_update")
+            for socket in sockets:
+                assert socket.next_within(0.1) is None
+        for socket in sockets:
+            assert all(event == {"type": "alive", "intervalMs": 1000} for event in socket.alive)
+    # It is no change, so it is in no replay.
+    with room.client_listens(since=rev) as again:
+        events = again.until(lambda event: event["type"] == "caught_up")
+        assert [event["type"] for event in events] == ["new_message"] * (message["rev"] - rev) + ["caught_up"]
 
 
 def test_a_ping_of_the_clients_is_answered_with_its_payload(room: Room):

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gzip
 import hmac
 import http.client
 import json
+import os
+import pty
+import signal
+import sqlite3
 import ssl
 import subprocess
+import termios
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +108,21 @@ def test_a_login_from_another_site_is_403(room: Room):
     assert not answer.cookies
 
 
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Origin": "null"},
+                                     {"Origin": "https://portal.example", "Sec-Fetch-Site": "cross-site"}])
+def test_a_login_of_another_origin_is_403_whatever_it_says_of_its_site(room: Room, headers: dict[str, str]):
+    answer = request(room.server.address, "POST", "/api/login", headers=headers,
+                     json={"email": room.advisor.email, "password": room.advisor.password})
+    answer.error(403, "cross_origin")
+    assert not answer.cookies
+
+
+def test_a_logout_of_nobody_takes_no_cookie_away(room: Room):
+    answer = request(room.server.address, "POST", "/api/logout")
+    answer.ok()
+    assert not answer.cookies
+
+
 def test_a_logout_ends_this_session_and_no_other(room: Room):
     cookie = room.advisor.ended_session()
     room.advisor.request("GET", "/api/me", headers={"Cookie": cookie}).error(401)
@@ -118,6 +141,163 @@ def test_a_session_that_expires_while_its_sockets_are_open_closes_them_with_4401
         short.post(f"{room.path}/messages", {"content": "late"}).error(401, "unauthenticated")
         message = room.client_says("still here")
         assert client.next()["message"] == message
+
+
+def test_a_session_that_nobody_uses_ends(launch: Launch):
+    lab = Lab(launch(demo=4, extra=["--session-idle-hours", str(3 / 3600)]))
+    advisor = lab.advisors[0]
+    used, idle = advisor.login(), advisor.login()
+    begun = asked = time.monotonic()
+    longest = 0.0
+    while time.monotonic() < begun + 3.5:
+        status = advisor.request("GET", "/api/me", headers={"Cookie": used}).status
+        longest, asked = max(longest, time.monotonic() - asked), time.monotonic()
+        # Unless the machine stood still for as long as that.
+        assert status == 200 or longest > 2
+    advisor.request("GET", "/api/me", headers={"Cookie": idle}).error(401, "unauthenticated")
+
+
+def command(server: Server, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """A subcommand on the files of a server that has stopped."""
+    return subprocess.run([*process.command(), *arguments, "--data", str(server.data_dir)], input=stdin,
+                          capture_output=True, text=True, timeout=process.PATIENCE)
+
+
+def login(server: Server, email: str, password: str, **options: Any) -> Answer:
+    return request(server.address, "POST", "/api/login", json={"email": email, "password": password}, **options)
+
+
+@pytest.mark.alone
+def test_an_operator_sets_passwords_disables_advisors_and_ends_sessions(launch: Launch):
+    first = launch(demo=4)
+    renamed, disabled, other = Lab(first).advisors[:3]
+    assert first.stop() == 0
+    for refused in (command(first, "set-password", "--email", renamed.email, stdin="short\n"),
+                    command(first, "set-password", "--email", "nobody@x.example", stdin="a new password\n"),
+                    command(first, "disable-advisor", "--email", "nobody@x.example")):
+        assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1, refused
+    for done in (command(first, "set-password", "--email", renamed.email.upper(), stdin="a new password\n"),
+                 command(first, "disable-advisor", "--email", disabled.email)):
+        assert done.returncode == 0 and not done.stderr, done
+        assert "a new password" not in done.stdout
+    second = launch(demo=4, data_dir=first.data_dir)
+    for cookie, status in ((renamed.cookie, 401), (disabled.cookie, 401), (other.cookie, 200)):
+        assert request(second.address, "GET", "/api/me", headers={"Cookie": cookie}).status == status
+    login(second, renamed.email, renamed.password).error(401)
+    cookie = login(second, renamed.email, "a new password").cookies[0].split(";")[0]
+    login(second, disabled.email, disabled.password).error(401)
+    assert "the advisor is disabled" in second.logs
+    # Its password is nobody's business any more.
+    assert renamed.email not in [account["email"] for account in request(second.address, "GET", "/api/demo").ok()["advisors"]]
+    assert second.stop() == 0
+    assert command(first, "enable-advisor", "--email", disabled.email).returncode == 0
+    assert command(first, "end-sessions", "--all").returncode == 0
+    third = launch(demo=4, data_dir=first.data_dir)
+    login(third, disabled.email, disabled.password).ok()
+    for ended in (cookie, other.cookie):
+        request(third.address, "GET", "/api/me", headers={"Cookie": ended}).error(401)
+
+
+@pytest.mark.alone
+def test_a_password_is_typed_unseen_and_twice(launch: Launch):
+    server = launch(demo=1)
+    email = Lab(server).advisors[0].email
+    assert server.stop() == 0
+
+    def typed(*lines: str, interrupt: bool = False) -> tuple[int, str]:
+        terminal, other_end = pty.openpty()
+        running = subprocess.Popen([*process.command(), "set-password", "--email", email, "--data", str(server.data_dir)],
+                                   stdin=other_end, stdout=other_end, stderr=other_end, start_new_session=True)
+        os.close(other_end)
+        shown = b""
+        for line in lines:
+            while not shown.endswith(b": "):
+                shown += os.read(terminal, 1024)
+            os.write(terminal, line.encode() + b"\n")
+            shown += b" "
+        if interrupt:
+            while not shown.endswith(b": "):
+                shown += os.read(terminal, 1024)
+            running.send_signal(signal.SIGINT)
+            running.wait(process.PATIENCE)
+            assert termios.tcgetattr(terminal)[3] & termios.ECHO, "the terminal is left mute"
+        with contextlib.suppress(OSError):  # the program has ended
+            while read := os.read(terminal, 1024):
+                shown += read
+        os.close(terminal)
+        return running.wait(process.PATIENCE), shown.decode()
+
+    status, shown = typed("a new password", "another password")
+    assert status == 1 and "not the same" in shown and "password" not in shown.replace("Password: ", "")
+    status, shown = typed("a new password", interrupt=True)
+    assert status == -signal.SIGINT
+    status, shown = typed("a new password", "a new password")
+    assert status == 0 and "a new" not in shown
+    again = launch(demo=1, data_dir=server.data_dir)
+    login(again, email, "a new password").ok()
+
+
+@pytest.mark.alone
+def test_accounts_of_the_demonstration_are_refused_without_it(launch: Launch):
+    first = launch(demo=4)
+    lab = Lab(first)
+    room = lab.room()
+    assert first.stop() == 0
+    plain = launch(demo=None, data_dir=first.data_dir)
+    assert '"event":"demo_accounts_refused"' in plain.logs
+    login(plain, room.advisor.email, room.advisor.password).error(401)
+    assert "signs in only where the server runs with --demo" in plain.logs
+    request(plain.address, "GET", "/api/me", headers={"Cookie": room.advisor.cookie}).error(401)
+    link = {"tripId": room.client.trip_id, "shareToken": room.client.share_token}
+    request(plain.address, "GET", "/api/chat-token", query=link).error(403)
+    request(plain.address, "GET", f"/api/trip-view/{room.client.trip_id}",
+            query={"token": room.client.share_token}).error(403)
+    assert plain.stop() == 0
+    # Whose password the operator sets is an advisor like any other.
+    assert command(first, "set-password", "--email", room.advisor.email, stdin="a new password\n").returncode == 0
+    again = launch(demo=None, data_dir=first.data_dir)
+    login(again, room.advisor.email, "a new password").ok()
+
+
+@pytest.mark.alone
+def test_a_flood_of_logins_keeps_nobody_out_and_lets_nobody_in(launch: Launch):
+    server = launch(rate_limits=None, demo=4)
+    advisor, owner = Lab(server).advisors[:2]
+    attacker, elsewhere = "127.77.0.1", "127.88.0.1"
+    for _ in range(10):
+        login(server, advisor.email, "wrong", source=attacker).error(401)
+    login(server, advisor.email, "wrong", source=attacker).error(429, "rate_limited")
+    login(server, owner.email, owner.password, source=attacker).ok()  # it knows that address
+    counts: Counter[int] = Counter()
+    # Each time twice as many at once as may wait for their password to be checked.
+    with ThreadPoolExecutor(128) as pool:
+        for turn in range(20):
+            flood = [pool.submit(login, server, f"nobody-{turn}-{number}@x.example", "wrong", source=attacker)
+                     for number in range(128)]
+            # Meanwhile, from elsewhere and from an address that the account knows:
+            login(server, advisor.email, advisor.password, source=elsewhere).ok()
+            login(server, owner.email, owner.password, source=attacker).ok()
+            refused = login(server, advisor.email, advisor.password, source=attacker)
+            refused.error(429, "rate_limited")
+            assert int(refused.headers["retry-after"]) > 0
+            statuses = Counter(each.result().status for each in flood)
+            counts += statuses
+            if set(statuses) == {429}:
+                break
+    # Ten wrong ones before, and ninety that were checked: what an address may try. Those that found no place were told so.
+    assert set(statuses) == {429} and counts[401] == 90 and set(counts) == {401, 429, 503}, counts
+
+
+@pytest.mark.alone
+def test_a_share_token_that_is_empty_opens_no_trip(launch: Launch):
+    server = launch(demo=4)
+    room = Lab(server).room()
+    assert server.stop() == 0
+    with contextlib.closing(sqlite3.connect(server.data_dir / "travelchat.db")) as database, database:
+        database.execute("UPDATE trips SET share_token = '' WHERE id = ?", (room.client.trip_id,))
+    again = launch(demo=4, data_dir=server.data_dir)
+    request(again.address, "GET", f"/api/trip-view/{room.client.trip_id}", query={"token": ""}).error(403)
+    request(again.address, "GET", "/api/chat-token", query={"tripId": room.client.trip_id, "shareToken": ""}).error(400)
 
 
 def test_clients_and_trips_are_the_organizations_own(room: Room):
@@ -285,6 +465,8 @@ BAD_BEARERS: dict[str, Callable[[Room], str]] = {
     "another secret": lambda room: make_token(room, secret=b"f" * 32),
     "another signature": lambda room: swap_signature(make_token(room)),
     "expired": lambda room: make_token(room, exp=time.time() - 1),
+    "until the year 9000": lambda room: make_token(room, exp=221_845_392_000),
+    "made for a year": lambda room: make_token(room, iat=time.time() - 364 * 86_400),
     "without exp": lambda room: make_token(room, exp=None),
     "exp as text": lambda room: make_token(room, exp="2099"),
     "not yet": lambda room: make_token(room, nbf=time.time() + 60),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from lab import process
 from lab.people import Lab, Room
 from lab.sockets import Socket
+from lab.process import PATIENCE
 from lab.web import Answer, request
 
 
@@ -367,3 +370,35 @@ def test_an_inbox_of_another_organizations_advisor_hears_its_own_organization_on
 def test_an_inbox_with_the_clients_own_token_is_4403(room: Room):
     with room.untouched(), opens(room, "/ws/inbox", {}, Credentials(body_token=room.client.token)) as socket:
         assert socket.close_code() == 4403
+
+
+# ---- Signing in and out ----
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Origin": "null"},
+                                     {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+                                     {"Sec-Fetch-Site": "cross-site"}])
+@pytest.mark.parametrize("form", ["application/x-www-form-urlencoded", "text/plain", "application/json"])
+def test_another_sites_page_signs_nobody_out_or_in(room: Room, headers: dict[str, str], form: str):
+    """It has no cookie (SameSite); what the answer says of one, the browser would do."""
+    account = {"email": room.advisor.email, "password": room.advisor.password}
+    for path, body in (("/api/logout", ""), ("/api/login", json.dumps(account))):
+        answer = request(room.server.address, "POST", path, body=body, headers={**headers, "Content-Type": form})
+        assert answer.status in (400, 403, 415), answer
+        assert path != "/api/logout" or answer.status == 403
+        assert not answer.cookies
+    room.advisor.get("/api/me").ok()
+
+
+def test_who_signs_in_again_has_left_the_session_before(room: Room):
+    before = room.advisor.login()
+    account = {"email": room.advisor.email, "password": room.advisor.password}
+    answer = request(room.server.address, "POST", "/api/login", json=account, headers={"Cookie": before})
+    answer.ok()
+    after = "; ".join(cookie.split(";")[0] for cookie in answer.cookies)
+    room.advisor.request("GET", "/api/me", headers={"Cookie": after}).ok()
+    # Other nodes learn of it within seconds.
+    deadline = time.monotonic() + PATIENCE
+    while (status := room.advisor.request("GET", "/api/me", headers={"Cookie": before}).status) != 401:
+        assert status == 200 and time.monotonic() < deadline, "the session before goes on"
+    room.advisor.get("/api/me").ok()

@@ -177,6 +177,8 @@ class Listener:
 
     def _take(self, event: dict[str, Any], node: Node) -> None:
         match event["type"]:
+            case "alive":
+                pass
             case "typing":
                 self.sees_typing = event["advisorTyping"] or event["clientTyping"]
             case "new_message":

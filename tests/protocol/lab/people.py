@@ -158,6 +158,11 @@ class Room:
     def rev(self) -> int:
         return self.row()["rev"]
 
+    @property
+    def epoch(self) -> str:
+        """Of the storage."""
+        return self.advisor.get(f"{self.path}/messages", limit=1).headers["x-epoch"]
+
     def page(self, **query: Any) -> list[dict[str, Any]]:
         return self.advisor.get(f"{self.path}/messages", **query).ok()
 
@@ -197,12 +202,12 @@ class Room:
         """Open, with the first typing state still to be taken."""
         advisor = advisor or self.advisor
         query = {"conversationId": self.id, "userType": "advisor", "userId": advisor.id}
-        query.update({name: options.pop(name) for name in ("since",) if name in options})
+        query.update({name: options.pop(name) for name in ("since", "epoch") if name in options})
         return Socket.open(self.server.address, "/ws/chat", query, **{"cookie": advisor.cookie, **options})
 
     def client_socket(self, **options: Any) -> Socket:
         query = {"conversationId": self.id, "userType": "client", "userId": self.client.id}
-        query.update({name: options.pop(name) for name in ("since",) if name in options})
+        query.update({name: options.pop(name) for name in ("since", "epoch") if name in options})
         return Socket.open(self.server.address, "/ws/chat", query, **{"token": self.client.token, **options})
 
     def advisor_listens(self, advisor: Advisor | None = None, **options: Any) -> Socket:

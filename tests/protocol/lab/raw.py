@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import socket
+import ssl
 import struct
 from dataclasses import dataclass
 from typing import Any, Self
@@ -21,16 +22,20 @@ class Wire:
     """A TCP connection with a read buffer."""
 
     def __init__(self, address: tuple[str, int], receive_buffer: int | None = None,
-                 segment_bytes: int | None = None):
+                 segment_bytes: int | None = None, source: str | None = None, tls: ssl.SSLContext | None = None):
         """`receive_buffer` and `segment_bytes` make a peer that takes little: both bound what the kernels on the way
-        hold for it."""
+        hold for it. `source` is the local address to speak from."""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if source is not None:
+            self.socket.bind((source, 0))
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if segment_bytes is not None:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment_bytes)
         self.socket.settimeout(PATIENCE)
         self.socket.connect(address)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=address[0])
         self.buffer = b""
 
     def __enter__(self) -> Self:
@@ -191,14 +196,16 @@ class RawSocket(Wire):
         return Frame(bool(first & 0x80), first >> 4 & 7, first & 15, self.take(length))
 
     def next_text(self) -> str:
-        """The next message; pings on the way are answered."""
+        """The next message but `alive`; pings on the way are answered."""
         while True:
             received = self.next_frame()
             if received.opcode == PING:
                 self.send(frame(PONG, received.payload))
                 continue
             assert (received.opcode, received.fin, received.rsv) == (TEXT, True, 0), received
-            return received.payload.decode()
+            text = received.payload.decode()
+            if not text.startswith('{"type":"alive"'):
+                return text
 
     def close_code(self) -> int:
         """Reads on to the server's close frame, answers it, and sees the connection end. 1006: it ended without."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import time
 from collections.abc import Callable
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -17,10 +18,12 @@ SUBPROTOCOL = "travelchat.v1"
 
 
 class Socket:
-    """One open WebSocket. Events are taken in the order in which the server sent them; nothing is skipped."""
+    """One open WebSocket. Events are taken in the order in which the server sent them; nothing is skipped but `alive`,
+    which comes whenever its time has come. Those are in `alive`."""
 
     def __init__(self, connection: ClientConnection):
         self.connection = connection
+        self.alive: list[dict[str, Any]] = []
 
     @classmethod
     def open(cls, address: tuple[str, int], path: str, query: dict[str, Any] | str, *, cookie: str | None = None,
@@ -51,20 +54,28 @@ class Socket:
     def next(self) -> dict[str, Any]:
         """The next event."""
         try:
-            text = self.connection.recv(PATIENCE)
+            return self._receive(PATIENCE)
         except TimeoutError:
             raise AssertionError(f"no event within {PATIENCE} s") from None
         except ConnectionClosed as closed:
             raise AssertionError(f"closed instead of an event: {closed}") from None
-        assert isinstance(text, str), "the server sent a binary frame"
-        event = strict_json(text)
-        assert isinstance(event.get("type"), str), event
-        return event
+
+    def _receive(self, seconds: float) -> dict[str, Any]:
+        """The next event but `alive`. Raises TimeoutError, or ConnectionClosed."""
+        deadline = time.monotonic() + seconds
+        while True:
+            text = self.connection.recv(max(0, deadline - time.monotonic()))
+            assert isinstance(text, str), "the server sent a binary frame"
+            event = strict_json(text)
+            assert isinstance(event.get("type"), str), event
+            if event["type"] != "alive":
+                return event
+            self.alive.append(event)
 
     def next_within(self, seconds: float) -> dict[str, Any] | None:
         """The next event, or None when there is none so soon. A pace for what a test does meanwhile; it proves nothing."""
         try:
-            return strict_json(self.connection.recv(seconds))
+            return self._receive(seconds)
         except TimeoutError:
             return None
 
@@ -97,7 +108,7 @@ class Socket:
     def next_or_close(self) -> dict[str, Any] | int:
         """The next event, or the code with which the server closed. 1006: it ended without one."""
         try:
-            return strict_json(self.connection.recv(PATIENCE))
+            return self._receive(PATIENCE)
         except TimeoutError:
             raise AssertionError(f"neither an event nor a close within {PATIENCE} s") from None
         except ConnectionClosed as closed:

@@ -85,6 +85,8 @@ class Reader:
                     while not self.done():
                         async with asyncio.timeout(PATIENCE * 3):
                             event = json.loads(await socket.recv())
+                        if event["type"] == "alive":
+                            continue
                         if event["type"] == "caught_up":
                             assert event["rev"] == self.rev, f"caught_up {event['rev']} after {self.rev}"
                             caught_up = True
