@@ -137,6 +137,7 @@ export interface Questions {
   tokens: { conversationId: string; tripId: string }[];
 }
 
+/** What `Questions` asks for, as far as it is there. */
 export interface Facts {
   /** Of `conversations` and `openings`. */
   conversations: ConversationRow[];

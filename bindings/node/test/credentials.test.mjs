@@ -158,7 +158,7 @@ describe('a credential that ends', () => {
       const url = `ws://127.0.0.1:${http.address().port}/ws/chat?conversationId=${id}&userType=client&userId=carl`;
       const peer = new Peer(url, {}, ['travelchat.v1', `auth.${issued.token}`]);
       assert.equal((await peer.next()).type, 'typing');
-      storage.revokeTokens({ orgId: 'org-1', clientId: 'carl', tripId: null });
+      storage.removeTokens({ kind: 'revokeTokens', orgId: 'org-1', clientId: 'carl', tripId: null });
       assert.equal(await peer.closed, 4401);
       http.close();
     } finally {

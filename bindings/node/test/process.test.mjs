@@ -54,9 +54,9 @@ describe('a process', () => {
       engine.close();
       process.exit(7);`,
     'while a storage in JavaScript is asked': `
-      const storage = { commit: () => { setImmediate(() => process.exit(7)); return never(); }, findConversation: never,
-        listConversations: never, listMessages: never, listChanges: never, listRevisions: never, countUnread: never,
-        findToken: never };
+      const storage = { transact: () => { setImmediate(() => process.exit(7)); return never(); }, removeTokens: never,
+        findConversation: never, listConversations: never, listMessages: never, listChanges: never, listRevisions: never,
+        countUnread: never, findToken: never };
       const engine = new ChatEngine(storage);
       engine.countUnread('org-1');
       engine.openConversation('org-1', 'carl');`,
