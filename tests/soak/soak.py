@@ -19,6 +19,7 @@ from lab.crash import kill_again_and_again, kill_nodes
 from lab.outage import restart_nats, restart_postgres
 from lab.people import Lab
 from lab.process import Options
+from lab.rolling import upgrade_under_load
 from lab.storm import resume_storm
 
 
@@ -77,6 +78,12 @@ def fuzz(arguments: argparse.Namespace) -> str:
     return "; ".join(done)
 
 
+def upgrade(arguments: argparse.Namespace) -> str:
+    if not arguments.before:
+        return "left out: --before names the server of the version to come from"
+    return upgrade_under_load([arguments.before], process.command())
+
+
 def walks(arguments: argparse.Namespace) -> str:
     """The browser's client against a model server that loses, repeats and reorders what it can."""
     run = subprocess.run(["npx", "vitest", "run", "--project", "core", "tests/core/interleavings.test.ts"],
@@ -87,7 +94,8 @@ def walks(arguments: argparse.Namespace) -> str:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
-    "storm": storm, "kills": kills, "nodes": nodes, "postgres": postgres, "nats": nats, "fuzz": fuzz, "walks": walks}
+    "storm": storm, "kills": kills, "nodes": nodes, "postgres": postgres, "nats": nats, "upgrade": upgrade, "fuzz": fuzz,
+    "walks": walks}
 
 
 def main() -> int:
@@ -101,6 +109,7 @@ def main() -> int:
     parser.add_argument("--node-kills", type=int, default=20, help="of one of three nodes, default %(default)s")
     parser.add_argument("--restarts", type=int, default=50, help="of PostgreSQL, and of NATS, default %(default)s")
     parser.add_argument("--outage", type=float, default=60, help="the long one of NATS in seconds, default %(default)s")
+    parser.add_argument("--before", metavar="PATH", help="a travelchat-server of the version before, for the upgrade")
     parser.add_argument("--walks", type=int, default=3_000, help="of the browser's client, default %(default)s")
     parser.add_argument("--minutes", type=float, default=5, help="for each fuzzer, default %(default)s")
     parser.add_argument("--fuzzers", default=str(REPOSITORY / "build" / "fuzz"), help="where they are, default build/fuzz")
