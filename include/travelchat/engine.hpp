@@ -121,17 +121,21 @@ struct Draft {
   std::optional<std::string> attachment_type;
   std::optional<std::string> attachment_name;
 };
+BOOST_DESCRIBE_STRUCT(Draft, (),
+                      (conversation_id, content, client_message_id, attachment_url, attachment_type, attachment_name))
 
 struct Sent {
   Message message;
   bool created = true;  // false: an earlier request with this client_message_id stored it
 };
+BOOST_DESCRIBE_STRUCT(Sent, (), (message, created))
 
 struct Marked {
   TimePoint at;
   std::uint64_t count = 0;  // how many messages it changed; 0: nothing was broadcast
   std::uint64_t rev = 0;    // the conversation's, afterwards
 };
+BOOST_DESCRIBE_STRUCT(Marked, (), (at, count, rev))
 
 struct TokenGrant {
   TokenGrant() = default;
@@ -169,6 +173,7 @@ struct IssuedToken {
   std::string token;  // 64 hexadecimal characters; only its SHA-256 is stored
   TimePoint expires_at;
 };
+BOOST_DESCRIBE_STRUCT(IssuedToken, (), (token, expires_at))
 
 struct SubscribeOptions {
   // Replay what changed after this revision before anything live. Empty: live only.
@@ -209,6 +214,9 @@ struct EngineStats {
   std::uint64_t rooms = 0;          // gauge: conversations with a subscriber
   std::uint64_t catch_ups = 0;      // times that a room was told from the storage what it had missed
 };
+BOOST_DESCRIBE_STRUCT(EngineStats, (),
+                      (messages, commits, writes, failed_commits, deliveries, queued_writes, subscribers, rooms,
+                       catch_ups))
 
 namespace detail {
 

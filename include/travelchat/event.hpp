@@ -18,12 +18,14 @@ struct TypingChanged {
   bool client_typing = false;
   friend bool operator==(const TypingChanged&, const TypingChanged&) = default;
 };
+BOOST_DESCRIBE_STRUCT(TypingChanged, (), (advisor_typing, client_typing))
 
 struct MessageCreated {
   Message message;
   std::uint64_t rev = 0;  // the revision that the message brought; `message.rev` may be newer in a replay
   friend bool operator==(const MessageCreated&, const MessageCreated&) = default;
 };
+BOOST_DESCRIBE_STRUCT(MessageCreated, (), (message, rev))
 
 struct ReactionsChanged {
   Uuid message_id;
@@ -31,6 +33,7 @@ struct ReactionsChanged {
   std::uint64_t rev = 0;
   friend bool operator==(const ReactionsChanged&, const ReactionsChanged&) = default;
 };
+BOOST_DESCRIBE_STRUCT(ReactionsChanged, (), (message_id, reactions, rev))
 
 // The client has seen the advisor's messages.
 struct MessagesSeen {
@@ -38,6 +41,7 @@ struct MessagesSeen {
   std::uint64_t rev = 0;
   friend bool operator==(const MessagesSeen&, const MessagesSeen&) = default;
 };
+BOOST_DESCRIBE_STRUCT(MessagesSeen, (), (seen_at, rev))
 
 // An advisor has read the client's messages.
 struct MessagesRead {
@@ -45,6 +49,7 @@ struct MessagesRead {
   std::uint64_t rev = 0;
   friend bool operator==(const MessagesRead&, const MessagesRead&) = default;
 };
+BOOST_DESCRIBE_STRUCT(MessagesRead, (), (read_at, rev))
 
 // The end of a replay: everything up to `rev` has been delivered.
 struct CaughtUp {
@@ -52,6 +57,7 @@ struct CaughtUp {
   std::optional<Uuid> epoch = std::nullopt;  // what `rev` is of, see Revisions; nullopt: the storage keeps none
   friend bool operator==(const CaughtUp&, const CaughtUp&) = default;
 };
+BOOST_DESCRIBE_STRUCT(CaughtUp, (), (rev, epoch))
 
 // The replay would be too long, or started from a revision that does not exist, or is of another epoch: load the
 // conversation again, and forget what was known of another epoch.
@@ -60,12 +66,14 @@ struct Resync {
   std::optional<Uuid> epoch = std::nullopt;
   friend bool operator==(const Resync&, const Resync&) = default;
 };
+BOOST_DESCRIBE_STRUCT(Resync, (), (rev, epoch))
 
 // A row of an organization's list changed (inbox subscribers only).
 struct ConversationUpdated {
   ConversationSummary summary;
   friend bool operator==(const ConversationUpdated&, const ConversationUpdated&) = default;
 };
+BOOST_DESCRIBE_STRUCT(ConversationUpdated, (), (summary))
 
 using Event = std::variant<TypingChanged, MessageCreated, ReactionsChanged, MessagesSeen, MessagesRead, CaughtUp,
                            Resync, ConversationUpdated>;

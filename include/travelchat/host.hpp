@@ -46,12 +46,14 @@ struct Advisor {
   // same. Empty: the socket stays until `expires_at`.
   std::string session_id = {};
 };
+BOOST_DESCRIBE_STRUCT(Advisor, (), (org_id, id, name, avatar_url, expires_at, by_cookie, session_id))
 
 struct ActiveTrip {
   std::string id;
   std::string title;
   friend bool operator==(const ActiveTrip&, const ActiveTrip&) = default;
 };
+BOOST_DESCRIBE_STRUCT(ActiveTrip, (), (id, title))
 
 // What a conversation list shows of a client.
 struct ClientCard {
@@ -61,6 +63,7 @@ struct ClientCard {
   std::optional<ActiveTrip> active_trip = {};
   friend bool operator==(const ClientCard&, const ClientCard&) = default;
 };
+BOOST_DESCRIBE_STRUCT(ClientCard, (), (id, name, avatar_url, active_trip))
 
 struct SharedTrip {
   std::string id;
@@ -73,6 +76,9 @@ struct SharedTrip {
   std::optional<std::string> advisor_name = {};
   std::optional<std::string> advisor_avatar_url = {};
 };
+BOOST_DESCRIBE_STRUCT(SharedTrip, (),
+                      (id, org_id, client_id, title, share_enabled, share_token, client_name, advisor_name,
+                       advisor_avatar_url))
 
 struct PushNotification {
   std::string org_id;  // every advisor of it
@@ -80,6 +86,7 @@ struct PushNotification {
   std::string body;
   std::string url;
 };
+BOOST_DESCRIBE_STRUCT(PushNotification, (), (org_id, title, body, url))
 
 // Implemented by the embedder, who keeps it alive until the server has stopped. Called from the server's I/O threads,
 // many calls at once: return at once and reply later when the answer needs waiting.

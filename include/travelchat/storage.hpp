@@ -8,6 +8,8 @@
 #include <travelchat/error.hpp>
 #include <travelchat/types.hpp>
 
+#include <boost/describe/enum.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -43,6 +45,9 @@ struct AppendMessage {
   std::optional<std::string> attachment_name;
   TimePoint now;
 };
+BOOST_DESCRIBE_STRUCT(AppendMessage, (),
+                      (message_id, conversation_id, sender, content, client_message_id, attachment_url, attachment_type,
+                       attachment_name, now))
 
 // Sets this reactor's one reaction, or removes it when `emoji` is empty. Setting what is set, or removing what is not
 // there, changes nothing and raises no revision. A replaced reaction keeps its id, takes the new emoji and `now`, and
@@ -77,11 +82,13 @@ struct PutToken {
 struct DeleteToken {
   Sha256Digest digest;
 };
+BOOST_DESCRIBE_STRUCT(DeleteToken, (), (digest))
 
 // Deletes every token with `expires_at <= now`.
 struct SweepTokens {
   TimePoint now;
 };
+BOOST_DESCRIBE_STRUCT(SweepTokens, (), (now))
 
 // Deletes the tokens of one client, of one trip, or of one client for one trip. At least one of the two is given.
 struct RevokeTokens {
@@ -89,6 +96,7 @@ struct RevokeTokens {
   std::optional<std::string> client_id;
   std::optional<std::string> trip_id;
 };
+BOOST_DESCRIBE_STRUCT(RevokeTokens, (), (org_id, client_id, trip_id))
 
 using Write = std::variant<OpenConversation, AppendMessage, PutReaction, MarkConversation, PutToken, DeleteToken,
                            SweepTokens, RevokeTokens>;
@@ -118,6 +126,7 @@ struct ConversationQuery {
   std::optional<std::string> text;
   std::vector<std::string> client_ids;
 };
+BOOST_DESCRIBE_STRUCT(ConversationQuery, (), (org_id, text, client_ids))
 
 struct MessageQuery {
   Uuid conversation_id = {};
@@ -127,6 +136,7 @@ struct MessageQuery {
   // The epoch that the caller's copy is of (see Revisions): the engine compares it with the page's, a storage need not.
   std::optional<Uuid> epoch = std::nullopt;
 };
+BOOST_DESCRIBE_STRUCT(MessageQuery, (), (conversation_id, before_seq, since_rev, limit, epoch))
 
 // The most messages that a page by `since_rev` has.
 inline constexpr std::size_t max_changed_messages = 1'000;
@@ -141,6 +151,7 @@ struct MessagePage {
   bool has_more = false;
   std::optional<Uuid> epoch = std::nullopt;  // see Revisions; read in the same snapshot
 };
+BOOST_DESCRIBE_STRUCT(MessagePage, (), (messages, has_more, epoch))
 
 // One durable change of a conversation. A message or its reactions stand here as they are now, not as they were then:
 // later changes follow in the same list, so whoever applies all of it ends in the present state.
@@ -153,6 +164,8 @@ struct Change {
   std::vector<Reaction> reactions;  // reaction: all of them
   TimePoint at;                     // seen, read: when
 };
+BOOST_DESCRIBE_ENUM(Change::Kind, message, reaction, seen, read)
+BOOST_DESCRIBE_STRUCT(Change, (), (kind, rev, message, message_id, reactions, at))
 
 struct ChangeList {
   std::uint64_t current_rev = 0;  // of the conversation, read in the same snapshot
@@ -162,12 +175,14 @@ struct ChangeList {
   std::vector<Change> changes;               // every rev from since + 1 to current_rev, in order
   std::optional<Uuid> epoch = std::nullopt;  // see Revisions; read in the same snapshot
 };
+BOOST_DESCRIBE_STRUCT(ChangeList, (), (current_rev, too_many, changes, epoch))
 
 // Where things stand, to be compared with what a node has told its listeners.
 struct RevisionQuery {
   std::vector<Uuid> conversation_ids;
   std::vector<std::string> org_ids;
 };
+BOOST_DESCRIBE_STRUCT(RevisionQuery, (), (conversation_ids, org_ids))
 
 struct Revisions {
   std::vector<std::uint64_t> conversations;  // the rev of each that was asked for, in that order; 0: no such one
@@ -178,6 +193,7 @@ struct Revisions {
   // then a restored backup is not noticed.
   std::optional<Uuid> epoch = std::nullopt;
 };
+BOOST_DESCRIBE_STRUCT(Revisions, (), (conversations, organizations, epoch))
 
 // ---- Upkeep ----
 
@@ -194,12 +210,14 @@ struct PruneChanges {
   std::size_t max_conversations = 500;
   std::size_t max_changes = 1'000;
 };
+BOOST_DESCRIBE_STRUCT(PruneChanges, (), (after, keep_revisions, older_than, max_conversations, max_changes))
 
 struct Pruned {
   std::uint64_t count = 0;                   // changes deleted
   std::optional<Uuid> next = std::nullopt;   // the next step's `after`; nullopt: all conversations were looked at
   std::optional<Uuid> epoch = std::nullopt;  // see Revisions
 };
+BOOST_DESCRIBE_STRUCT(Pruned, (), (count, next, epoch))
 
 // What a storage that keeps changes and an epoch derives from besides. Called by threads of the engine, one call at a
 // time, also while a commit or reads run; may block.

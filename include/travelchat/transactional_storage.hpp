@@ -25,12 +25,14 @@ struct ConversationRow {
   std::uint64_t read_seq = 0;      // every client's message up to this seq is read
   std::uint64_t seen_seq = 0;      // every advisor's message up to this seq is seen
 };
+BOOST_DESCRIBE_STRUCT(ConversationRow, (), (value, unseen_count, read_seq, seen_seq))
 
 struct TokenRow {
   Sha256Digest digest{};
   TokenClaims claims;
   TimePoint created_at;
 };
+BOOST_DESCRIBE_STRUCT(TokenRow, (), (digest, claims, created_at))
 
 // The rows that a transaction's decision depends on. What is not there is left out of the facts; what is told twice, or
 // without having been asked for, does no harm. The pointers lead into the writes, which outlive the transaction.
@@ -59,6 +61,7 @@ struct Facts {
   // leaves that to the effects.
   std::optional<std::set<Uuid>> made = std::nullopt;
 };
+BOOST_DESCRIBE_STRUCT(Facts, (), (conversations, messages, tokens, made))
 
 // The rows to write. Within one list each row is there once. Lists with messages, marks, reactions and changes are
 // sorted by conversation, then by seq or rev. They may be stored in the order in which they stand here.
@@ -119,6 +122,15 @@ struct Effects {
   std::vector<Sha256Digest> removed_tokens;
   std::vector<TokenRow> tokens;  // to be inserted; of one trip the oldest first
 };
+BOOST_DESCRIBE_STRUCT(Effects::NewMessage, (), (message, created_rev))
+BOOST_DESCRIBE_STRUCT(Effects::Mark, (), (conversation_id, viewer, after_seq, up_to_seq, rev, at))
+BOOST_DESCRIBE_STRUCT(Effects::Touched, (), (conversation_id, message_id, seq, rev))
+BOOST_DESCRIBE_STRUCT(Effects::NewReaction, (), (reaction, seq, rev))
+BOOST_DESCRIBE_STRUCT(Effects::RemovedReaction, (), (conversation_id, message_id, seq, reactor_type, reactor_id))
+BOOST_DESCRIBE_STRUCT(Effects::ChangeRow, (), (conversation_id, rev, kind, first_seq, last_seq, at))
+BOOST_DESCRIBE_STRUCT(Effects, (),
+                      (opened, conversations, marks, messages, touched, removed_reactions, reactions, changes,
+                       removed_tokens, tokens))
 
 // Removes tokens and decides nothing: see the three in storage.hpp.
 using TokenRemoval = std::variant<DeleteToken, SweepTokens, RevokeTokens>;
@@ -127,6 +139,7 @@ struct RemovedTokens {
   std::uint64_t count = 0;
   std::vector<Sha256Digest> digests;  // RevokeTokens only: which
 };
+BOOST_DESCRIBE_STRUCT(RemovedTokens, (), (count, digests))
 
 class TransactionalStorage : public Storage {
  public:

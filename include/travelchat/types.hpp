@@ -1,7 +1,13 @@
 // The words of the chat as values: ids, participants, messages, reactions, conversations.
 //
 // Plain data, copyable, owned by whoever holds it; no thread rules. Every time is UTC with millisecond precision.
+//
+// A struct that travels or is stored is described behind its declaration, here and in the other headers: JSON, the
+// backplane's bytes, columns, and the values of Node and Python are made from that (src/core/describe.hpp). A member
+// that is not in the description is in none of them.
 #pragma once
+
+#include <boost/describe/class.hpp>
 
 #include <array>
 #include <chrono>
@@ -61,6 +67,7 @@ struct Participant {
 
   friend bool operator==(const Participant&, const Participant&) = default;
 };
+BOOST_DESCRIBE_STRUCT(Participant, (), (org_id, role, id, name))
 
 // The six reactions. The enumerators' values are what the storages keep; never renumber them.
 enum class Emoji : std::uint8_t { heart = 0, thumbs_up = 1, joy = 2, open_mouth = 3, sad = 4, thumbs_down = 5 };
@@ -84,6 +91,9 @@ struct Reaction {
 
   friend bool operator==(const Reaction&, const Reaction&) = default;
 };
+BOOST_DESCRIBE_STRUCT(Reaction, (),
+                      (id, message_id, conversation_id, org_id, reactor_type, reactor_id, reactor_name, emoji,
+                       created_at))
 
 // Of a message's content.
 inline constexpr std::size_t max_content_code_points = 10'000;
@@ -109,6 +119,10 @@ struct Message {
 
   friend bool operator==(const Message&, const Message&) = default;
 };
+BOOST_DESCRIBE_STRUCT(Message, (),
+                      (id, conversation_id, org_id, sender_type, sender_id, sender_name, content, is_read, seen_at,
+                       created_at, attachment_url, attachment_type, attachment_name, reactions, seq, rev,
+                       client_message_id))
 
 // One per (org_id, client_id).
 struct Conversation {
@@ -123,6 +137,8 @@ struct Conversation {
 
   friend bool operator==(const Conversation&, const Conversation&) = default;
 };
+BOOST_DESCRIBE_STRUCT(Conversation, (),
+                      (id, org_id, client_id, created_at, last_message_at, last_seq, rev, unread_count))
 
 // A row of an advisor's list.
 struct ConversationSummary {
@@ -131,6 +147,7 @@ struct ConversationSummary {
 
   friend bool operator==(const ConversationSummary&, const ConversationSummary&) = default;
 };
+BOOST_DESCRIBE_STRUCT(ConversationSummary, (), (conversation, last_message))
 
 // What a live chat token stands for.
 struct TokenClaims {
@@ -142,6 +159,7 @@ struct TokenClaims {
 
   friend bool operator==(const TokenClaims&, const TokenClaims&) = default;
 };
+BOOST_DESCRIBE_STRUCT(TokenClaims, (), (org_id, client_id, trip_id, conversation_id, expires_at))
 
 using Sha256Digest = std::array<std::uint8_t, 32>;
 
