@@ -1,10 +1,11 @@
 #include "core/hint.hpp"
 
+#include "core/describe.hpp"
+
 #include <algorithm>
 #include <concepts>
 #include <cstring>
 #include <optional>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -12,66 +13,42 @@ namespace travelchat::detail {
 
 namespace {
 
-constexpr std::uint8_t layout = 1;
+// Of what the names of the members do not tell. Raised with a change of how a value is written.
+constexpr std::uint8_t layout = 2;
 constexpr std::size_t max_hint_bytes = 32 << 10;
 
-// The members of each type that travels, once for both directions.
-template <class Value, class T>
-concept Is = std::same_as<std::remove_const_t<Value>, T>;
-
-auto members(Is<Reaction> auto& v) {
-  return std::tie(v.id, v.message_id, v.conversation_id, v.org_id, v.reactor_type, v.reactor_id, v.reactor_name,
-                  v.emoji, v.created_at);
+// A hash (FNV-1a) of the members of all that travels within a T, in their order.
+constexpr std::uint32_t hash_of_nothing = 0x811c9dc5;
+constexpr std::uint32_t add_to_hash(std::uint32_t hash, std::string_view name) {
+  for (const char c : name) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x01000193;
+  return hash;
 }
-auto members(Is<Message> auto& v) {
-  return std::tie(v.id, v.conversation_id, v.org_id, v.sender_type, v.sender_id, v.sender_name, v.content, v.is_read,
-                  v.seen_at, v.created_at, v.attachment_url, v.attachment_type, v.attachment_name, v.reactions, v.seq,
-                  v.rev, v.client_message_id);
-}
-auto members(Is<Conversation> auto& v) {
-  return std::tie(v.id, v.org_id, v.client_id, v.created_at, v.last_message_at, v.last_seq, v.rev, v.unread_count);
-}
-auto members(Is<ConversationSummary> auto& v) {
-  return std::tie(v.conversation, v.last_message);
-}
-auto members(Is<MessageCreated> auto& v) {
-  return std::tie(v.message, v.rev);
-}
-auto members(Is<ReactionsChanged> auto& v) {
-  return std::tie(v.message_id, v.reactions, v.rev);
-}
-auto members(Is<MessagesSeen> auto& v) {
-  return std::tie(v.seen_at, v.rev);
-}
-auto members(Is<MessagesRead> auto& v) {
-  return std::tie(v.read_at, v.rev);
-}
-auto members(Is<TypingChanged> auto& v) {
-  return std::tie(v.advisor_typing, v.client_typing);
-}
-auto members(Is<Progress> auto& v) {
-  return std::tie(v.rev, v.events);
-}
-auto members(Is<NodeTyping> auto& v) {
-  return std::tie(v.node, v.typing, v.lifetime);
-}
-auto members(Is<InboxRow> auto& v) {
-  return std::tie(v.summary);
-}
-auto members(Is<CredentialsEnded> auto& v) {
-  return std::tie(v.digests);
-}
-auto members(Is<Look> auto&) {
-  return std::tie();
-}
-auto members(Is<WhoTypes> auto&) {
-  return std::tie();
-}
-
 template <class T>
-concept HasMembers = requires(T& value) {
-  members(value);
+struct Shape {
+  static constexpr std::uint32_t add_to(std::uint32_t hash) { return hash; }
 };
+template <class T>
+struct Shape<std::optional<T>> : Shape<T> {};
+template <class T>
+struct Shape<std::vector<T>> : Shape<T> {};
+template <class... Alternatives>
+struct Shape<std::variant<Alternatives...>> {
+  static constexpr std::uint32_t add_to(std::uint32_t hash) {
+    ((hash = Shape<Alternatives>::add_to(hash)), ...);
+    return hash;
+  }
+};
+template <Described T>
+struct Shape<T> {
+  static constexpr std::uint32_t add_to(std::uint32_t hash) {
+    for_each_member<T>([&](auto member) {
+      hash = Shape<std::remove_cvref_t<decltype(std::declval<T&>().*member.pointer)>>::add_to(
+          add_to_hash(hash, member.name));
+    });
+    return hash;
+  }
+};
+constexpr std::uint32_t shape = Shape<Hint>::add_to(hash_of_nothing);
 
 // An alternative's place in its variant: its number on the wire.
 template <class T, class Variant, std::size_t I = 0>
@@ -118,17 +95,13 @@ class Encoder {
     number(list.size());
     for (const T& item : list) put(item);
   }
-  template <HasMembers T>
+  template <Described T>
   void put(const T& value) {
-    std::apply([&](const auto&... each) { (put(each), ...); }, members(value));
+    for_each_member<T>([&](auto member) { put(value.*member.pointer); });
   }
   void put(const Event& event) {
     byte(static_cast<std::uint8_t>(event.index()));
-    std::visit(
-        [this]<class E>(const E& e) {
-          if constexpr (HasMembers<E>) put(e);
-        },
-        event);
+    std::visit([this](const auto& e) { put(e); }, event);
   }
   std::string take() { return std::move(out_); }
 
@@ -184,9 +157,9 @@ class Decoder {
     // Each item takes a byte at least, so a false length ends with the bytes.
     for (std::uint64_t left = number(); left > 0 && !failed_; --left) put(list.emplace_back());
   }
-  template <HasMembers T>
+  template <Described T>
   void put(T& value) {
-    std::apply([&](auto&... each) { (put(each), ...); }, members(value));
+    for_each_member<T>([&](auto member) { put(value.*member.pointer); });
   }
   void put(Event& event) {
     switch (byte()) {
@@ -242,6 +215,7 @@ Hint read_hint(Decoder& decoder) {
 std::string encode(const Hint& hint) {
   Encoder encoder;
   encoder.byte(layout);
+  encoder.number(shape);
   encoder.byte(static_cast<std::uint8_t>(hint.index()));
   std::visit([&](const auto& h) { encoder.put(h); }, hint);
   return encoder.take();
@@ -262,7 +236,7 @@ void publish_hint(Backplane& backplane, const Uuid& topic, const Hint& hint) {
 
 Hint decode_hint(std::string_view bytes) {
   Decoder decoder(bytes);
-  if (decoder.byte() != layout) return Look{};
+  if (decoder.byte() != layout || decoder.number() != shape) return Look{};
   Hint hint;
   switch (decoder.byte()) {
     case index_of<Progress, Hint>:

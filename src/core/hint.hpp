@@ -1,12 +1,15 @@
 // What nodes tell each other over a backplane, and its bytes.
 //
-// A hint starts with the version of its layout. A node that gets another version, or bytes that it cannot read, takes
-// them as a Look: the storage knows. So nodes of different versions work together, only slower.
+// A hint starts with the version of its layout and a hash over the names of all members that can travel in one. A node
+// that gets another version, other members or bytes that it cannot read takes them as a Look: the storage knows. So
+// nodes of different versions work together, only slower.
 #pragma once
 
 #include <travelchat/backplane.hpp>
 #include <travelchat/event.hpp>
 #include <travelchat/types.hpp>
+
+#include <boost/describe/class.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -22,6 +25,7 @@ namespace travelchat::detail {
 struct Look {
   friend bool operator==(const Look&, const Look&) = default;
 };
+BOOST_DESCRIBE_STRUCT(Look, (), ())
 
 // A conversation has reached `rev`. `events` are those of one transaction, or empty when they would be too long.
 struct Progress {
@@ -29,6 +33,7 @@ struct Progress {
   std::vector<Event> events;  // durable ones, in order
   friend bool operator==(const Progress&, const Progress&) = default;
 };
+BOOST_DESCRIBE_STRUCT(Progress, (), (rev, events))
 
 // Who types on one node, good for `lifetime`.
 struct NodeTyping {
@@ -37,23 +42,27 @@ struct NodeTyping {
   std::chrono::milliseconds lifetime{0};
   friend bool operator==(const NodeTyping&, const NodeTyping&) = default;
 };
+BOOST_DESCRIBE_STRUCT(NodeTyping, (), (node, typing, lifetime))
 
 // A node has just joined a conversation and asks who types.
 struct WhoTypes {
   friend bool operator==(const WhoTypes&, const WhoTypes&) = default;
 };
+BOOST_DESCRIBE_STRUCT(WhoTypes, (), ())
 
 // A row of an organization's list.
 struct InboxRow {
   ConversationSummary summary;
   friend bool operator==(const InboxRow&, const InboxRow&) = default;
 };
+BOOST_DESCRIBE_STRUCT(InboxRow, (), (summary))
 
 // Credentials that have ended, on the topic that all nodes share.
 struct CredentialsEnded {
   std::vector<Sha256Digest> digests;
   friend bool operator==(const CredentialsEnded&, const CredentialsEnded&) = default;
 };
+BOOST_DESCRIBE_STRUCT(CredentialsEnded, (), (digests))
 
 // New ones come last: a node that does not know one takes it as a Look.
 using Hint = std::variant<Look, Progress, NodeTyping, WhoTypes, InboxRow, CredentialsEnded>;

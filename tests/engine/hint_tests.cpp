@@ -76,11 +76,17 @@ TEST_CASE("bytes that are cut, longer, of another version or no hint at all coun
     for (std::size_t size = 0; size < bytes.size(); ++size) CHECK(decode_hint(bytes.substr(0, size)) == Hint(Look{}));
     CHECK(decode_hint(bytes + "x") == Hint(Look{}));
     std::string newer = bytes;
-    newer[0] = 2;
+    newer[0] = static_cast<char>(newer[0] + 1);
     CHECK(decode_hint(newer) == Hint(Look{}));
+    std::string of_other_members = bytes;
+    of_other_members[1] = static_cast<char>(of_other_members[1] ^ 1);
+    CHECK(decode_hint(of_other_members) == Hint(Look{}));
   }
-  CHECK(decode_hint("\x01\x09") == Hint(Look{}));
-  CHECK(decode_hint(std::string("\x01\x01\x05\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 12)) == Hint(Look{}));
+  const std::string progress = encode_hint(Progress{5, {}}, no_limit);
+  const std::string start = progress.substr(0, progress.size() - 3);  // before the kind, `rev` and the number of events
+  REQUIRE(decode_hint(start + std::string("\x01\x05\x00", 3)) == Hint(Progress{5, {}}));
+  CHECK(decode_hint(start + "\x09") == Hint(Look{}));
+  CHECK(decode_hint(start + "\x01\x05\xff\xff\xff\xff\xff\xff\xff\xff\x7f") == Hint(Look{}));
   // Events that go backwards, or that nobody numbered.
   CHECK(decode_hint(encode_hint(Progress{2, {MessagesSeen{at, 2}, MessagesSeen{at, 1}}}, no_limit)) == Hint(Look{}));
   CHECK(decode_hint(encode_hint(Progress{2, {MessagesSeen{at, 0}}}, no_limit)) == Hint(Look{}));
