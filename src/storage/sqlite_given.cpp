@@ -18,8 +18,11 @@ struct GivenModule {
   }
 
   static int connect(sqlite3* database, void* given, int, const char* const*, sqlite3_vtab** out, char**) noexcept {
+    static_assert(GivenTable::max_columns == 32);
     const int code = sqlite3_declare_vtab(
-        database, "CREATE TABLE given (c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15)");
+        database,
+        "CREATE TABLE given (c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, "
+        "c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26, c27, c28, c29, c30, c31)");
     if (code != SQLITE_OK) return code;
     auto* const table = new (std::nothrow) Table();
     if (table == nullptr) return SQLITE_NOMEM;
@@ -83,6 +86,12 @@ struct GivenModule {
     return module;
   }
 };
+
+std::string given_columns(int count) {
+  std::string list = "c0";
+  for (int i = 1; i < count; ++i) list += ", c" + std::to_string(i);
+  return list;
+}
 
 GivenTable::GivenTable(Database& database) {
   static const sqlite3_module module = GivenModule::make();

@@ -1,4 +1,4 @@
-// Rows of C++ values as a table that a statement reads: `travelchat_given (c0, c1 ... c15)`.
+// Rows of C++ values as a table that a statement reads: `travelchat_given (c0, c1 ... c31)`.
 //
 // So one run of one statement stores or looks up a whole batch. SQLite spends as much on beginning and ending a run as
 // on a row.
@@ -51,7 +51,7 @@ class Cell {
 // Belongs to one connection, and is made before the statements that read from it.
 class GivenTable {
  public:
-  static constexpr int max_columns = 16;
+  static constexpr int max_columns = 32;
 
   explicit GivenTable(Database& database);
   GivenTable(const GivenTable&) = delete;
@@ -92,5 +92,8 @@ class GivenRows {
 
 template <class Item, class Put>
 GivenRows(GivenTable&, std::span<const Item>, Put) -> GivenRows<Item, Put>;
+
+// "c0, c1, c2"
+std::string given_columns(int count);
 
 }  // namespace travelchat::sqlite

@@ -43,17 +43,18 @@ Reader::Reader(const std::filesystem::path& path)
     : database_(path, Database::Access::read_only),
       begin_(configured(database_, search_), "BEGIN"),
       rows_(database_),
-      list_conversations_(database_, "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS
-                                     " FROM travelchat_conversations WHERE org_id = ?"
-                                     " ORDER BY coalesce(last_message_at, created_at) DESC, id DESC"),
+      list_conversations_(database_, select_conversation() +
+                                         " FROM travelchat_conversations WHERE org_id = ?"
+                                         " ORDER BY coalesce(last_message_at, created_at) DESC, id DESC"),
       any_content_found_(
           database_,
           "SELECT 1 FROM travelchat_messages WHERE conversation_pk = ? AND travelchat_finds(content) LIMIT 1"),
-      list_messages_(database_, "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
-                                " FROM travelchat_messages WHERE conversation_pk = ? AND seq < ?"
-                                " ORDER BY seq DESC LIMIT ?"),
-      list_messages_from_(database_, "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
-                                     " FROM travelchat_messages WHERE conversation_pk = ? AND seq >= ? ORDER BY seq"),
+      list_messages_(database_, select_message() +
+                                    " FROM travelchat_messages WHERE conversation_pk = ? AND seq < ?"
+                                    " ORDER BY seq DESC LIMIT ?"),
+      list_messages_from_(database_, select_message(", created_rev") +
+                                         " FROM travelchat_messages WHERE conversation_pk = ? AND seq >= ?"
+                                         " ORDER BY seq"),
       created_rev_(database_, "SELECT created_rev FROM travelchat_messages WHERE conversation_pk = ? AND seq = ?"),
       // A message's last change is its creation or the change that left it the same rev: each message is found once.
       list_changed_(database_,
@@ -216,7 +217,7 @@ std::optional<ChangeList> Reader::list_changes(const Uuid& conversation_id, std:
     Run row = list_messages_from_.run(conversation->pk, first_created_after(*conversation, since_rev));
     while (row.next()) {
       messages.push_back(read_message(row, conversation->value));
-      created_revs.push_back(row.count(created_rev_column));
+      created_revs.push_back(row.count(message_columns));
     }
   }
   rows_.load_reactions(*conversation, messages);
@@ -271,11 +272,7 @@ std::optional<TokenClaims> Reader::find_token(const Sha256Digest& digest, TimePo
   Run row = find_token_.run(digest, now);
   if (!row.next()) return std::nullopt;
   TokenClaims claims;
-  claims.org_id = row.text(0);
-  claims.client_id = row.text(1);
-  claims.trip_id = row.text(2);
-  claims.conversation_id = row.uuid(3);
-  claims.expires_at = row.time(4);
+  storage::read<detail::MembersOf<TokenClaims>>(row, 0, claims);
   return claims;
 }
 

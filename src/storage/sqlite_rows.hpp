@@ -1,12 +1,14 @@
 // The look-ups that reads and writes share, and how a row becomes a value.
 #pragma once
 
+#include "storage/columns.hpp"
 #include "storage/sqlite_statement.hpp"
 
 #include <travelchat/transactional_storage.hpp>
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace travelchat::sqlite {
@@ -15,18 +17,22 @@ struct KeyedConversation : ConversationRow {
   std::int64_t pk = 0;
 };
 
-#define TRAVELCHAT_CONVERSATION_COLUMNS                                                                           \
-  "pk, id, org_id, client_id, created_at, last_message_at, last_seq, rev, unread_count, unseen_count, read_seq, " \
-  "seen_seq"
+// The names of a conversation's columns behind `pk`, with which `read_conversation` expects them.
+using storage::ConversationColumns;
 KeyedConversation read_conversation(const Run& row);
 
-#define TRAVELCHAT_MESSAGE_COLUMNS                                                                       \
-  "seq, id, rev, created_at, sender_type, is_read, seen_at, sender_id, sender_name, client_message_id, " \
-  "attachment_url, attachment_type, attachment_name, content, created_rev"
-inline constexpr int created_rev_column = 14;
-inline constexpr int message_columns = 15;
+// A message's and a reaction's conversation are told by the key. A message's reactions are rows of their own.
+using MessageColumns =
+    detail::MembersWithout<Message, &Message::conversation_id, &Message::org_id, &Message::reactions>;
+using ReactionColumns =
+    detail::MembersWithout<Reaction, &Reaction::message_id, &Reaction::conversation_id, &Reaction::org_id>;
 // Without its reactions.
 Message read_message(const Run& row, const Conversation& conversation);
+
+// "SELECT pk, id, ..." and "SELECT id, ...", for the two above; `more` columns may follow.
+std::string select_conversation();
+std::string select_message(const std::string& more = {});
+inline constexpr int message_columns = storage::count<MessageColumns>;
 
 // Belongs to one connection.
 class Rows {

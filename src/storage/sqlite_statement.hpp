@@ -98,6 +98,23 @@ class Run {
   Uuid uuid(int column) const noexcept;
   Sha256Digest digest(int column) const noexcept;
 
+  // The same by the type of what is read.
+  void read(int column, bool& value) const noexcept { value = integer(column) != 0; }
+  void read(int column, std::uint64_t& value) const noexcept { value = count(column); }
+  void read(int column, std::string& value) const { value = text(column); }
+  void read(int column, TimePoint& value) const noexcept { value = time(column); }
+  void read(int column, Uuid& value) const noexcept { value = uuid(column); }
+  void read(int column, Role& value) const noexcept { value = static_cast<Role>(integer(column)); }
+  void read(int column, Emoji& value) const noexcept { value = static_cast<Emoji>(integer(column)); }
+  template <class T>
+  void read(int column, std::optional<T>& value) const {
+    if (is_null(column)) {
+      value.reset();
+    } else {
+      read(column, value.emplace());
+    }
+  }
+
  private:
   sqlite3_stmt* statement_;
 };
@@ -105,7 +122,7 @@ class Run {
 // A prepared statement, kept for its connection's life.
 class Statement {
  public:
-  Statement(Database& database, const char* sql);
+  Statement(Database& database, const std::string& sql);
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
   ~Statement() { sqlite3_finalize(statement_); }

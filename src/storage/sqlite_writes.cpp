@@ -2,11 +2,13 @@
 
 #include "core/decision.hpp"
 #include "core/rules.hpp"
+#include "storage/columns.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -25,6 +27,33 @@ namespace {
 // Some 2 MB of rows. Full, it starts over.
 constexpr std::size_t max_known_conversations = 8'192;
 
+using ChangingColumns = boost::mp11::mp_remove_if_q<
+    ConversationColumns,
+    detail::Without<&Conversation::id, &Conversation::org_id, &Conversation::client_id, &Conversation::created_at>>;
+// What is not of the key.
+using ReplacedReactionColumns =
+    boost::mp11::mp_remove_if_q<ReactionColumns, detail::Without<&Reaction::reactor_type, &Reaction::reactor_id>>;
+
+// "?, ?, ?"
+template <class Columns>
+std::string parameters() {
+  return storage::join<Columns>([](const std::string&) { return "?"; });
+}
+
+// "rev = excluded.rev, ..."
+template <class Columns>
+std::string replacements() {
+  return storage::join<Columns>([](const std::string& name) { return name + " = excluded." + name; });
+}
+
+// Gives the value of a column, counted from 0.
+template <class Columns, class T>
+void put_column(const T& record, int column, Cell cell) {
+  boost::mp11::mp_with_index<storage::count<Columns>>(static_cast<std::size_t>(column), [&](auto i) {
+    cell(storage::member_of(record, boost::mp11::mp_at<Columns, decltype(i)>::pointer));
+  });
+}
+
 }  // namespace
 
 Writer::Writer(Database& database)
@@ -33,44 +62,37 @@ Writer::Writer(Database& database)
       commit_(database, "COMMIT"),
       rows_(database),
       given_(database),
-      find_by_client_(database, "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS
-                                " FROM travelchat_conversations WHERE org_id = ? AND client_id = ?"),
-      insert_conversation_(database,
-                           "INSERT INTO travelchat_conversations (id, org_id, client_id, created_at, last_message_at,"
-                           " last_seq, rev, unread_count, unseen_count, read_seq, seen_seq)"
-                           " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-      find_repeated_(database, "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
-                               ", c4 FROM travelchat_given CROSS JOIN travelchat_messages ON conversation_pk = c0"
-                               " AND client_message_id = c1 AND sender_type = c2 AND sender_id = c3"),
-      find_message_by_id_(database, "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
-                                    ", (SELECT c.id FROM travelchat_conversations c WHERE c.pk = conversation_pk)"
-                                    " FROM travelchat_messages WHERE id = ?"),
+      find_by_client_(database,
+                      select_conversation() + " FROM travelchat_conversations WHERE org_id = ? AND client_id = ?"),
+      insert_conversation_(database, "INSERT INTO travelchat_conversations (" + storage::names<ConversationColumns>() +
+                                         ") VALUES (" + parameters<ConversationColumns>() + ")"),
+      find_repeated_(database, select_message(", c4") +
+                                   " FROM travelchat_given CROSS JOIN travelchat_messages ON conversation_pk = c0"
+                                   " AND client_message_id = c1 AND sender_type = c2 AND sender_id = c3"),
+      find_message_by_id_(
+          database, select_message(", (SELECT c.id FROM travelchat_conversations c WHERE c.pk = conversation_pk)") +
+                        " FROM travelchat_messages WHERE id = ?"),
       // A new row's key is above every other's, so the key tells which token is older.
       list_tokens_(database,
                    "SELECT digest, created_at, expires_at FROM travelchat_tokens"
                    " WHERE conversation_pk = ? AND trip_id = ? ORDER BY pk"),
       // Every row is there: an update by many rows, which an UPDATE FROM would first write into a table of its own.
       update_conversations_(database,
-                            "INSERT OR FAIL INTO travelchat_conversations (pk, last_message_at, last_seq, rev,"
-                            " unread_count, unseen_count, read_seq, seen_seq, created_at, id, org_id, client_id)"
-                            " SELECT c0, c1, c2, c3, c4, c5, c6, c7, 0, x'', '', '' FROM travelchat_given WHERE true"
-                            " ON CONFLICT (pk) DO UPDATE SET last_message_at = excluded.last_message_at,"
-                            " last_seq = excluded.last_seq, rev = excluded.rev, unread_count = excluded.unread_count,"
-                            " unseen_count = excluded.unseen_count, read_seq = excluded.read_seq,"
-                            " seen_seq = excluded.seen_seq"),
+                            "INSERT OR FAIL INTO travelchat_conversations (pk, " + storage::names<ChangingColumns>() +
+                                ", created_at, id, org_id, client_id) SELECT " +
+                                given_columns(1 + storage::count<ChangingColumns>) +
+                                ", 0, x'', '', '' FROM travelchat_given WHERE true ON CONFLICT (pk) DO UPDATE SET " +
+                                replacements<ChangingColumns>()),
       // OR FAIL: what a row that is refused leaves is undone with the transaction, and no statement journal is kept.
-      insert_messages_(database,
-                       "INSERT OR FAIL INTO travelchat_messages (conversation_pk, seq, created_rev, rev, created_at,"
-                       " sender_type, is_read, seen_at, id, sender_id, sender_name, client_message_id, attachment_url,"
-                       " attachment_type, attachment_name, content)"
-                       " SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15"
-                       " FROM travelchat_given"),
-      put_reaction_(database,
-                    "INSERT INTO travelchat_reactions (conversation_pk, seq, reactor_type, reactor_id, rev, emoji,"
-                    " created_at, id, reactor_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT (conversation_pk, seq, reactor_type, reactor_id) DO UPDATE SET rev = excluded.rev,"
-                    " emoji = excluded.emoji, created_at = excluded.created_at, id = excluded.id,"
-                    " reactor_name = excluded.reactor_name"),
+      insert_messages_(database, "INSERT OR FAIL INTO travelchat_messages (conversation_pk, created_rev, " +
+                                     storage::names<MessageColumns>() + ") SELECT " +
+                                     given_columns(2 + message_columns) + " FROM travelchat_given"),
+      put_reaction_(database, "INSERT INTO travelchat_reactions (conversation_pk, seq, rev, " +
+                                  storage::names<ReactionColumns>() + ") VALUES (?, ?, ?, " +
+                                  parameters<ReactionColumns>() +
+                                  ") ON CONFLICT (conversation_pk, seq, reactor_type, reactor_id)"
+                                  " DO UPDATE SET rev = excluded.rev, " +
+                                  replacements<ReplacedReactionColumns>()),
       delete_reaction_(database,
                        "DELETE FROM travelchat_reactions"
                        " WHERE conversation_pk = ? AND seq = ? AND reactor_type = ? AND reactor_id = ?"),
@@ -252,13 +274,9 @@ Facts Writer::load(const Questions& questions) {
 // In the order of the keys: what lies together in the file is written together.
 void Writer::store(Effects effects) {
   for (ConversationRow& row : effects.opened) {
-    const Conversation& value = row.value;
-    if (!insert_conversation_.insert(value.id, value.org_id, value.client_id, value.created_at, value.last_message_at,
-                                     value.last_seq, value.rev, value.unread_count, row.unseen_count, row.read_seq,
-                                     row.seen_seq)) {
-      throw KeyTaken();
-    }
-    const Uuid id = value.id;
+    const auto insert = [this](const auto&... values) { return insert_conversation_.insert(values...); };
+    if (!std::apply(insert, storage::values(ConversationColumns(), row))) throw KeyTaken();
+    const Uuid id = row.value.id;
     conversations_.insert_or_assign(id,
                                     KeyedConversation{std::move(row), sqlite3_last_insert_rowid(database_.handle())});
   }
@@ -273,24 +291,8 @@ void Writer::store(Effects effects) {
   std::sort(changed.begin(), changed.end(), [](const auto* a, const auto* b) { return a->pk < b->pk; });
   if (!changed.empty()) {
     const auto put = [](const KeyedConversation* row, int column, Cell cell) {
-      switch (column) {
-        case 0:
-          return cell(row->pk);
-        case 1:
-          return cell(row->value.last_message_at);
-        case 2:
-          return cell(row->value.last_seq);
-        case 3:
-          return cell(row->value.rev);
-        case 4:
-          return cell(row->value.unread_count);
-        case 5:
-          return cell(row->unseen_count);
-        case 6:
-          return cell(row->read_seq);
-        default:
-          return cell(row->seen_seq);
-      }
+      if (column == 0) return cell(row->pk);
+      put_column<ChangingColumns>(static_cast<const ConversationRow&>(*row), column - 1, cell);
     };
     const GivenRows given(given_, std::span<const KeyedConversation* const>(changed), put);
     update_conversations_.execute();
@@ -313,41 +315,9 @@ void Writer::store(Effects effects) {
   if (!messages.empty()) {
     using NewMessage = std::pair<std::int64_t, const Effects::NewMessage*>;
     const auto put = [](const NewMessage& row, int column, Cell cell) {
-      const Message& message = row.second->message;
-      switch (column) {
-        case 0:
-          return cell(row.first);
-        case 1:
-          return cell(message.seq);
-        case 2:
-          return cell(row.second->created_rev);
-        case 3:
-          return cell(message.rev);
-        case 4:
-          return cell(message.created_at);
-        case 5:
-          return cell(message.sender_type);
-        case 6:
-          return cell(message.is_read);
-        case 7:
-          return cell(message.seen_at);
-        case 8:
-          return cell(message.id);
-        case 9:
-          return cell(message.sender_id);
-        case 10:
-          return cell(message.sender_name);
-        case 11:
-          return cell(message.client_message_id);
-        case 12:
-          return cell(message.attachment_url);
-        case 13:
-          return cell(message.attachment_type);
-        case 14:
-          return cell(message.attachment_name);
-        default:
-          return cell(message.content);
-      }
+      if (column == 0) return cell(row.first);
+      if (column == 1) return cell(row.second->created_rev);
+      put_column<MessageColumns>(row.second->message, column - 2, cell);
     };
     const GivenRows given(given_, std::span<const NewMessage>(messages), put);
     if (!insert_messages_.insert()) throw KeyTaken();
@@ -359,8 +329,10 @@ void Writer::store(Effects effects) {
     delete_reaction_.execute(key_of(removed.conversation_id), removed.seq, removed.reactor_type, removed.reactor_id);
   }
   for (const auto& [reaction, seq, rev] : effects.reactions) {
-    put_reaction_.execute(key_of(reaction.conversation_id), seq, reaction.reactor_type, reaction.reactor_id, rev,
-                          reaction.emoji, reaction.created_at, reaction.id, reaction.reactor_name);
+    const std::tuple key(key_of(reaction.conversation_id), seq, rev);
+    std::apply([this](const auto&... values) { put_reaction_.execute(values...); },
+               std::tuple_cat(std::tie(std::get<0>(key), std::get<1>(key), std::get<2>(key)),
+                              storage::values(ReactionColumns(), reaction)));
   }
   for (const Effects::ChangeRow& change : effects.changes) {
     insert_change_.execute(key_of(change.conversation_id), change.rev, static_cast<int>(change.kind), change.first_seq,
