@@ -1,5 +1,7 @@
 #include "storage/postgres_connection.hpp"
 
+#include "storage/postgres_rows.hpp"
+
 #include <poll.h>
 
 #include <charconv>
@@ -363,9 +365,19 @@ Result Connection::execute(const std::string& sql, const Parameters& parameters)
 
 std::string Connection::qualified(std::string_view sql) const {
   std::string text;
-  for (std::size_t at; (at = sql.find("@.")) != std::string_view::npos; sql.remove_prefix(at + 2)) {
+  for (std::size_t at; (at = sql.find('@')) != std::string_view::npos;) {
     text += sql.substr(0, at);
-    text += schema_prefix_;
+    sql.remove_prefix(at);
+    if (sql.starts_with("@.")) {
+      text += schema_prefix_;
+      sql.remove_prefix(2);
+    } else if (const ColumnsText* columns = find_columns_text(sql)) {
+      text += columns->text;
+      sql.remove_prefix(columns->placeholder.size());
+    } else {
+      text += sql.front();
+      sql.remove_prefix(1);
+    }
   }
   return text += sql;
 }

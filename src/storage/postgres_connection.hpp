@@ -78,6 +78,17 @@ class Row {
   Role role(int column) const { return value(parse_role(text(column))); }
   Sha256Digest digest(int column) const { return value(decode_digest(text(column))); }
 
+  // The same by the type of what is read.
+  void read(int column, bool& value) const { value = boolean(column); }
+  void read(int column, std::uint64_t& value) const { value = count(column); }
+  void read(int column, std::string& value) const { value = text(column); }
+  void read(int column, TimePoint& value) const { value = time(column); }
+  void read(int column, std::optional<TimePoint>& value) const { value = optional_time(column); }
+  void read(int column, std::optional<std::string>& value) const { value = optional_text(column); }
+  void read(int column, Uuid& id) const { id = uuid(column); }
+  void read(int column, Role& value) const { value = role(column); }
+  void read(int column, Emoji& emoji) const { emoji = value(parse_emoji(text(column))); }
+
  private:
   template <class T>
   static T value(std::optional<T> decoded) {
@@ -113,6 +124,10 @@ class Result {
 // In all SQL that a session of the storage is given, "@." stands for the schema of the tables ("@.messages"). It is on
 // no search_path: others may be allowed to make things in it, and an operator or a function of theirs would come before
 // PostgreSQL's own where the types of its arguments fit better, and run with the rights of this session.
+//
+// "@c.*", "@m.*" and "@r.*" stand for the columns of a conversation c, a message m and a reaction r; in a statement
+// that inserts messages or reactions, "@(m)" and "@(r)" for the names of these columns, "@[m]" and "@[r]" for the
+// parameters $2, $3, ... which are arrays of their values (postgres_rows.hpp).
 struct Query {
   const char* name;
   const char* sql;
@@ -179,7 +194,7 @@ class Connection {
   std::vector<Result> exchange(Clock::time_point deadline = Clock::now() + answer_timeout);
   // One statement that is not worth preparing, alone; waits as long as it takes.
   Result execute(const std::string& sql, const Parameters& parameters = Parameters());
-  // The SQL with the schema in the place of "@.".
+  // The SQL with the schema and the columns in the places of what stands for them.
   std::string qualified(std::string_view sql) const;
   // Several statements without parameters, separated by semicolons.
   void execute_script(const std::string& sql);

@@ -59,11 +59,9 @@ constexpr Query make_conversations{
   "  SELECT o.id FROM unnest($2::text[], $3::text[]) k(org_id, client_id)"        \
   "  JOIN @.conversations o ON o.org_id = k.org_id AND o.client_id = k.client_id" \
   ") w(id) JOIN @.conversations c ON c.id = w.id"
-constexpr Query lock_conversations{"lock_conversations",
-                                   "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS " FROM " TRAVELCHAT_WANTED_CONVERSATIONS
-                                   " ORDER BY c.id FOR NO KEY UPDATE OF c"};
-constexpr Query lock_free_conversations{"lock_free_conversations", "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS
-                                                                   " FROM " TRAVELCHAT_WANTED_CONVERSATIONS
+constexpr Query lock_conversations{
+    "lock_conversations", "SELECT @c.* FROM " TRAVELCHAT_WANTED_CONVERSATIONS " ORDER BY c.id FOR NO KEY UPDATE OF c"};
+constexpr Query lock_free_conversations{"lock_free_conversations", "SELECT @c.* FROM " TRAVELCHAT_WANTED_CONVERSATIONS
                                                                    " ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED"};
 // Those among them that are there: the locked ones, too.
 constexpr Query find_wanted_conversations{"find_wanted_conversations",
@@ -89,13 +87,11 @@ constexpr Query find_wanted_conversations{"find_wanted_conversations",
   "  CROSS JOIN LATERAL (SELECT n.id FROM @.messages n WHERE n.conversation_id = o.id AND n.seq IS NOT NULL"        \
   "    ORDER BY n.seq DESC LIMIT 1) n"                                                                              \
   ") w(id)"
-constexpr Query read_wanted_messages{"read_wanted_messages",
-                                     "SELECT " TRAVELCHAT_MESSAGE_COLUMNS " FROM " TRAVELCHAT_WANTED_MESSAGES
-                                     " JOIN @.messages m ON m.id = w.id AND m.seq IS NOT NULL"};
-constexpr Query read_wanted_reactions{"read_wanted_reactions",
-                                      "SELECT " TRAVELCHAT_REACTION_COLUMNS " FROM " TRAVELCHAT_WANTED_MESSAGES
-                                      " JOIN @.message_reactions r ON r.message_id = w.id"
-                                      " ORDER BY r.message_id, " TRAVELCHAT_REACTION_ORDER};
+constexpr Query read_wanted_messages{"read_wanted_messages", "SELECT @m.* FROM " TRAVELCHAT_WANTED_MESSAGES
+                                                             " JOIN @.messages m ON m.id = w.id AND m.seq IS NOT NULL"};
+constexpr Query read_wanted_reactions{"read_wanted_reactions", "SELECT @r.* FROM " TRAVELCHAT_WANTED_MESSAGES
+                                                               " JOIN @.message_reactions r ON r.message_id = w.id"
+                                                               " ORDER BY r.message_id, " TRAVELCHAT_REACTION_ORDER};
 
 constexpr Query read_tokens{
     "read_tokens",
@@ -107,13 +103,9 @@ constexpr Query read_tokens{
 // Fails (21000) when a trigger of the host's holds a row back without a word: it would be answered, and not be there.
 constexpr Query insert_messages{
     "insert_messages",
-    "WITH stored AS (INSERT INTO @.messages (id, conversation_id, org_id, sender_type, sender_id, sender_name,"
-    " content, is_read,"
-    " created_at, seen_at, attachment_url, attachment_type, attachment_name, client_message_id, seq, rev, created_rev)"
-    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
-    " $8::boolean[], $9::timestamp[], $10::timestamp[], $11::text[], $12::text[], $13::text[], $14::text[],"
-    " $15::bigint[], $16::bigint[], $17::bigint[]) RETURNING id)"
-    " SELECT (SELECT n FROM generate_series(1, 2) n WHERE (SELECT count(*) FROM stored) <> cardinality($1::text[]))"};
+    "WITH stored AS (INSERT INTO @.messages (created_rev, @(m))"
+    " SELECT * FROM unnest($1::bigint[], @[m]) RETURNING id)"
+    " SELECT (SELECT n FROM generate_series(1, 2) n WHERE (SELECT count(*) FROM stored) <> cardinality($1::bigint[]))"};
 constexpr Query update_conversations{
     "update_conversations",
     "UPDATE @.conversations c SET last_seq = k.last_seq, rev = k.rev,"
@@ -141,10 +133,7 @@ constexpr Query touch_messages{"touch_messages",
                                " FROM unnest($1::text[], $2::bigint[]) k(id, rev) WHERE m.id = k.id"};
 constexpr Query put_reactions{
     "put_reactions",
-    "INSERT INTO @.message_reactions (id, message_id, conversation_id, org_id, reactor_type, reactor_id, reactor_name,"
-    " emoji, created_at, rev)"
-    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
-    " $8::text[], $9::timestamp[], $10::bigint[])"
+    "INSERT INTO @.message_reactions (rev, @(r)) SELECT * FROM unnest($1::bigint[], @[r])"
     " ON CONFLICT (message_id, reactor_type, reactor_id) DO UPDATE SET id = excluded.id,"
     " reactor_name = excluded.reactor_name, emoji = excluded.emoji, created_at = excluded.created_at,"
     " rev = excluded.rev"};
@@ -397,11 +386,7 @@ void Lane::decide(std::vector<Result> answers) {
       const Row row = (*answer)[i];
       TokenRow& token = facts.tokens.emplace_back();
       token.digest = row.digest(0);
-      token.claims.org_id = row.text(1);
-      token.claims.client_id = row.text(2);
-      token.claims.trip_id = row.text(3);
-      token.claims.conversation_id = row.uuid(4);
-      token.claims.expires_at = row.time(5);
+      storage::read<detail::MembersOf<TokenClaims>>(row, 1, token.claims);
       token.created_at = row.time(6);
     }
   }
@@ -420,31 +405,9 @@ void Lane::write(const Effects& effects) {
     connection_->send(give_way);
   }
   if (const auto& rows = effects.messages; !rows.empty()) {
-    const auto of = [&](Type type, auto value) {
-      return column(type, rows, [value](const auto& row) -> decltype(auto) { return value(row.message); });
-    };
-    connection_->send(insert_messages,
-                      Parameters(of(Type::text, [](const Message& m) -> const Uuid& { return m.id; }),
-                                 of(Type::text, [](const Message& m) -> const Uuid& { return m.conversation_id; }),
-                                 of(Type::text, [](const Message& m) { return std::string_view(m.org_id); }),
-                                 of(Type::text, [](const Message& m) { return m.sender_type; }),
-                                 of(Type::text, [](const Message& m) { return std::string_view(m.sender_id); }),
-                                 of(Type::text, [](const Message& m) { return std::string_view(m.sender_name); }),
-                                 of(Type::text, [](const Message& m) { return std::string_view(m.content); }),
-                                 of(Type::boolean, [](const Message& m) { return m.is_read; }),
-                                 of(Type::timestamp, [](const Message& m) { return m.created_at; }),
-                                 of(Type::timestamp, [](const Message& m) { return m.seen_at; }),
-                                 of(
-                                     Type::text, [](const Message& m) -> const auto& { return m.attachment_url; }),
-                                 of(
-                                     Type::text, [](const Message& m) -> const auto& { return m.attachment_type; }),
-                                 of(
-                                     Type::text, [](const Message& m) -> const auto& { return m.attachment_name; }),
-                                 of(
-                                     Type::text, [](const Message& m) -> const auto& { return m.client_message_id; }),
-                                 of(Type::bigint, [](const Message& m) { return m.seq; }),
-                                 of(Type::bigint, [](const Message& m) { return m.rev; }),
-                                 column(Type::bigint, rows, [](const auto& row) { return row.created_rev; })));
+    Parameters parameters(column(Type::bigint, rows, [](const auto& row) { return row.created_rev; }));
+    add_arrays<MessageColumns>(parameters, rows, [](const auto& row) -> const Message& { return row.message; });
+    connection_->send(insert_messages, parameters);
   }
   if (const auto& rows = effects.conversations; !rows.empty()) {
     const auto of = [&](Type type, auto value) { return column(type, rows, value); };
@@ -483,20 +446,9 @@ void Lane::write(const Effects& effects) {
                    column(Type::text, rows, [](const auto& r) { return std::string_view(r.reactor_id); })));
   }
   if (const auto& rows = effects.reactions; !rows.empty()) {
-    const auto of = [&](Type type, auto value) {
-      return column(type, rows, [value](const auto& row) -> decltype(auto) { return value(row.reaction); });
-    };
-    connection_->send(put_reactions,
-                      Parameters(of(Type::text, [](const Reaction& r) -> const Uuid& { return r.id; }),
-                                 of(Type::text, [](const Reaction& r) -> const Uuid& { return r.message_id; }),
-                                 of(Type::text, [](const Reaction& r) -> const Uuid& { return r.conversation_id; }),
-                                 of(Type::text, [](const Reaction& r) { return std::string_view(r.org_id); }),
-                                 of(Type::text, [](const Reaction& r) { return r.reactor_type; }),
-                                 of(Type::text, [](const Reaction& r) { return std::string_view(r.reactor_id); }),
-                                 of(Type::text, [](const Reaction& r) { return std::string_view(r.reactor_name); }),
-                                 of(Type::text, [](const Reaction& r) { return r.emoji; }),
-                                 of(Type::timestamp, [](const Reaction& r) { return r.created_at; }),
-                                 column(Type::bigint, rows, [](const auto& row) { return row.rev; })));
+    Parameters parameters(column(Type::bigint, rows, [](const auto& row) { return row.rev; }));
+    add_arrays<ReactionColumns>(parameters, rows, [](const auto& row) -> const Reaction& { return row.reaction; });
+    connection_->send(put_reactions, parameters);
   }
   if (const auto& rows = effects.changes; !rows.empty()) {
     connection_->send(

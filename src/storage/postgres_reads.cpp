@@ -17,11 +17,11 @@ namespace {
 constexpr Query begin{"begin", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
 constexpr Query commit{"commit", "COMMIT"};
 
-constexpr Query find_conversation_by_id{
-    "find_conversation", "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS " FROM @.conversations c WHERE c.id = $1::text"};
+constexpr Query find_conversation_by_id{"find_conversation",
+                                        "SELECT @c.* FROM @.conversations c WHERE c.id = $1::text"};
 
 #define TRAVELCHAT_CONVERSATIONS_OF                                                                     \
-  "SELECT " TRAVELCHAT_CONVERSATION_COLUMNS ", " TRAVELCHAT_MESSAGE_COLUMNS                             \
+  "SELECT @c.*, @m.*"                                                                                   \
   " FROM @.conversations c"                                                                             \
   " LEFT JOIN LATERAL (SELECT * FROM @.messages l WHERE l.conversation_id = c.id AND l.seq IS NOT NULL" \
   "   ORDER BY l.seq DESC LIMIT 1) m ON true"                                                           \
@@ -32,13 +32,11 @@ constexpr const char* find_conversations_of = TRAVELCHAT_CONVERSATIONS_OF
     " AND (c.client_id = ANY ($2::text[]) OR EXISTS (SELECT FROM @.messages s WHERE s.conversation_id = c.id AND ";
 
 constexpr Query list_newest{"list_newest",
-                            "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
-                            " FROM @.messages m WHERE m.conversation_id = $1::text AND m.seq < $2::bigint"
+                            "SELECT @m.* FROM @.messages m WHERE m.conversation_id = $1::text AND m.seq < $2::bigint"
                             " ORDER BY m.seq DESC LIMIT $3::bigint"};
 constexpr Query list_newest_reactions{
     "list_newest_reactions",
-    "SELECT " TRAVELCHAT_REACTION_COLUMNS
-    " FROM (SELECT id FROM @.messages m WHERE m.conversation_id = $1::text AND m.seq < $2::bigint"
+    "SELECT @r.* FROM (SELECT id FROM @.messages m WHERE m.conversation_id = $1::text AND m.seq < $2::bigint"
     "   ORDER BY m.seq DESC LIMIT $3::bigint) m"
     " JOIN @.message_reactions r ON r.message_id = m.id ORDER BY r.message_id, " TRAVELCHAT_REACTION_ORDER};
 
@@ -61,13 +59,11 @@ constexpr Query list_newest_reactions{
   "    AND " TRAVELCHAT_IS_PRUNED                                                                               \
   "  ORDER BY rev LIMIT $4::bigint"                                                                             \
   "), page AS MATERIALIZED (SELECT id FROM changed ORDER BY rev FETCH FIRST ($3::bigint) ROWS WITH TIES) "
-constexpr Query list_changed{"list_changed",
-                             TRAVELCHAT_CHANGED "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
-                                                ", (SELECT count(*) FROM changed) > (SELECT count(*) FROM page)"
-                                                " FROM page JOIN @.messages m ON m.id = page.id ORDER BY m.seq"};
+constexpr Query list_changed{"list_changed", TRAVELCHAT_CHANGED
+                             "SELECT @m.*, (SELECT count(*) FROM changed) > (SELECT count(*) FROM page)"
+                             " FROM page JOIN @.messages m ON m.id = page.id ORDER BY m.seq"};
 constexpr Query list_changed_reactions{"list_changed_reactions", TRAVELCHAT_CHANGED
-                                       "SELECT " TRAVELCHAT_REACTION_COLUMNS
-                                       " FROM page JOIN @.message_reactions r ON r.message_id = page.id"
+                                       "SELECT @r.* FROM page JOIN @.message_reactions r ON r.message_id = page.id"
                                        " ORDER BY r.message_id, " TRAVELCHAT_REACTION_ORDER};
 
 // Whether the changes after $2 are at most $3, and all of them kept.
@@ -78,10 +74,10 @@ constexpr Query find_rev{"find_changes_rev",
                          "SELECT c.rev, (SELECT epoch FROM @.travelchat_epoch WHERE only_row), " TRAVELCHAT_IS_PRUNED
                          " FROM @.conversations c WHERE c.id = $1::text"};
 constexpr Query find_epoch{"find_epoch", "SELECT epoch FROM @.travelchat_epoch WHERE only_row"};
-constexpr Query list_created{"list_created",
-                             "SELECT " TRAVELCHAT_MESSAGE_COLUMNS
-                             " FROM @.messages m WHERE m.conversation_id = $1::text AND " TRAVELCHAT_NOT_TOO_MANY
-                             " AND m.seq >= @.travelchat_first_created_after($1::text, $2::bigint) ORDER BY m.seq"};
+constexpr Query list_created{
+    "list_created",
+    "SELECT @m.*, m.created_rev FROM @.messages m WHERE m.conversation_id = $1::text AND " TRAVELCHAT_NOT_TOO_MANY
+    " AND m.seq >= @.travelchat_first_created_after($1::text, $2::bigint) ORDER BY m.seq"};
 constexpr Query list_other_changes{
     "list_other_changes",
     "SELECT c.rev, c.kind, c.at, m.id FROM @.travelchat_changes c"
@@ -89,8 +85,7 @@ constexpr Query list_other_changes{
     " WHERE c.conversation_id = $1::text AND c.rev > $2::bigint AND " TRAVELCHAT_NOT_TOO_MANY " ORDER BY c.rev"};
 constexpr Query list_change_reactions{
     "list_change_reactions",
-    "SELECT " TRAVELCHAT_REACTION_COLUMNS
-    " FROM ("
+    "SELECT @r.* FROM ("
     "  SELECT m.id FROM @.messages m WHERE m.conversation_id = $1::text AND " TRAVELCHAT_NOT_TOO_MANY
     "    AND m.seq >= @.travelchat_first_created_after($1::text, $2::bigint)"
     "  UNION"
@@ -286,7 +281,7 @@ std::optional<ChangeList> Reader::list_changes(const Uuid& conversation_id, std:
   for (int i = 0; i < answers[1].size(); ++i) {
     Change& change = list.changes.emplace_back();
     change.kind = Change::Kind::message;
-    change.rev = read_created_rev(answers[1][i]);
+    change.rev = answers[1][i].count(message_columns);
     change.message = read_message(answers[1][i]);
     change.message->reactions = reactions_of(change.message->id);
   }
@@ -335,11 +330,7 @@ std::optional<TokenClaims> Reader::find_token(const Sha256Digest& digest, TimePo
   const Result rows = read(find_token_by_digest, Parameters(digest, now));
   if (rows.empty()) return std::nullopt;
   TokenClaims claims;
-  claims.org_id = rows[0].text(0);
-  claims.client_id = rows[0].text(1);
-  claims.trip_id = rows[0].text(2);
-  claims.conversation_id = rows[0].uuid(3);
-  claims.expires_at = rows[0].time(4);
+  storage::read<detail::MembersOf<TokenClaims>>(rows[0], 0, claims);
   return claims;
 }
 

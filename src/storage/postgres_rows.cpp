@@ -1,42 +1,72 @@
 #include "storage/postgres_rows.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace travelchat::postgres {
+
+namespace {
+
+const char* name_of(Type type) noexcept {
+  switch (type) {
+    case Type::boolean:
+      return "boolean";
+    case Type::bigint:
+      return "bigint";
+    case Type::smallint:
+      return "smallint";
+    case Type::timestamp:
+      return "timestamp";
+    case Type::text:
+      break;
+  }
+  return "text";
+}
+
+// "$2::text[], $3::bigint[]": $1 is what a row has besides the record.
+template <class T, class Columns>
+std::string array_parameters() {
+  std::string list;
+  int number = 2;
+  detail::for_each_of<Columns>([&](auto member) {
+    constexpr Type type = column_type<std::remove_cvref_t<decltype(std::declval<T&>().*member.pointer)>>;
+    if (!list.empty()) list += ", ";
+    list += "$" + std::to_string(number++) + "::" + name_of(type) + "[]";
+  });
+  return list;
+}
+
+constexpr int emoji_column =
+    static_cast<int>(boost::mp11::mp_find_if_q<ReactionColumns, detail::Without<&Reaction::emoji>>::value);
+
+}  // namespace
+
+const ColumnsText* find_columns_text(std::string_view sql) noexcept {
+  static const std::vector<ColumnsText> all = {
+      {"@c.*", storage::names<ConversationColumns>("c.")},
+      {"@m.*", storage::names<MessageColumns>("m.")},
+      {"@r.*", storage::names<ReactionColumns>("r.")},
+      {"@(m)", storage::names<MessageColumns>()},
+      {"@(r)", storage::names<ReactionColumns>()},
+      {"@[m]", array_parameters<Message, MessageColumns>()},
+      {"@[r]", array_parameters<Reaction, ReactionColumns>()},
+  };
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const ColumnsText& columns) { return sql.starts_with(columns.placeholder); });
+  return found == all.end() ? nullptr : &*found;
+}
 
 ConversationRow read_conversation(const Row& row) {
   ConversationRow conversation;
-  conversation.value.id = row.uuid(0);
-  conversation.value.org_id = row.text(1);
-  conversation.value.client_id = row.text(2);
-  conversation.value.created_at = row.time(3);
-  conversation.value.last_seq = row.count(5);
+  storage::read<ConversationColumns>(row, 0, conversation);
   // A host's table may have a time from the start, with NOT NULL.
-  if (conversation.value.last_seq > 0) conversation.value.last_message_at = row.optional_time(4);
-  conversation.value.rev = row.count(6);
-  conversation.value.unread_count = row.count(7);
-  conversation.unseen_count = row.count(8);
-  conversation.read_seq = row.count(9);
-  conversation.seen_seq = row.count(10);
+  if (conversation.value.last_seq == 0) conversation.value.last_message_at.reset();
   return conversation;
 }
 
 Message read_message(const Row& row, int first) {
   Message message;
-  message.id = row.uuid(first);
-  message.conversation_id = row.uuid(first + 1);
-  message.org_id = row.text(first + 2);
-  message.seq = row.count(first + 3);
-  message.rev = row.count(first + 4);
-  message.created_at = row.time(first + 5);
-  message.sender_type = row.role(first + 6);
-  message.is_read = row.boolean(first + 7);
-  message.seen_at = row.optional_time(first + 8);
-  message.sender_id = row.text(first + 9);
-  message.sender_name = row.text(first + 10);
-  message.client_message_id = row.optional_text(first + 11);
-  message.attachment_url = row.optional_text(first + 12);
-  message.attachment_type = row.optional_text(first + 13);
-  message.attachment_name = row.optional_text(first + 14);
-  message.content = row.text(first + 15);
+  storage::read<MessageColumns>(row, first, message);
   return message;
 }
 
@@ -44,18 +74,9 @@ std::unordered_map<Uuid, std::vector<Reaction>> read_reactions(const Result& row
   std::unordered_map<Uuid, std::vector<Reaction>> reactions;
   for (int i = 0; i < rows.size(); ++i) {
     const Row row = rows[i];
-    const auto emoji = parse_emoji(row.text(7));
-    if (!emoji) continue;
+    if (!parse_emoji(row.text(emoji_column))) continue;
     Reaction reaction;
-    reaction.id = row.uuid(0);
-    reaction.message_id = row.uuid(1);
-    reaction.conversation_id = row.uuid(2);
-    reaction.org_id = row.text(3);
-    reaction.reactor_type = row.role(4);
-    reaction.reactor_id = row.text(5);
-    reaction.reactor_name = row.text(6);
-    reaction.emoji = *emoji;
-    reaction.created_at = row.time(8);
+    storage::read<ReactionColumns>(row, 0, reaction);
     reactions[reaction.message_id].push_back(std::move(reaction));
   }
   return reactions;

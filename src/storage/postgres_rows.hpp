@@ -1,40 +1,66 @@
 // The columns of the tables, and how a row becomes a value.
 #pragma once
 
+#include "storage/columns.hpp"
+#include "storage/postgres_codec.hpp"
 #include "storage/postgres_connection.hpp"
 
 #include <travelchat/transactional_storage.hpp>
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
 namespace travelchat::postgres {
 
-#define TRAVELCHAT_CONVERSATION_COLUMNS                                                                               \
-  "c.id, c.org_id, c.client_id, c.created_at, c.last_message_at, c.last_seq, c.rev, c.unread_count, c.unseen_count, " \
-  "c.read_seq, c.seen_seq"
-inline constexpr int conversation_columns = 11;
+using storage::ConversationColumns;
+// A message's reactions are rows of their own.
+using MessageColumns = detail::MembersWithout<Message, &Message::reactions>;
+using ReactionColumns = detail::MembersOf<Reaction>;
+
+// What stands in SQL for columns; see Query.
+struct ColumnsText {
+  std::string_view placeholder;
+  std::string text;
+};
+// The one that `sql` begins with; nullptr: none.
+const ColumnsText* find_columns_text(std::string_view sql) noexcept;
+
+inline constexpr int conversation_columns = storage::count<ConversationColumns>;
 ConversationRow read_conversation(const Row& row);
 
-#define TRAVELCHAT_MESSAGE_COLUMNS                                                                                    \
-  "m.id, m.conversation_id, m.org_id, m.seq, m.rev, m.created_at, m.sender_type, m.is_read, m.seen_at, m.sender_id, " \
-  "m.sender_name, m.client_message_id, m.attachment_url, m.attachment_type, m.attachment_name, m.content,"            \
-  " m.created_rev"
-inline constexpr int message_columns = 17;
+inline constexpr int message_columns = storage::count<MessageColumns>;
 // Without its reactions. The message's columns begin at `first`.
 Message read_message(const Row& row, int first = 0);
-inline std::uint64_t read_created_rev(const Row& row) {
-  return row.count(16);
-}
 
-#define TRAVELCHAT_REACTION_COLUMNS                                                                          \
-  "r.id, r.message_id, r.conversation_id, r.org_id, r.reactor_type, r.reactor_id, r.reactor_name, r.emoji, " \
-  "r.created_at"
 // A message's reactions in the order of its list.
 #define TRAVELCHAT_REACTION_ORDER "r.rev NULLS FIRST, r.created_at NULLS FIRST, r.id"
 // By message. What a host has written that is none of the six reactions is left out.
 std::unordered_map<Uuid, std::vector<Reaction>> read_reactions(const Result& rows);
+
+template <class T>
+constexpr Type column_type = Type::text;
+template <class T>
+constexpr Type column_type<std::optional<T>> = column_type<T>;
+template <>
+inline constexpr Type column_type<bool> = Type::boolean;
+template <>
+inline constexpr Type column_type<std::uint64_t> = Type::bigint;
+template <>
+inline constexpr Type column_type<TimePoint> = Type::timestamp;
+
+// Adds an array for each column: of its values in the records that `record_of` finds in the rows.
+template <class Columns, class Rows, class RecordOf>
+void add_arrays(Parameters& parameters, const Rows& rows, RecordOf record_of) {
+  detail::for_each_of<Columns>([&](auto member) {
+    Array array(column_type<std::remove_cvref_t<decltype(record_of(rows.front()).*member.pointer)>>);
+    for (const auto& row : rows) array.add(record_of(row).*member.pointer);
+    parameters.add(array);
+  });
+}
 
 }  // namespace travelchat::postgres
