@@ -3,9 +3,11 @@
 #include "host.hpp"
 #include "js_storage.hpp"
 #include "libpq.hpp"
+#include "records.hpp"
 #include "subscription.hpp"
 #include "values.hpp"
 
+#include "wire/json.hpp"
 #include "wire/wire.hpp"
 
 #include <travelchat/beast_server.hpp>
@@ -28,9 +30,10 @@ namespace {
 
 // ---- Results as text ----
 
-std::string to_json(const Conversation& conversation) {
+template <detail::Described T>
+std::string to_json(const T& record) {
   std::string json;
-  append_conversation(conversation, json);
+  wire::json::append_value(record, json);
   return json;
 }
 
@@ -55,64 +58,9 @@ std::string to_json(bool value) {
   return value ? "true" : "false";
 }
 
-std::string to_json(const Sent& sent) {
-  std::string json;
-  {
-    JsonObject object(json);
-    wire::append(sent.message, object.key("message"));
-    object.add("created", sent.created);
-  }
-  return json;
-}
-
-std::string to_json(const MessagePage& page) {
-  std::string json;
-  {
-    JsonObject object(json);
-    wire::append(std::span<const Message>(page.messages), object.key("messages"));
-    object.add("hasMore", page.has_more);
-    if (page.epoch) object.add("epoch", *page.epoch);
-  }
-  return json;
-}
-
 std::string to_json(const std::vector<Reaction>& reactions) {
   std::string json;
   wire::append(std::span<const Reaction>(reactions), json);
-  return json;
-}
-
-std::string to_json(const Marked& marked) {
-  std::string json;
-  {
-    JsonObject object(json);
-    object.add("at", marked.at);
-    object.add("count", marked.count);
-    object.add("rev", marked.rev);
-  }
-  return json;
-}
-
-std::string to_json(const IssuedToken& issued) {
-  std::string json;
-  {
-    JsonObject object(json);
-    object.add("token", issued.token);
-    object.add("expiresAt", issued.expires_at);
-  }
-  return json;
-}
-
-std::string to_json(const TokenClaims& claims) {
-  std::string json;
-  {
-    JsonObject object(json);
-    object.add("orgId", claims.org_id);
-    object.add("clientId", claims.client_id);
-    object.add("tripId", claims.trip_id);
-    object.add("conversationId", claims.conversation_id);
-    object.add("expiresAt", claims.expires_at);
-  }
   return json;
 }
 
@@ -184,10 +132,7 @@ constexpr Operation operations[] = {
        Participant sender = args.participant("sender");
        Draft draft;
        draft.content = args.content("content");
-       draft.client_message_id = args.optional_string("clientMessageId");
-       draft.attachment_url = args.optional_string("attachmentUrl");
-       draft.attachment_type = args.optional_string("attachmentType");
-       draft.attachment_name = args.optional_string("attachmentName");
+       read_members<detail::MembersWithout<Draft, &Draft::content, &Draft::conversation_id>>(args, draft);
        draft.conversation_id = args.uuid("conversationId");
        args.require_none(find_problem(sender), "sender");
        args.require_none(find_problem(draft));
@@ -591,21 +536,7 @@ void Engine::close(const Napi::CallbackInfo& info) {
 
 Napi::Value Engine::stats(const Napi::CallbackInfo& info) {
   require_open(info);
-  const EngineStats stats = state_->engine().stats();
-  std::string json;
-  {
-    JsonObject object(json);
-    object.add("messages", stats.messages);
-    object.add("commits", stats.commits);
-    object.add("writes", stats.writes);
-    object.add("failedCommits", stats.failed_commits);
-    object.add("deliveries", stats.deliveries);
-    object.add("queuedWrites", stats.queued_writes);
-    object.add("subscribers", stats.subscribers);
-    object.add("rooms", stats.rooms);
-    object.add("catchUps", stats.catch_ups);
-  }
-  return Napi::String::New(info.Env(), json);
+  return Napi::String::New(info.Env(), to_json(state_->engine().stats()));
 }
 
 void Engine::refresh(const Napi::CallbackInfo& info) {

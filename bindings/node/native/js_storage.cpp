@@ -1,5 +1,6 @@
 #include "js_storage.hpp"
 
+#include "records.hpp"
 #include "values.hpp"
 
 #include <utility>
@@ -121,7 +122,7 @@ result<RemovedTokens> JsStorage::remove_tokens(const TokenRemoval& removal) {
 result<std::optional<Conversation>> JsStorage::find_conversation(const Uuid& id) {
   return ask<std::optional<Conversation>>("findConversation", id_json(id), [](Napi::Value value) {
     if (value.IsNull() || value.IsUndefined()) return result<std::optional<Conversation>>(std::nullopt);
-    return result<std::optional<Conversation>>(to_conversation(Arguments::of(value, "findConversation()")));
+    return result<std::optional<Conversation>>(to_record<Conversation>(Arguments::of(value, "findConversation()")));
   });
 }
 
@@ -136,7 +137,8 @@ result<std::vector<ConversationSummary>> JsStorage::list_conversations(const Con
   return ask<std::vector<ConversationSummary>>("listConversations", std::move(json), [](Napi::Value value) {
     auto holder = Napi::Object::New(value.Env());
     holder.Set("listConversations()", value);
-    return result<std::vector<ConversationSummary>>(Arguments(holder).objects("listConversations()", to_summary));
+    return result<std::vector<ConversationSummary>>(
+        Arguments(holder).objects("listConversations()", to_record<ConversationSummary>));
   });
 }
 
@@ -150,12 +152,7 @@ result<MessagePage> JsStorage::list_messages(const MessageQuery& query) {
     object.add("limit", static_cast<std::uint64_t>(query.limit));
   }
   return ask<MessagePage>("listMessages", std::move(json), [](Napi::Value value) {
-    const Arguments from = Arguments::of(value, "listMessages()");
-    MessagePage page;
-    page.messages = from.objects("messages", to_message);
-    page.has_more = from.boolean("hasMore", false);
-    page.epoch = from.optional_epoch("epoch");
-    return result<MessagePage>(std::move(page));
+    return result<MessagePage>(to_record<MessagePage>(Arguments::of(value, "listMessages()")));
   });
 }
 
@@ -225,7 +222,7 @@ result<std::optional<TokenClaims>> JsStorage::find_token(const Sha256Digest& dig
   }
   return ask<std::optional<TokenClaims>>("findToken", std::move(json), [](Napi::Value value) {
     if (value.IsNull() || value.IsUndefined()) return result<std::optional<TokenClaims>>(std::nullopt);
-    return result<std::optional<TokenClaims>>(to_claims(Arguments::of(value, "findToken()")));
+    return result<std::optional<TokenClaims>>(to_record<TokenClaims>(Arguments::of(value, "findToken()")));
   });
 }
 
@@ -276,12 +273,7 @@ result<Pruned> JsStorageWithUpkeep::prune_changes(const PruneChanges& step) {
     object.add("maxChanges", std::uint64_t{step.max_changes});
   }
   return ask<Pruned>("pruneChanges", std::move(json), [](Napi::Value value) {
-    const Arguments from = Arguments::of(value, "pruneChanges()");
-    Pruned pruned;
-    pruned.count = from.number("count");
-    pruned.next = from.optional_epoch("next");
-    pruned.epoch = from.optional_epoch("epoch");
-    return result<Pruned>(pruned);
+    return result<Pruned>(to_record<Pruned>(Arguments::of(value, "pruneChanges()")));
   });
 }
 

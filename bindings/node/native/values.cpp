@@ -1,6 +1,8 @@
 #include "values.hpp"
 
 #include "core/validate.hpp"
+#include "records.hpp"
+#include "wire/json.hpp"
 #include "wire/wire.hpp"
 
 #include <cmath>
@@ -329,76 +331,9 @@ errc to_errc(std::string_view name) noexcept {
 
 // ---- What a storage answers ----
 
-Reaction to_reaction(const Arguments& from) {
-  Reaction reaction;
-  reaction.id = from.uuid("id");
-  reaction.message_id = from.uuid("messageId");
-  reaction.conversation_id = from.uuid("conversationId");
-  reaction.org_id = from.string("orgId");
-  reaction.reactor_type = to_role(from, "reactorType");
-  reaction.reactor_id = from.string("reactorId");
-  reaction.reactor_name = from.string("reactorName");
-  reaction.emoji = to_emoji(from, "emoji");
-  reaction.created_at = from.time("createdAt");
-  return reaction;
-}
-
-Message to_message(const Arguments& from) {
-  Message message;
-  message.id = from.uuid("id");
-  message.conversation_id = from.uuid("conversationId");
-  message.org_id = from.string("orgId");
-  message.sender_type = to_role(from, "senderType");
-  message.sender_id = from.string("senderId");
-  message.sender_name = from.string("senderName");
-  message.content = from.string("content");
-  message.is_read = from.boolean("isRead", false);
-  message.seen_at = from.optional_time("seenAt");
-  message.created_at = from.time("createdAt");
-  message.attachment_url = from.optional_string("attachmentUrl");
-  message.attachment_type = from.optional_string("attachmentType");
-  message.attachment_name = from.optional_string("attachmentName");
-  message.reactions = from.optional_objects("reactions", to_reaction);
-  message.seq = from.number("seq");
-  message.rev = from.number("rev");
-  message.client_message_id = from.optional_string("clientMessageId");
-  return message;
-}
-
-Conversation to_conversation(const Arguments& from) {
-  Conversation conversation;
-  conversation.id = from.uuid("id");
-  conversation.org_id = from.string("orgId");
-  conversation.client_id = from.string("clientId");
-  conversation.created_at = from.time("createdAt");
-  conversation.last_message_at = from.optional_time("lastMessageAt");
-  conversation.last_seq = from.number("lastSeq");
-  conversation.rev = from.number("rev");
-  conversation.unread_count = from.number("unreadCount");
-  return conversation;
-}
-
-ConversationSummary to_summary(const Arguments& from) {
-  ConversationSummary summary{to_conversation(from), std::nullopt};
-  if (const auto last = from.optional_object("lastMessage")) summary.last_message = to_message(*last);
-  return summary;
-}
-
-TokenClaims to_claims(const Arguments& from) {
-  return {from.string("orgId"), from.string("clientId"), from.string("tripId"), from.uuid("conversationId"),
-          from.time("expiresAt")};
-}
-
 Facts to_facts(const Arguments& from) {
   Facts facts;
-  facts.conversations = from.objects<ConversationRow>("conversations", [](const Arguments& row) {
-    return ConversationRow{to_conversation(row), row.number("unseenCount"), row.number("readSeq"),
-                           row.number("seenSeq")};
-  });
-  facts.messages = from.objects("messages", to_message);
-  facts.tokens = from.objects<TokenRow>("tokens", [](const Arguments& row) {
-    return TokenRow{to_digest(row.string("digest")), to_claims(row.object("claims")), row.time("createdAt")};
-  });
+  read_members<detail::MembersWithout<Facts, &Facts::made>>(from, facts);
   return facts;
 }
 
@@ -408,11 +343,11 @@ std::optional<Change> to_change(const Arguments& from) {
   change.rev = from.number("rev");
   if (kind == "message") {
     change.kind = Change::Kind::message;
-    change.message = to_message(from.object("message"));
+    change.message = to_record<Message>(from.object("message"));
   } else if (kind == "reaction") {
     change.kind = Change::Kind::reaction;
     change.message_id = from.uuid("messageId");
-    change.reactions = from.objects("reactions", to_reaction);
+    change.reactions = from.objects("reactions", to_record<Reaction>);
   } else if (kind == "seen" || kind == "read") {
     change.kind = kind == "seen" ? Change::Kind::seen : Change::Kind::read;
     change.at = from.time("at");
@@ -453,39 +388,6 @@ void add_ids(JsonObject& to, std::string_view name, const std::vector<Uuid>& ids
   append_strings(texts, to.key(name));
 }
 
-void add_conversation(JsonObject& object, const ConversationRow& row) {
-  const Conversation& value = row.value;
-  object.add("id", value.id);
-  object.add("orgId", value.org_id);
-  object.add("clientId", value.client_id);
-  object.add("createdAt", value.created_at);
-  if (value.last_message_at) {
-    object.add("lastMessageAt", *value.last_message_at);
-  } else {
-    object.add("lastMessageAt", std::optional<std::string>());
-  }
-  object.add("lastSeq", value.last_seq);
-  object.add("rev", value.rev);
-  object.add("unreadCount", value.unread_count);
-  object.add("unseenCount", row.unseen_count);
-  object.add("readSeq", row.read_seq);
-  object.add("seenSeq", row.seen_seq);
-}
-
-std::string_view to_name(Change::Kind kind) {
-  switch (kind) {
-    case Change::Kind::reaction:
-      return "reaction";
-    case Change::Kind::seen:
-      return "seen";
-    case Change::Kind::read:
-      return "read";
-    case Change::Kind::message:
-      break;
-  }
-  return "message";
-}
-
 }  // namespace
 
 void append(const Questions& questions, std::string& out) {
@@ -510,63 +412,7 @@ void append(const Questions& questions, std::string& out) {
 }
 
 void append(const Effects& effects, std::string& out) {
-  JsonObject object(out);
-  add_objects(object, "opened", effects.opened, add_conversation);
-  add_objects(object, "conversations", effects.conversations, add_conversation);
-  add_objects(object, "marks", effects.marks, [](JsonObject& to, const Effects::Mark& mark) {
-    to.add("conversationId", mark.conversation_id);
-    to.add("viewer", to_string(mark.viewer));
-    to.add("afterSeq", mark.after_seq);
-    to.add("upToSeq", mark.up_to_seq);
-    to.add("rev", mark.rev);
-    to.add("at", mark.at);
-  });
-  add_objects(object, "messages", effects.messages, [](JsonObject& to, const Effects::NewMessage& created) {
-    wire::append(created.message, to.key("message"));
-    to.add("createdRev", created.created_rev);
-  });
-  add_objects(object, "touched", effects.touched, [](JsonObject& to, const Effects::Touched& touched) {
-    to.add("conversationId", touched.conversation_id);
-    to.add("messageId", touched.message_id);
-    to.add("seq", touched.seq);
-    to.add("rev", touched.rev);
-  });
-  add_objects(object, "removedReactions", effects.removed_reactions,
-              [](JsonObject& to, const Effects::RemovedReaction& removed) {
-                to.add("conversationId", removed.conversation_id);
-                to.add("messageId", removed.message_id);
-                to.add("seq", removed.seq);
-                to.add("reactorType", to_string(removed.reactor_type));
-                to.add("reactorId", removed.reactor_id);
-              });
-  add_objects(object, "reactions", effects.reactions, [](JsonObject& to, const Effects::NewReaction& put) {
-    wire::append(put.reaction, to.key("reaction"));
-    to.add("seq", put.seq);
-    to.add("rev", put.rev);
-  });
-  add_objects(object, "changes", effects.changes, [](JsonObject& to, const Effects::ChangeRow& change) {
-    to.add("conversationId", change.conversation_id);
-    to.add("rev", change.rev);
-    to.add("kind", to_name(change.kind));
-    to.add("firstSeq", change.first_seq);
-    to.add("lastSeq", change.last_seq);
-    to.add("at", change.at);
-  });
-  std::vector<std::string> digests;
-  for (const Sha256Digest& digest : effects.removed_tokens) digests.push_back(to_hex(digest));
-  append_strings(digests, object.key("removedTokens"));
-  add_objects(object, "tokens", effects.tokens, [](JsonObject& to, const TokenRow& token) {
-    to.add("digest", to_hex(token.digest));
-    {
-      JsonObject claims(to.key("claims"));
-      claims.add("orgId", token.claims.org_id);
-      claims.add("clientId", token.claims.client_id);
-      claims.add("tripId", token.claims.trip_id);
-      claims.add("conversationId", token.claims.conversation_id);
-      claims.add("expiresAt", token.claims.expires_at);
-    }
-    to.add("createdAt", token.created_at);
-  });
+  wire::json::append_value(effects, out);
 }
 
 void append(const TokenRemoval& removal, std::string& out) {
@@ -651,31 +497,14 @@ void append_strings(const std::vector<std::string>& texts, std::string& out) {
   out += ']';
 }
 
-// Without the closing brace, which the caller's object writes.
-static void add_conversation(const Conversation& conversation, JsonObject& object) {
-  object.add("id", conversation.id);
-  object.add("orgId", conversation.org_id);
-  object.add("clientId", conversation.client_id);
-  object.add("createdAt", conversation.created_at);
-  object.add("lastMessageAt", conversation.last_message_at);
-  object.add("lastSeq", conversation.last_seq);
-  object.add("unreadCount", conversation.unread_count);
-  object.add("rev", conversation.rev);
-}
-
-void append_conversation(const Conversation& conversation, std::string& out) {
-  JsonObject object(out);
-  add_conversation(conversation, object);
-}
-
 void append_summary(const ConversationSummary& row, std::string& out) {
-  JsonObject object(out);
-  add_conversation(row.conversation, object);
-  std::string& last = object.key("lastMessage");
+  wire::json::append_members<'{', detail::MembersOf<Conversation>>(row.conversation, out);
+  out += R"(,"lastMessage":)";
   if (row.last_message)
-    wire::append_without_reactions(*row.last_message, last);
+    wire::append_without_reactions(*row.last_message, out);
   else
-    last += "null";
+    out += "null";
+  out += '}';
 }
 
 }  // namespace travelchat::node

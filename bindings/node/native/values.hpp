@@ -115,13 +115,8 @@ Sha256Digest to_digest(const std::string& hex);
 // The error that JavaScript names; what is not one of ours is `errc::storage_failed`.
 errc to_errc(std::string_view name) noexcept;
 
-// ---- What a storage in JavaScript answers ----
+// ---- What a storage in JavaScript answers: these, and `to_record` of records.hpp ----
 
-Reaction to_reaction(const Arguments& from);
-Message to_message(const Arguments& from);
-Conversation to_conversation(const Arguments& from);
-ConversationSummary to_summary(const Arguments& from);
-TokenClaims to_claims(const Arguments& from);
 // nullopt for a kind that is not known here, as a later version may have: its revision counts all the same.
 std::optional<Change> to_change(const Arguments& from);
 Facts to_facts(const Arguments& from);
@@ -157,8 +152,7 @@ class JsonObject {
 };
 
 void append_strings(const std::vector<std::string>& texts, std::string& out);
-// A Conversation of types.ts, and a ConversationSummary.
-void append_conversation(const Conversation& conversation, std::string& out);
+// A ConversationSummary of types.ts.
 void append_summary(const ConversationSummary& row, std::string& out);
 
 }  // namespace travelchat::node
