@@ -1,12 +1,13 @@
 #include "records.hpp"
 
+#include "core/describe.hpp"
+
 #include <travelchat/arguments.hpp>
 
 #include <datetime.h>
 
 #include <algorithm>
 #include <array>
-#include <initializer_list>
 #include <stdexcept>
 #include <string_view>
 #include <type_traits>
@@ -21,58 +22,90 @@ using std::chrono::days;
 using std::chrono::floor;
 using std::chrono::milliseconds;
 
+// The members of a struct that its dataclass has.
+template <class T>
+struct FieldsOf {
+  using type = detail::MembersOf<T>;
+};
+template <>
+struct FieldsOf<Facts> {
+  using type = detail::MembersWithout<Facts, &Facts::made>;
+};
+template <>
+struct FieldsOf<MessageQuery> {
+  using type = detail::MembersWithout<MessageQuery, &MessageQuery::epoch>;
+};
+template <class T>
+using Fields = typename FieldsOf<T>::type;
+
+// What a member is called there.
+template <class Member>
+constexpr const char* field_name = detail::is_one_of<Member, &ConversationRow::value> ? "conversation" : Member::name;
+
 // One dataclass. Objects are filled through its slots: its own constructor would set every field through the
 // interpreter, which costs more than all else that is done for an event.
 class Record {
  public:
-  void load(const py::module_& types, const char* name, std::initializer_list<const char*> fields) {
-    type_ = types.attr(name);
-    const py::tuple known = type_.attr("__match_args__");
-    if (known.size() != fields.size())
+  Record() = default;
+  // Throws std::logic_error unless it has these fields and no others. `what`: for messages, "a message".
+  Record(const py::module_& types, const char* name, const std::vector<const char*>& fields, const char* what)
+      : type_(types.attr(name)), what_(what) {
+    if (py::len(type_.attr("__match_args__")) != fields.size())
       throw std::logic_error(std::string(name) + " has other fields than the engine's");
-    std::size_t at = 0;
     for (const char* field : fields) {
-      if (known[at++].cast<std::string_view>() != field) throw std::logic_error(std::string(name) + " lacks " + field);
+      if (!py::hasattr(type_, field)) throw std::logic_error(std::string(name) + " lacks " + field);
       slots_.push_back(type_.attr(field));
     }
   }
 
+  // The values in the order of the fields.
   template <class... Values>
   py::object make(const Values&... values) const {
+    py::object made = allocate();
+    std::size_t at = 0;
+    (set(made, at++, values), ...);
+    return made;
+  }
+
+  py::object allocate() const {
     auto* const type = reinterpret_cast<PyTypeObject*>(type_.ptr());
     auto made = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
     if (!made) throw py::error_already_set();
-    auto slot = slots_.begin();
-    const auto set = [&](const py::object& value) {
-      if (Py_TYPE(slot->ptr())->tp_descr_set(slot->ptr(), made.ptr(), value.ptr()) != 0) throw py::error_already_set();
-      ++slot;
-    };
-    (set(values), ...);
     return made;
+  }
+  void set(const py::object& record, std::size_t field, const py::object& value) const {
+    const py::object& slot = slots_[field];
+    if (Py_TYPE(slot.ptr())->tp_descr_set(slot.ptr(), record.ptr(), value.ptr()) != 0) throw py::error_already_set();
   }
 
   bool is(py::handle value) const { return Py_TYPE(value.ptr()) == reinterpret_cast<PyTypeObject*>(type_.ptr()); }
   // TypeError unless `value` is one.
-  void require(py::handle value, const char* what) const {
+  void require(py::handle value) const {
     if (is(value) || py::isinstance(value, type_)) return;
-    throw py::type_error(std::string(what) + " must be a travelchat." + std::string(py::str(type_.attr("__name__"))) +
+    throw py::type_error(std::string(what_) + " must be a travelchat." + std::string(py::str(type_.attr("__name__"))) +
                          ", not " + Py_TYPE(value.ptr())->tp_name);
   }
 
  private:
   py::object type_;
   std::vector<py::object> slots_;
+  const char* what_ = "";
 };
 
+// Of a struct's dataclass. Here and below: never destroyed, for the interpreter is gone by the time static objects are.
+template <class T>
+const Record* record_of = nullptr;
+
+template <class T>
+void load(const py::module_& types, const char* name, const char* what = "") {
+  std::vector<const char*> fields;
+  detail::for_each_of<Fields<T>>([&]<class Member>(Member) { fields.push_back(field_name<Member>); });
+  record_of<T> = new Record(types, name, fields, what);
+}
+
+// What is no record, and the dataclasses that no struct is like.
 struct Records {
-  Record participant, reaction, message, conversation, summary, claims, sent, marked, page, token, stats;
-  Record typing, created, reacted, seen, read, caught_up, resync, updated;
-  Record conversation_row, token_row, opening_question, repeat_question, token_question, questions, facts;
-  Record new_message, mark, touched, new_reaction, removed_reaction, change_row, effects;
-  Record delete_token, sweep_tokens, revoke_tokens, removed_tokens;
-  Record conversation_query, message_query, change, change_list, revision_query, revisions;
-  Record prune_changes, pruned;
-  Record notification, advisor, trip, client_card, active_trip;
+  Record opening_question, repeat_question, token_question, questions;
   std::array<py::object, 2> roles;
   std::array<py::object, 6> emoji;
   std::array<py::object, 4> change_kinds;
@@ -80,7 +113,6 @@ struct Records {
   py::object errors;
 };
 
-// Never destroyed: the interpreter is gone by the time static objects are.
 Records* records = nullptr;
 
 }  // namespace
@@ -96,44 +128,41 @@ static py::object to_python(std::string_view text) {
   return made;
 }
 
-template <class T>
-static py::object to_python(const std::optional<T>& value) {
-  return value ? to_python(*value) : none();
-}
-
 static py::object to_python(Role role) {
   return records->roles.at(static_cast<std::size_t>(role));
 }
 
-static py::object to_python(const std::optional<Emoji>& emoji) {
-  return emoji ? records->emoji.at(static_cast<std::size_t>(*emoji)) : none();
+static py::object to_python(Emoji emoji) {
+  return records->emoji.at(static_cast<std::size_t>(emoji));
+}
+
+static py::object to_python(Change::Kind kind) {
+  return records->change_kinds.at(static_cast<std::size_t>(kind));
 }
 
 static py::object to_python(const Sha256Digest& digest) {
   return py::bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
 }
 
-static py::object to_python(const Reaction& reaction) {
-  return records->reaction.make(
-      to_python(reaction.id), to_python(reaction.message_id), to_python(reaction.conversation_id),
-      to_python(reaction.org_id), to_python(reaction.reactor_type), to_python(reaction.reactor_id),
-      to_python(reaction.reactor_name), to_python(std::optional(reaction.emoji)), to_python(reaction.created_at));
-}
-
-static py::object to_python(const ConversationRow& row) {
-  return records->conversation_row.make(to_python(row.value), to_python(row.unseen_count), to_python(row.read_seq),
-                                        to_python(row.seen_seq));
-}
-
-static py::object to_python(const TokenRow& row) {
-  return records->token_row.make(to_python(row.digest), to_python(row.claims), to_python(row.created_at));
+template <class T>
+static py::object to_python(const std::optional<T>& value) {
+  return value ? to_python(*value) : none();
 }
 
 template <class T>
-static py::object to_tuple(const std::vector<T>& values) {
+py::object to_python(const std::vector<T>& values) {
   py::tuple made(values.size());
   std::size_t at = 0;
   for (const T& value : values) made[at++] = to_python(value);
+  return made;
+}
+
+template <detail::Described T>
+py::object to_python(const T& value) {
+  const Record& record = *record_of<T>;
+  py::object made = record.allocate();
+  std::size_t field = 0;
+  detail::for_each_of<Fields<T>>([&](auto member) { record.set(made, field++, to_python(value.*member.pointer)); });
   return made;
 }
 
@@ -237,81 +266,98 @@ auto to_vector(py::handle value, const char* name, Read read) {
   return values;
 }
 
-Reaction to_reaction(py::handle value) {
-  records->reaction.require(value, "a reaction");
-  Reaction reaction;
-  reaction.id = id(value, "id");
-  reaction.message_id = id(value, "message_id");
-  reaction.conversation_id = id(value, "conversation_id");
-  reaction.org_id = text(value, "org_id");
-  reaction.reactor_type = role(value, "reactor_type");
-  reaction.reactor_id = text(value, "reactor_id");
-  reaction.reactor_name = text(value, "reactor_name");
-  const auto emoji = parse_emoji(text(value, "emoji"));
-  if (!emoji) throw py::value_error("emoji is not one of the reactions");
-  reaction.emoji = *emoji;
-  reaction.created_at = time(value, "created_at");
-  return reaction;
+std::optional<Uuid> stored_epoch(py::handle record, const char* name) {
+  if (field(record, name).is_none()) return std::nullopt;
+  return id(record, name);
 }
 
-std::vector<Reaction> to_reactions(py::handle value) {
-  return to_vector(value, "reactions", to_reaction);
-}
+// ---- Records, member by member: `read` has an overload for each type of one ----
 
-Message to_message(py::handle value) {
-  records->message.require(value, "a message");
-  Message message;
-  message.id = id(value, "id");
-  message.conversation_id = id(value, "conversation_id");
-  message.org_id = text(value, "org_id");
-  message.sender_type = role(value, "sender_type");
-  message.sender_id = text(value, "sender_id");
-  message.sender_name = text(value, "sender_name");
-  message.content = text(value, "content");
-  message.is_read = flag(value, "is_read");
-  message.seen_at = optional_time(value, "seen_at");
-  message.created_at = time(value, "created_at");
-  message.attachment_url = optional_text(value, "attachment_url");
-  message.attachment_type = optional_text(value, "attachment_type");
-  message.attachment_name = optional_text(value, "attachment_name");
-  message.reactions = to_reactions(field(value, "reactions"));
-  message.seq = count(value, "seq");
-  message.rev = count(value, "rev");
-  message.client_message_id = optional_text(value, "client_message_id");
-  return message;
+void read(py::handle record, const char* name, bool& value) {
+  value = flag(record, name);
 }
+void read(py::handle record, const char* name, std::uint64_t& value) {
+  value = count(record, name);
+}
+void read(py::handle record, const char* name, std::string& value) {
+  value = text(record, name);
+}
+void read(py::handle record, const char* name, std::optional<std::string>& value) {
+  value = optional_text(record, name);
+}
+void read(py::handle record, const char* name, TimePoint& value) {
+  value = time(record, name);
+}
+void read(py::handle record, const char* name, std::optional<TimePoint>& value) {
+  value = optional_time(record, name);
+}
+void read(py::handle record, const char* name, Uuid& value) {
+  value = id(record, name);
+}
+void read(py::handle record, const char* name, std::optional<Uuid>& value) {
+  value = stored_epoch(record, name);
+}
+void read(py::handle record, const char* name, Role& value) {
+  value = role(record, name);
+}
+void read(py::handle record, const char* name, Emoji& value) {
+  const auto emoji = parse_emoji(text(record, name));
+  if (!emoji) throw py::value_error(std::string(name) + " is not one of the reactions");
+  value = *emoji;
+}
+void read(py::handle record, const char* name, Sha256Digest& value) {
+  value = to_digest(field(record, name));
+}
+void read(py::handle record, const char* name, std::vector<Sha256Digest>& value) {
+  value = to_vector(field(record, name), name, to_digest);
+}
+void read(py::handle record, const char* name, std::vector<std::uint64_t>& value) {
+  value = to_vector(field(record, name), name, [name](py::handle item) { return to_count(item, name); });
+}
+void read(py::handle record, const char* name, std::vector<Change>& value);
 
-std::optional<Message> to_optional_message(py::handle value) {
+template <class T>
+T to_record(py::handle value);
+
+template <class T>
+std::optional<T> to_optional(py::handle value) {
   if (value.is_none()) return std::nullopt;
-  return to_message(value);
+  return to_record<T>(value);
 }
 
-Conversation to_conversation(py::handle value) {
-  records->conversation.require(value, "a conversation");
-  Conversation conversation;
-  conversation.id = id(value, "id");
-  conversation.org_id = text(value, "org_id");
-  conversation.client_id = text(value, "client_id");
-  conversation.created_at = time(value, "created_at");
-  conversation.last_message_at = optional_time(value, "last_message_at");
-  conversation.last_seq = count(value, "last_seq");
-  conversation.rev = count(value, "rev");
-  conversation.unread_count = count(value, "unread_count");
-  return conversation;
+template <detail::Described T>
+void read(py::handle record, const char* name, T& value) {
+  value = to_record<T>(field(record, name));
+}
+template <detail::Described T>
+void read(py::handle record, const char* name, std::optional<T>& value) {
+  value = to_optional<T>(field(record, name));
+}
+template <detail::Described T>
+void read(py::handle record, const char* name, std::vector<T>& value) {
+  value = to_vector(field(record, name), name, to_record<T>);
+}
+
+template <class T>
+T to_record(py::handle value) {
+  record_of<T>->require(value);
+  T made;
+  detail::for_each_of<Fields<T>>([&]<class Member>(Member) { read(value, field_name<Member>, made.*Member::pointer); });
+  return made;
 }
 
 // nullopt for a kind that is not known here, as a later version may have: its revision counts all the same.
 std::optional<Change> to_change(py::handle value) {
-  records->change.require(value, "a change");
+  record_of<Change>->require(value);
   Change change;
   const std::string kind = text(value, "kind");
   if (kind == "message") {
     change.kind = Change::Kind::message;
-    change.message = to_message(field(value, "message"));
+    change.message = to_record<Message>(field(value, "message"));
   } else if (kind == "reaction") {
     change.kind = Change::Kind::reaction;
     change.message_id = id(value, "message_id");
-    change.reactions = to_reactions(field(value, "reactions"));
+    read(value, "reactions", change.reactions);
   } else if (kind == "seen" || kind == "read") {
     change.kind = kind == "seen" ? Change::Kind::seen : Change::Kind::read;
     change.at = time(value, "at");
@@ -323,24 +369,10 @@ std::optional<Change> to_change(py::handle value) {
   return change;
 }
 
-std::vector<Change> to_changes(py::handle value) {
-  std::vector<Change> changes;
-  for (auto& change : to_vector(value, "changes", to_change)) {
-    if (change) changes.push_back(*std::move(change));
+void read(py::handle record, const char* name, std::vector<Change>& value) {
+  for (auto& change : to_vector(field(record, name), name, to_change)) {
+    if (change) value.push_back(*std::move(change));
   }
-  return changes;
-}
-
-std::optional<ActiveTrip> to_optional_active_trip(py::handle value) {
-  if (value.is_none()) return std::nullopt;
-  records->active_trip.require(value, "active_trip");
-  return ActiveTrip{text(value, "id"), text(value, "title")};
-}
-
-ClientCard to_client_card(py::handle value) {
-  records->client_card.require(value, "a client");
-  return {text(value, "id"), text(value, "name"), optional_text(value, "avatar_url"),
-          to_optional_active_trip(field(value, "active_trip"))};
 }
 
 }  // namespace
@@ -351,71 +383,58 @@ void load_records() {
   auto loaded = std::make_unique<Records>();
   Records& r = *loaded;
   const auto types = py::module_::import("travelchat.types");
-  r.participant.load(types, "Participant", {"org_id", "role", "id", "name"});
-  r.reaction.load(types, "Reaction",
-                  {"id", "message_id", "conversation_id", "org_id", "reactor_type", "reactor_id", "reactor_name",
-                   "emoji", "created_at"});
-  r.message.load(types, "Message",
-                 {"id", "conversation_id", "org_id", "sender_type", "sender_id", "sender_name", "content", "is_read",
-                  "seen_at", "created_at", "attachment_url", "attachment_type", "attachment_name", "reactions", "seq",
-                  "rev", "client_message_id"});
-  r.conversation.load(
-      types, "Conversation",
-      {"id", "org_id", "client_id", "created_at", "last_message_at", "last_seq", "rev", "unread_count"});
-  r.summary.load(types, "ConversationSummary", {"conversation", "last_message"});
-  r.claims.load(types, "TokenClaims", {"org_id", "client_id", "trip_id", "conversation_id", "expires_at"});
-  r.sent.load(types, "Sent", {"message", "created"});
-  r.marked.load(types, "Marked", {"at", "count", "rev"});
-  r.page.load(types, "MessagePage", {"messages", "has_more", "epoch"});
-  r.token.load(types, "IssuedToken", {"token", "expires_at"});
-  r.stats.load(types, "EngineStats",
-               {"messages", "commits", "writes", "failed_commits", "deliveries", "queued_writes", "subscribers",
-                "rooms", "catch_ups"});
-  r.typing.load(types, "TypingChanged", {"advisor_typing", "client_typing"});
-  r.created.load(types, "MessageCreated", {"message", "rev"});
-  r.reacted.load(types, "ReactionsChanged", {"message_id", "reactions", "rev"});
-  r.seen.load(types, "MessagesSeen", {"seen_at", "rev"});
-  r.read.load(types, "MessagesRead", {"read_at", "rev"});
-  r.caught_up.load(types, "CaughtUp", {"rev", "epoch"});
-  r.resync.load(types, "Resync", {"rev", "epoch"});
-  r.updated.load(types, "ConversationUpdated", {"summary"});
-  r.conversation_row.load(types, "ConversationRow", {"conversation", "unseen_count", "read_seq", "seen_seq"});
-  r.token_row.load(types, "TokenRow", {"digest", "claims", "created_at"});
-  r.opening_question.load(types, "OpeningQuestion", {"org_id", "client_id"});
-  r.repeat_question.load(types, "RepeatQuestion", {"conversation_id", "client_message_id", "sender_type", "sender_id"});
-  r.token_question.load(types, "TokenQuestion", {"conversation_id", "trip_id"});
-  r.questions.load(types, "Questions", {"conversations", "openings", "repeatable", "messages", "newest_of", "tokens"});
-  r.facts.load(types, "Facts", {"conversations", "messages", "tokens"});
-  r.new_message.load(types, "NewMessage", {"message", "created_rev"});
-  r.mark.load(types, "MarkRow", {"conversation_id", "viewer", "after_seq", "up_to_seq", "rev", "at"});
-  r.touched.load(types, "TouchedMessage", {"conversation_id", "message_id", "seq", "rev"});
-  r.new_reaction.load(types, "NewReaction", {"reaction", "seq", "rev"});
-  r.removed_reaction.load(types, "RemovedReaction",
-                          {"conversation_id", "message_id", "seq", "reactor_type", "reactor_id"});
-  r.change_row.load(types, "ChangeRow", {"conversation_id", "rev", "kind", "first_seq", "last_seq", "at"});
-  r.effects.load(types, "Effects",
-                 {"opened", "conversations", "marks", "messages", "touched", "removed_reactions", "reactions",
-                  "changes", "removed_tokens", "tokens"});
-  r.delete_token.load(types, "DeleteToken", {"digest"});
-  r.sweep_tokens.load(types, "SweepTokens", {"now"});
-  r.revoke_tokens.load(types, "RevokeTokens", {"org_id", "client_id", "trip_id"});
-  r.removed_tokens.load(types, "RemovedTokens", {"count", "digests"});
-  r.conversation_query.load(types, "ConversationQuery", {"org_id", "text", "client_ids"});
-  r.message_query.load(types, "MessageQuery", {"conversation_id", "before_seq", "since_rev", "limit"});
-  r.change.load(types, "Change", {"kind", "rev", "message", "message_id", "reactions", "at"});
-  r.change_list.load(types, "ChangeList", {"current_rev", "too_many", "changes", "epoch"});
-  r.revision_query.load(types, "RevisionQuery", {"conversation_ids", "org_ids"});
-  r.revisions.load(types, "Revisions", {"conversations", "organizations", "epoch"});
-  r.prune_changes.load(types, "PruneChanges",
-                       {"after", "keep_revisions", "older_than", "max_conversations", "max_changes"});
-  r.pruned.load(types, "Pruned", {"count", "next", "epoch"});
-  r.notification.load(types, "PushNotification", {"org_id", "title", "body", "url"});
-  r.advisor.load(types, "Advisor", {"org_id", "id", "name", "avatar_url", "expires_at", "by_cookie", "session_id"});
-  r.trip.load(types, "SharedTrip",
-              {"id", "org_id", "title", "share_enabled", "share_token", "client_id", "client_name", "advisor_name",
-               "advisor_avatar_url"});
-  r.client_card.load(types, "ClientCard", {"id", "name", "avatar_url", "active_trip"});
-  r.active_trip.load(types, "ActiveTrip", {"id", "title"});
+  load<Participant>(types, "Participant", "a participant");
+  load<Reaction>(types, "Reaction", "a reaction");
+  load<Message>(types, "Message", "a message");
+  load<Conversation>(types, "Conversation", "a conversation");
+  load<ConversationSummary>(types, "ConversationSummary", "a row of the list");
+  load<TokenClaims>(types, "TokenClaims", "the claims");
+  load<Sent>(types, "Sent");
+  load<Marked>(types, "Marked");
+  load<MessagePage>(types, "MessagePage", "a page");
+  load<IssuedToken>(types, "IssuedToken");
+  load<EngineStats>(types, "EngineStats");
+  load<TypingChanged>(types, "TypingChanged");
+  load<MessageCreated>(types, "MessageCreated");
+  load<ReactionsChanged>(types, "ReactionsChanged");
+  load<MessagesSeen>(types, "MessagesSeen");
+  load<MessagesRead>(types, "MessagesRead");
+  load<CaughtUp>(types, "CaughtUp");
+  load<Resync>(types, "Resync");
+  load<ConversationUpdated>(types, "ConversationUpdated");
+  load<ConversationRow>(types, "ConversationRow", "a conversation's row");
+  load<TokenRow>(types, "TokenRow", "a token's row");
+  r.opening_question = Record(types, "OpeningQuestion", {"org_id", "client_id"}, "");
+  r.repeat_question =
+      Record(types, "RepeatQuestion", {"conversation_id", "client_message_id", "sender_type", "sender_id"}, "");
+  r.token_question = Record(types, "TokenQuestion", {"conversation_id", "trip_id"}, "");
+  r.questions =
+      Record(types, "Questions", {"conversations", "openings", "repeatable", "messages", "newest_of", "tokens"}, "");
+  load<Facts>(types, "Facts", "the facts");
+  load<Effects::NewMessage>(types, "NewMessage");
+  load<Effects::Mark>(types, "MarkRow");
+  load<Effects::Touched>(types, "TouchedMessage");
+  load<Effects::NewReaction>(types, "NewReaction");
+  load<Effects::RemovedReaction>(types, "RemovedReaction");
+  load<Effects::ChangeRow>(types, "ChangeRow");
+  load<Effects>(types, "Effects");
+  load<DeleteToken>(types, "DeleteToken");
+  load<SweepTokens>(types, "SweepTokens");
+  load<RevokeTokens>(types, "RevokeTokens");
+  load<RemovedTokens>(types, "RemovedTokens", "what was removed");
+  load<ConversationQuery>(types, "ConversationQuery");
+  load<MessageQuery>(types, "MessageQuery");
+  load<Change>(types, "Change", "a change");
+  load<ChangeList>(types, "ChangeList", "the changes");
+  load<RevisionQuery>(types, "RevisionQuery");
+  load<Revisions>(types, "Revisions", "the revisions");
+  load<PruneChanges>(types, "PruneChanges");
+  load<Pruned>(types, "Pruned", "what was pruned");
+  load<PushNotification>(types, "PushNotification");
+  load<Advisor>(types, "Advisor", "whoever has signed in");
+  load<SharedTrip>(types, "SharedTrip", "a trip");
+  load<ClientCard>(types, "ClientCard", "a client");
+  load<ActiveTrip>(types, "ActiveTrip", "active_trip");
   for (const Role role : {Role::advisor, Role::client}) {
     r.roles.at(static_cast<std::size_t>(role)) = types.attr("Role")(to_python(travelchat::to_string(role)));
   }
@@ -468,91 +487,15 @@ py::object to_python(TimePoint at) {
   return made;
 }
 
-py::object to_python(const Message& m) {
-  return records->message.make(to_python(m.id), to_python(m.conversation_id), to_python(m.org_id),
-                               to_python(m.sender_type), to_python(m.sender_id), to_python(m.sender_name),
-                               to_python(m.content), to_python(m.is_read), to_python(m.seen_at),
-                               to_python(m.created_at), to_python(m.attachment_url), to_python(m.attachment_type),
-                               to_python(m.attachment_name), to_tuple(m.reactions), to_python(m.seq), to_python(m.rev),
-                               to_python(m.client_message_id));
-}
-
-py::object to_python(const Conversation& c) {
-  return records->conversation.make(to_python(c.id), to_python(c.org_id), to_python(c.client_id),
-                                    to_python(c.created_at), to_python(c.last_message_at), to_python(c.last_seq),
-                                    to_python(c.rev), to_python(c.unread_count));
-}
-
-py::object to_python(const ConversationSummary& summary) {
-  return records->summary.make(to_python(summary.conversation), to_python(summary.last_message));
-}
-
-py::object to_python(const std::vector<ConversationSummary>& list) {
-  return to_tuple(list);
-}
-
-py::object to_python(const std::vector<Reaction>& reactions) {
-  return to_tuple(reactions);
-}
-
-py::object to_python(const MessagePage& page) {
-  return records->page.make(to_tuple(page.messages), to_python(page.has_more), to_python(page.epoch));
-}
-
 py::object to_python(const PruneChanges& step) {
   const std::optional<Uuid> after = step.after == Uuid() ? std::nullopt : std::optional(step.after);
-  return records->prune_changes.make(to_python(after), to_python(step.keep_revisions), to_python(step.older_than),
-                                     to_python(std::uint64_t{step.max_conversations}),
-                                     to_python(std::uint64_t{step.max_changes}));
-}
-
-py::object to_python(const Sent& sent) {
-  return records->sent.make(to_python(sent.message), to_python(sent.created));
-}
-
-py::object to_python(const Marked& marked) {
-  return records->marked.make(to_python(marked.at), to_python(marked.count), to_python(marked.rev));
-}
-
-py::object to_python(const IssuedToken& token) {
-  return records->token.make(to_python(token.token), to_python(token.expires_at));
-}
-
-py::object to_python(const TokenClaims& claims) {
-  return records->claims.make(to_python(claims.org_id), to_python(claims.client_id), to_python(claims.trip_id),
-                              to_python(claims.conversation_id), to_python(claims.expires_at));
-}
-
-py::object to_python(const EngineStats& s) {
-  return records->stats.make(to_python(s.messages), to_python(s.commits), to_python(s.writes),
-                             to_python(s.failed_commits), to_python(s.deliveries), to_python(s.queued_writes),
-                             to_python(s.subscribers), to_python(s.rooms), to_python(s.catch_ups));
+  return record_of<PruneChanges>->make(to_python(after), to_python(step.keep_revisions), to_python(step.older_than),
+                                       to_python(std::uint64_t{step.max_conversations}),
+                                       to_python(std::uint64_t{step.max_changes}));
 }
 
 py::object to_python(const Event& event) {
-  struct Convert {
-    py::object operator()(const TypingChanged& e) const {
-      return records->typing.make(to_python(e.advisor_typing), to_python(e.client_typing));
-    }
-    py::object operator()(const MessageCreated& e) const {
-      return records->created.make(to_python(e.message), to_python(e.rev));
-    }
-    py::object operator()(const ReactionsChanged& e) const {
-      return records->reacted.make(to_python(e.message_id), to_tuple(e.reactions), to_python(e.rev));
-    }
-    py::object operator()(const MessagesSeen& e) const {
-      return records->seen.make(to_python(e.seen_at), to_python(e.rev));
-    }
-    py::object operator()(const MessagesRead& e) const {
-      return records->read.make(to_python(e.read_at), to_python(e.rev));
-    }
-    py::object operator()(const CaughtUp& e) const {
-      return records->caught_up.make(to_python(e.rev), to_python(e.epoch));
-    }
-    py::object operator()(const Resync& e) const { return records->resync.make(to_python(e.rev), to_python(e.epoch)); }
-    py::object operator()(const ConversationUpdated& e) const { return records->updated.make(to_python(e.summary)); }
-  };
-  return std::visit(Convert{}, event);
+  return std::visit([](const auto& e) { return to_python(e); }, event);
 }
 
 template <class Items, class Make>
@@ -574,69 +517,30 @@ py::object to_python(const Questions& q) {
   const auto token = [](const PutToken* put) {
     return records->token_question.make(to_python(put->claims.conversation_id), to_python(put->claims.trip_id));
   };
-  return records->questions.make(to_tuple(q.conversations), to_tuple_of(q.openings, opening),
-                                 to_tuple_of(q.repeatable, repeat), to_tuple(q.messages), to_tuple(q.newest_of),
+  return records->questions.make(to_python(q.conversations), to_tuple_of(q.openings, opening),
+                                 to_tuple_of(q.repeatable, repeat), to_python(q.messages), to_python(q.newest_of),
                                  to_tuple_of(q.tokens, token));
 }
 
-py::object to_python(const Effects& effects) {
-  const auto mark = [](const Effects::Mark& m) {
-    return records->mark.make(to_python(m.conversation_id), to_python(m.viewer), to_python(m.after_seq),
-                              to_python(m.up_to_seq), to_python(m.rev), to_python(m.at));
-  };
-  const auto message = [](const Effects::NewMessage& m) {
-    return records->new_message.make(to_python(m.message), to_python(m.created_rev));
-  };
-  const auto touched = [](const Effects::Touched& t) {
-    return records->touched.make(to_python(t.conversation_id), to_python(t.message_id), to_python(t.seq),
-                                 to_python(t.rev));
-  };
-  const auto removed = [](const Effects::RemovedReaction& r) {
-    return records->removed_reaction.make(to_python(r.conversation_id), to_python(r.message_id), to_python(r.seq),
-                                          to_python(r.reactor_type), to_python(r.reactor_id));
-  };
-  const auto reaction = [](const Effects::NewReaction& r) {
-    return records->new_reaction.make(to_python(r.reaction), to_python(r.seq), to_python(r.rev));
-  };
-  const auto change = [](const Effects::ChangeRow& c) {
-    return records->change_row.make(to_python(c.conversation_id), to_python(c.rev),
-                                    records->change_kinds.at(static_cast<std::size_t>(c.kind)), to_python(c.first_seq),
-                                    to_python(c.last_seq), to_python(c.at));
-  };
-  return records->effects.make(to_tuple(effects.opened), to_tuple(effects.conversations),
-                               to_tuple_of(effects.marks, mark), to_tuple_of(effects.messages, message),
-                               to_tuple_of(effects.touched, touched), to_tuple_of(effects.removed_reactions, removed),
-                               to_tuple_of(effects.reactions, reaction), to_tuple_of(effects.changes, change),
-                               to_tuple(effects.removed_tokens), to_tuple(effects.tokens));
-}
-
 py::object to_python(const TokenRemoval& removal) {
-  struct Convert {
-    py::object operator()(const DeleteToken& w) const { return records->delete_token.make(to_python(w.digest)); }
-    py::object operator()(const SweepTokens& w) const { return records->sweep_tokens.make(to_python(w.now)); }
-    py::object operator()(const RevokeTokens& w) const {
-      return records->revoke_tokens.make(to_python(w.org_id), to_python(w.client_id), to_python(w.trip_id));
-    }
-  };
-  return std::visit(Convert{}, removal);
+  return std::visit([](const auto& write) { return to_python(write); }, removal);
 }
 
-py::object to_python(const ConversationQuery& query) {
-  return records->conversation_query.make(to_python(query.org_id), to_python(query.text), to_tuple(query.client_ids));
-}
-
-py::object to_python(const MessageQuery& query) {
-  return records->message_query.make(to_python(query.conversation_id), to_python(query.before_seq),
-                                     to_python(query.since_rev), to_python(std::uint64_t{query.limit}));
-}
-
-py::object to_python(const RevisionQuery& query) {
-  return records->revision_query.make(to_tuple(query.conversation_ids), to_tuple(query.org_ids));
-}
-
-py::object to_python(const PushNotification& n) {
-  return records->notification.make(to_python(n.org_id), to_python(n.title), to_python(n.body), to_python(n.url));
-}
+// What other sources turn into Python's values.
+template py::object to_python(const std::vector<ConversationSummary>& value);
+template py::object to_python(const std::vector<Reaction>& value);
+template py::object to_python(const Conversation& value);
+template py::object to_python(const MessagePage& value);
+template py::object to_python(const Sent& value);
+template py::object to_python(const Marked& value);
+template py::object to_python(const IssuedToken& value);
+template py::object to_python(const TokenClaims& value);
+template py::object to_python(const EngineStats& value);
+template py::object to_python(const Effects& value);
+template py::object to_python(const ConversationQuery& value);
+template py::object to_python(const MessageQuery& value);
+template py::object to_python(const RevisionQuery& value);
+template py::object to_python(const PushNotification& value);
 
 std::string to_text(py::handle value, const char* name) {
   if (!PyUnicode_Check(value.ptr())) wrong_type(name, "a str", value);
@@ -693,32 +597,16 @@ std::optional<Uuid> to_id(py::handle value, const char* name) {
 }
 
 Participant to_participant(py::handle value) {
-  records->participant.require(value, "a participant");
-  return {text(value, "org_id"), role(value, "role"), text(value, "id"), text(value, "name")};
+  return to_record<Participant>(value);
 }
 
 std::optional<Conversation> to_optional_conversation(py::handle value) {
-  if (value.is_none()) return std::nullopt;
-  return to_conversation(value);
+  return to_optional<Conversation>(value);
 }
 
 std::vector<ConversationSummary> to_summaries(py::handle value) {
-  return to_vector(value, "conversations", [](py::handle item) {
-    records->summary.require(item, "a row of the list");
-    return ConversationSummary{to_conversation(field(item, "conversation")),
-                               to_optional_message(field(item, "last_message"))};
-  });
+  return to_vector(value, "conversations", to_record<ConversationSummary>);
 }
-
-namespace {
-
-// What a storage has answered.
-std::optional<Uuid> stored_epoch(py::handle value, const char* name) {
-  if (field(value, name).is_none()) return std::nullopt;
-  return id(value, name);
-}
-
-}  // namespace
 
 std::optional<Uuid> to_optional_epoch(py::handle value) {
   if (value.is_none()) return std::nullopt;
@@ -728,65 +616,36 @@ std::optional<Uuid> to_optional_epoch(py::handle value) {
 }
 
 MessagePage to_message_page(py::handle value) {
-  records->page.require(value, "a page");
-  return {to_vector(field(value, "messages"), "messages", to_message), flag(value, "has_more"),
-          stored_epoch(value, "epoch")};
+  return to_record<MessagePage>(value);
 }
 
 ChangeList to_change_list(py::handle value) {
-  records->change_list.require(value, "the changes");
-  return {count(value, "current_rev"), flag(value, "too_many"), to_changes(field(value, "changes")),
-          stored_epoch(value, "epoch")};
+  return to_record<ChangeList>(value);
 }
 
 Revisions to_revisions(py::handle value) {
-  records->revisions.require(value, "the revisions");
-  const auto counts = [&](const char* name) {
-    return to_vector(field(value, name), name, [name](py::handle item) { return to_count(item, name); });
-  };
-  return {counts("conversations"), counts("organizations"), stored_epoch(value, "epoch")};
+  return to_record<Revisions>(value);
 }
 
 Pruned to_pruned(py::handle value) {
-  records->pruned.require(value, "what was pruned");
-  return {count(value, "count"), stored_epoch(value, "next"), stored_epoch(value, "epoch")};
-}
-
-static TokenClaims to_claims(py::handle value) {
-  records->claims.require(value, "the claims");
-  return TokenClaims{text(value, "org_id"), text(value, "client_id"), text(value, "trip_id"),
-                     id(value, "conversation_id"), time(value, "expires_at")};
+  return to_record<Pruned>(value);
 }
 
 std::optional<TokenClaims> to_optional_claims(py::handle value) {
-  if (value.is_none()) return std::nullopt;
-  return to_claims(value);
+  return to_optional<TokenClaims>(value);
 }
 
 Facts to_facts(py::handle value) {
-  records->facts.require(value, "the facts");
-  Facts facts;
-  facts.conversations = to_vector(field(value, "conversations"), "conversations", [](py::handle row) {
-    records->conversation_row.require(row, "a conversation's row");
-    return ConversationRow{to_conversation(field(row, "conversation")), count(row, "unseen_count"),
-                           count(row, "read_seq"), count(row, "seen_seq")};
-  });
-  facts.messages = to_vector(field(value, "messages"), "messages", to_message);
-  facts.tokens = to_vector(field(value, "tokens"), "tokens", [](py::handle row) {
-    records->token_row.require(row, "a token's row");
-    return TokenRow{to_digest(field(row, "digest")), to_claims(field(row, "claims")), time(row, "created_at")};
-  });
-  return facts;
+  return to_record<Facts>(value);
 }
 
 RemovedTokens to_removed_tokens(py::handle value) {
-  records->removed_tokens.require(value, "what was removed");
-  return {count(value, "count"), to_vector(field(value, "digests"), "digests", to_digest)};
+  return to_record<RemovedTokens>(value);
 }
 
 std::optional<Advisor> to_optional_advisor(py::handle value) {
   if (value.is_none()) return std::nullopt;
-  records->advisor.require(value, "whoever has signed in");
+  record_of<Advisor>->require(value);
   return Advisor{host_id(value, "org_id"),
                  host_id(value, "id"),
                  text(value, "name"),
@@ -797,21 +656,11 @@ std::optional<Advisor> to_optional_advisor(py::handle value) {
 }
 
 std::optional<SharedTrip> to_optional_trip(py::handle value) {
-  if (value.is_none()) return std::nullopt;
-  records->trip.require(value, "a trip");
-  return SharedTrip{text(value, "id"),
-                    text(value, "org_id"),
-                    optional_text(value, "client_id"),
-                    text(value, "title"),
-                    flag(value, "share_enabled"),
-                    text(value, "share_token"),
-                    optional_text(value, "client_name"),
-                    optional_text(value, "advisor_name"),
-                    optional_text(value, "advisor_avatar_url")};
+  return to_optional<SharedTrip>(value);
 }
 
 std::vector<ClientCard> to_client_cards(py::handle value) {
-  return to_vector(value, "clients", to_client_card);
+  return to_vector(value, "clients", to_record<ClientCard>);
 }
 
 std::vector<Sha256Digest> to_digests(py::handle value) {

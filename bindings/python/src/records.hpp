@@ -3,6 +3,7 @@
 // All of it needs the GIL.
 #pragma once
 
+#include "core/describe.hpp"
 #include "gil.hpp"
 
 #include <travelchat/engine.hpp>
@@ -31,26 +32,15 @@ py::object to_python(std::uint64_t value);
 py::object to_python(const std::string& text);
 py::object to_python(const Uuid& id);
 py::object to_python(TimePoint at);
-py::object to_python(const Message& message);
-py::object to_python(const Conversation& conversation);
-py::object to_python(const ConversationSummary& summary);
-py::object to_python(const std::vector<ConversationSummary>& list);
-py::object to_python(const std::vector<Reaction>& reactions);
-py::object to_python(const MessagePage& page);
 py::object to_python(const PruneChanges& step);
-py::object to_python(const Sent& sent);
-py::object to_python(const Marked& marked);
-py::object to_python(const IssuedToken& token);
-py::object to_python(const TokenClaims& claims);
-py::object to_python(const EngineStats& stats);
 py::object to_python(const Event& event);
 py::object to_python(const Questions& questions);
-py::object to_python(const Effects& effects);
 py::object to_python(const TokenRemoval& removal);
-py::object to_python(const ConversationQuery& query);
-py::object to_python(const MessageQuery& query);
-py::object to_python(const RevisionQuery& query);
-py::object to_python(const PushNotification& notification);
+// A described struct, and several as a tuple. records.cpp makes them for the types that are asked for.
+template <detail::Described T>
+py::object to_python(const T& record);
+template <class T>
+py::object to_python(const std::vector<T>& records);
 
 // ---- From Python. TypeError and ValueError name the field that is wrong. ----
 
