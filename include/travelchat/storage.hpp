@@ -32,22 +32,13 @@ struct OpenConversation {
 };
 
 // `sender` decides what it may reach (see Participant). With a `client_message_id` that this sender already used in
-// this conversation: the first message again (`created` false) when content and attachment are equal, else
+// this conversation: the first message again (`created` false) when all else of the draft is equal, too, otherwise
 // `errc::idempotency_conflict`. A client's message raises `unread_count`.
-struct AppendMessage {
+struct AppendMessage : Draft {
   Uuid message_id;
-  Uuid conversation_id;
   Participant sender;
-  std::string content;
-  std::optional<std::string> client_message_id;
-  std::optional<std::string> attachment_url;
-  std::optional<std::string> attachment_type;
-  std::optional<std::string> attachment_name;
   TimePoint now;
 };
-BOOST_DESCRIBE_STRUCT(AppendMessage, (),
-                      (message_id, conversation_id, sender, content, client_message_id, attachment_url, attachment_type,
-                       attachment_name, now))
 
 // Sets this reactor's one reaction, or removes it when `emoji` is empty. Setting what is set, or removing what is not
 // there, changes nothing and raises no revision. A replaced reaction keeps its id, takes the new emoji and `now`, and

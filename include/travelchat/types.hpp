@@ -124,6 +124,38 @@ BOOST_DESCRIBE_STRUCT(Message, (),
                        created_at, attachment_url, attachment_type, attachment_name, reactions, seq, rev,
                        client_message_id))
 
+// What a sender hands in, by the names of its members: `{.conversation_id = id, .content = "Hello"}`. Views, which
+// `async_send` copies before it returns; nothing to destroy (see Participant).
+struct DraftView {
+  Uuid conversation_id = {};
+  std::string_view content = {};
+  std::optional<std::string_view> client_message_id = {};
+  std::optional<std::string_view> attachment_url = {};
+  std::optional<std::string_view> attachment_type = {};
+  std::optional<std::string_view> attachment_name = {};
+};
+
+// The same, with strings of its own.
+struct Draft {
+  Draft() = default;
+  explicit Draft(const DraftView& view)
+      : conversation_id(view.conversation_id),
+        content(view.content),
+        client_message_id(view.client_message_id),
+        attachment_url(view.attachment_url),
+        attachment_type(view.attachment_type),
+        attachment_name(view.attachment_name) {}
+
+  Uuid conversation_id;
+  std::string content;
+  std::optional<std::string> client_message_id;
+  std::optional<std::string> attachment_url;
+  std::optional<std::string> attachment_type;
+  std::optional<std::string> attachment_name;
+};
+BOOST_DESCRIBE_STRUCT(Draft, (),
+                      (conversation_id, content, client_message_id, attachment_url, attachment_type, attachment_name))
+
 // One per (org_id, client_id).
 struct Conversation {
   Uuid id;

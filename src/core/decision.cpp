@@ -1,5 +1,6 @@
 #include "core/decision.hpp"
 
+#include "core/describe.hpp"
 #include "core/rules.hpp"
 
 #include <algorithm>
@@ -19,29 +20,32 @@ bool is_of(const Message& message, const Participant& sender) {
   return message.sender_type == sender.role && message.sender_id == sender.id;
 }
 
+// What the sender says of a message.
+using Said = MembersWithout<Draft, &Draft::conversation_id>;
+
 // Whether a write that repeats a client message id says the same as the first one did.
 bool is_repeat_of(const AppendMessage& write, const Message& first) {
-  return write.content == first.content && write.attachment_url == first.attachment_url &&
-         write.attachment_type == first.attachment_type && write.attachment_name == first.attachment_name;
+  bool is_same = true;
+  for_each_of<Said>([&]<class Member>(Member) {
+    is_same = is_same && write.*Member::pointer == first.*Namesake<Message, Member>::pointer;
+  });
+  return is_same;
 }
 
 // The row that the write makes in a conversation at (`seq`, `rev`).
 void fill(Message& message, const AppendMessage& write, const Conversation& conversation, std::uint64_t seq,
           std::uint64_t rev) {
+  for_each_of<Said>(
+      [&]<class Member>(Member) { message.*Namesake<Message, Member>::pointer = write.*Member::pointer; });
   message.id = write.message_id;
   message.conversation_id = conversation.id;
   message.org_id = conversation.org_id;
   message.sender_type = write.sender.role;
   message.sender_id = write.sender.id;
   message.sender_name = write.sender.name;
-  message.content = write.content;
   message.created_at = write.now;
-  message.attachment_url = write.attachment_url;
-  message.attachment_type = write.attachment_type;
-  message.attachment_name = write.attachment_name;
   message.seq = seq;
   message.rev = rev;
-  message.client_message_id = write.client_message_id;
 }
 
 }  // namespace
@@ -207,7 +211,7 @@ result<Written> Decision::run(const AppendMessage& write) {
   if (const auto same_id = messages_.find(write.message_id); first == nullptr && same_id != messages_.end()) {
     first = &same_id->second->message;
     if (first->conversation_id != write.conversation_id || !is_of(*first, write.sender) ||
-        first->client_message_id != write.client_message_id || !is_repeat_of(write, *first)) {
+        !is_repeat_of(write, *first)) {
       return errc::internal;  // the id is taken
     }
   }

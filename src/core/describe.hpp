@@ -55,6 +55,15 @@ struct Without {
 template <Described T, auto... pointers>
 using MembersWithout = boost::mp11::mp_remove_if_q<MembersOf<T>, Without<pointers...>>;
 
+// The member of another record, T, that has the same name.
+template <class Member>
+struct IsNamesakeOf {
+  template <class Other>
+  using fn = std::bool_constant<std::string_view(Other::name) == Member::name>;
+};
+template <Described T, class Member>
+using Namesake = boost::mp11::mp_at<MembersOf<T>, boost::mp11::mp_find_if_q<MembersOf<T>, IsNamesakeOf<Member>>>;
+
 // In its place stand its own members, in JSON and JavaScript.
 template <class Member>
 constexpr bool is_spread = is_one_of<Member, &ConversationRow::value, &ConversationSummary::conversation>;

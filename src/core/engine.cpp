@@ -140,12 +140,10 @@ void ChatEngine::send(Handler<Sent> done, Participant sender, Draft draft) {
   if (find_problem(draft)) return answer<Sent>(*core_, std::move(done), errc::invalid_argument);
   result<std::string> content = normalize_content(draft.content);
   if (!content) return answer<Sent>(*core_, std::move(done), content.error());
+  draft.content = std::move(*content);
   sender.name = clean_name(sender.name);
   const TimePoint at = utc_now();
-  core_->write<Sent>(std::move(done),
-                     AppendMessage{make_uuid(at), draft.conversation_id, std::move(sender), std::move(*content),
-                                   std::move(draft.client_message_id), std::move(draft.attachment_url),
-                                   std::move(draft.attachment_type), std::move(draft.attachment_name), at},
+  core_->write<Sent>(std::move(done), AppendMessage{std::move(draft), make_uuid(at), std::move(sender), at},
                      [](Written& written) {
                        return Sent{std::move(*written.message), written.changed};
                      });

@@ -51,6 +51,29 @@ Uuid require_id(py::handle value, const char* name) {
   return *id;
 }
 
+void read(py::handle value, const char* name, Uuid& member) {
+  member = require_id(value, name);
+}
+void read(py::handle value, const char* name, std::string& member) {
+  member = to_text(value, name);
+}
+void read(py::handle value, const char* name, std::optional<std::string>& member) {
+  member = to_optional_text(value, name);
+}
+
+// The values are those of the members, in the order of the description.
+Draft to_draft(const py::args& values) {
+  Draft draft;
+  if (py::len(values) != boost::mp11::mp_size<detail::MembersOf<Draft>>::value)
+    throw py::type_error("a draft has other members");
+  std::size_t at = 0;
+  detail::for_each_member<Draft>([&](auto member) {
+    const py::object value = values[at++];
+    read(value, member.name, draft.*member.pointer);
+  });
+  return draft;
+}
+
 // `member`: what of the call the problem is of.
 void require_none(const Problem& problem, std::string_view member = {}) {
   if (!problem) return;
@@ -414,17 +437,9 @@ void bind_engine(py::module_& module) {
              self.running().async_count_unread(std::move(org), Answer(bell, token));
            })
       .def("send",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle sender, py::handle conversation_id,
-              py::handle content, py::handle client_message_id, py::handle attachment_url, py::handle attachment_type,
-              py::handle attachment_name) {
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle sender, const py::args& members) {
              auto who = to_participant(sender);
-             Draft draft;
-             draft.conversation_id = require_id(conversation_id, "conversation_id");
-             draft.content = to_text(content, "content");
-             draft.client_message_id = to_optional_text(client_message_id, "client_message_id");
-             draft.attachment_url = to_optional_text(attachment_url, "attachment_url");
-             draft.attachment_type = to_optional_text(attachment_type, "attachment_type");
-             draft.attachment_name = to_optional_text(attachment_name, "attachment_name");
+             Draft draft = to_draft(members);
              require_none(find_problem(who), "sender");
              require_none(find_problem(draft));
              self.running().async_send(std::move(who), std::move(draft), Answer(bell, token));

@@ -80,13 +80,8 @@ class Engine:
         bell: Doorbell,
         token: int,
         sender: Participant,
-        conversation_id: str,
-        content: str,
-        client_message_id: str | None,
-        attachment_url: str | None,
-        attachment_type: str | None,
-        attachment_name: str | None,
         /,
+        *draft: str | None,
     ) -> None: ...
     def list_messages(
         self,

@@ -195,8 +195,10 @@ error_code load_conversations(Database& database, const World& world, TimePoint 
     } else if (auto* saying = std::get_if<Saying>(&each.what)) {
       const Uuid id = travelchat::make_uuid(each.at);
       conversation.messages.push_back(id);
-      writes.emplace_back(travelchat::AppendMessage{id, conversation.id, participant(), std::move(saying->text),
-                                                    std::nullopt, std::nullopt, std::nullopt, std::nullopt, each.at});
+      travelchat::Draft draft;
+      draft.conversation_id = conversation.id;
+      draft.content = std::move(saying->text);
+      writes.emplace_back(travelchat::AppendMessage{std::move(draft), id, participant(), each.at});
     } else if (const auto* reacting = std::get_if<Reacting>(&each.what)) {
       writes.emplace_back(travelchat::PutReaction{travelchat::make_uuid(each.at), conversation.id,
                                                   conversation.messages[reacting->line], participant(), reacting->emoji,
