@@ -162,12 +162,38 @@ def test_a_dataclass_of_python_is_what_the_wire_says(name: str) -> None:
     assert {field.name for field in fields if field.default is not dataclasses.MISSING} == optional
 
 
+HEADERS = sorted(path.name for path in (REPOSITORY / "include/travelchat").glob("*.hpp"))
+PUBLIC = "".join(header(name) for name in HEADERS)
+INTERNAL = re.sub(r"//.*", "", (REPOSITORY / "src/core/hint.hpp").read_text())
+
+
+def descriptions(text: str) -> dict[str, list[str]]:
+    """What BOOST_DESCRIBE_STRUCT says of each struct: JSON, columns and the bindings' values are made from that."""
+    found = re.findall(r"^BOOST_DESCRIBE_STRUCT\(([\w:]+), \(\),\s+\(([^)]*)\)\)$", text, re.MULTILINE)
+    assert len(found) == text.count("BOOST_DESCRIBE_STRUCT(")
+    return {struct: re.findall(r"\w+", names) for struct, names in found}
+
+
+def members_of_struct(struct: str, text: str) -> dict[str, str]:
+    """Its members with their types, as they are declared."""
+    indent = ""
+    for name in struct.split("::"):
+        body = re.search(rf"^{indent}struct {name} \{{\n(.*?)^{indent}\}};", text, re.MULTILINE | re.DOTALL)
+        text = body[1] if body else ""
+        indent += "  "
+    fields = re.findall(rf"^{indent}(?!friend |static |return )([\w:<>]+) (\w+)(?: = [^;]+|\{{.*\}})?;", text, re.MULTILINE)
+    return {member: type_ for type_, member in fields}
+
+
+@pytest.mark.parametrize("struct, text", [(struct, text) for text in (PUBLIC, INTERNAL) for struct in descriptions(text)])
+def test_a_struct_of_cpp_is_described_whole(struct: str, text: str) -> None:
+    assert descriptions(text)[struct] == list(members_of_struct(struct, text))
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_struct_of_cpp_is_what_the_wire_says(name: str) -> None:
-    text = "".join(header(file) for file in ("types.hpp", "storage.hpp", "event.hpp"))
-    body = re.search(rf"^struct {name} \{{\n(.*?)^\}};", text, re.MULTILINE | re.DOTALL)[1]
-    fields = re.findall(r"^  (?!friend )([\w:<>]+) (\w+)(?: = [^;]+|\{.*\})?;", body, re.MULTILINE)
-    assert {member: type_ for type_, member in fields} == record(name, "c++")
+    members = members_of_struct(name, PUBLIC)
+    assert {member: members[member] for member in descriptions(PUBLIC)[name]} == record(name, "c++")
 
 
 @pytest.mark.parametrize("name", ["Role", "Emoji"])
