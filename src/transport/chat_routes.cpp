@@ -143,21 +143,6 @@ bool within_limit(Exchange& exchange, Limits::Act act, const Participant& partic
   return false;
 }
 
-struct NewMessage {
-  std::string content;
-  std::optional<std::string> client_message_id;
-};
-
-result<NewMessage> parse_message(const wire::Body& body) {
-  const auto content = body.string("content");
-  if (!content) return content.error();
-  const auto id = body.optional_string("clientMessageId");
-  if (!id) return id.error();
-  NewMessage message{std::string(*content), std::nullopt};
-  if (*id) message.client_message_id = std::string(**id);
-  return message;
-}
-
 std::string reactions_json(const std::vector<Reaction>& reactions) {
   std::string json;
   wire::append(std::span<const Reaction>(reactions), json);
@@ -323,9 +308,9 @@ Detached send_as_advisor(Exchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_writer(exchange, advisor)) co_return;
   const auto body = wire::Body::parse(exchange.body());
-  auto message = body ? parse_message(*body) : result<NewMessage>(body.error());
-  if (!message) {
-    exchange.fail(message.error());
+  auto draft = body ? wire::parse_draft(*body) : result<Draft>(body.error());
+  if (!draft) {
+    exchange.fail(draft.error());
     co_return;
   }
   const auto id = parse_uuid(exchange.param(0));
@@ -336,11 +321,8 @@ Detached send_as_advisor(Exchange exchange) {
   Participant sender = participant_of(std::move(**advisor));
   if (!within_limit(exchange, Limits::Act::message, sender)) co_return;
   const auto sent = co_await ask_engine<Sent>(exchange.shard(), [&](auto handler) {
-    Draft draft;
-    draft.conversation_id = *id;
-    draft.content = std::move(message->content);
-    draft.client_message_id = std::move(message->client_message_id);
-    exchange.server().engine().async_send(std::move(sender), std::move(draft), std::move(handler));
+    draft->conversation_id = *id;
+    exchange.server().engine().async_send(std::move(sender), std::move(*draft), std::move(handler));
   });
   if (sent)
     exchange.answer(sent->created ? 201 : 200, message_json(sent->message));
@@ -350,10 +332,10 @@ Detached send_as_advisor(Exchange exchange) {
 
 Detached send_as_client(Exchange exchange) {
   const auto body = wire::Body::parse(exchange.body());
-  auto message = body ? parse_message(*body) : result<NewMessage>(body.error());
+  auto draft = body ? wire::parse_draft(*body) : result<Draft>(body.error());
   auto token = body ? find_chat_token(exchange, *body) : result<std::string>(body.error());
-  if (!message || !token) {
-    exchange.fail(message ? token.error() : message.error());
+  if (!draft || !token) {
+    exchange.fail(draft ? token.error() : draft.error());
     co_return;
   }
   const auto claims = co_await authenticate_token(exchange, std::move(*token));
@@ -366,11 +348,8 @@ Detached send_as_client(Exchange exchange) {
   if (!within_limit(exchange, Limits::Act::message, sender)) co_return;
   sender.name = co_await ClientName(exchange.shard(), *claims);
   const auto sent = co_await ask_engine<Sent>(exchange.shard(), [&](auto handler) {
-    Draft draft;
-    draft.conversation_id = *id;
-    draft.content = std::move(message->content);
-    draft.client_message_id = std::move(message->client_message_id);
-    exchange.server().engine().async_send(std::move(sender), std::move(draft), std::move(handler));
+    draft->conversation_id = *id;
+    exchange.server().engine().async_send(std::move(sender), std::move(*draft), std::move(handler));
   });
   if (!sent) {
     exchange.fail(sent.error());

@@ -1,5 +1,7 @@
 #include "wire/wire.hpp"
 
+#include "core/describe.hpp"
+
 #include <boost/json/basic_parser_impl.hpp>
 
 #include <algorithm>
@@ -209,6 +211,43 @@ result<std::optional<std::string_view>> Body::optional_string(std::string_view n
 
 bool Body::has(std::string_view name) const {
   return find(impl_->members, name) != nullptr;
+}
+
+namespace {
+
+// False: `error` says why not.
+bool read(const Body& body, std::string_view name, std::string& value, error_code& error) {
+  const auto text = body.string(name);
+  if (text)
+    value = *text;
+  else
+    error = text.error();
+  return text.has_value();
+}
+
+bool read(const Body& body, std::string_view name, std::optional<std::string>& value, error_code& error) {
+  const auto text = body.optional_string(name);
+  if (text)
+    value = *text;
+  else
+    error = text.error();
+  return text.has_value();
+}
+
+using DraftInBody = detail::MembersWithout<Draft, &Draft::conversation_id, &Draft::attachment_url,
+                                           &Draft::attachment_type, &Draft::attachment_name>;
+
+}  // namespace
+
+result<Draft> parse_draft(const Body& body) {
+  Draft draft;
+  error_code error;
+  bool is_read = true;
+  detail::for_each_of<DraftInBody>([&]<class Member>(Member) {
+    is_read = is_read && read(body, detail::camel_name<Member>.view(), draft.*Member::pointer, error);
+  });
+  if (!is_read) return error;
+  return draft;
 }
 
 }  // namespace travelchat::wire

@@ -90,4 +90,8 @@ class Body {
   std::unique_ptr<Impl> impl_;
 };
 
+// What a request hands in, without its conversation, which is not in the body. Attachments are not sent this way.
+// Errors as of `Body`'s look-ups, the first of them in the order of the members.
+result<Draft> parse_draft(const Body& body);
+
 }  // namespace travelchat::wire

@@ -164,3 +164,17 @@ TEST_CASE("numbers at the edge of what is in range") {
   CHECK(error_of_body(R"({"a":-1e99999999999})") == errc::malformed_json);
   CHECK(error_of_body("{\"a\":1" + std::string(400, '0') + "}") == errc::malformed_json);
 }
+
+TEST_CASE("a draft is what the body says of a message, but for attachments") {
+  const auto parse = [](std::string_view text) { return wire::parse_draft(wire::Body::parse(text).value()); };
+  const auto draft = parse(R"({"content":"Hi","clientMessageId":"m-1","attachmentUrl":"/a.png","conversationId":"x"})");
+  REQUIRE(draft.has_value());
+  CHECK(draft->content == "Hi");
+  CHECK(draft->client_message_id == "m-1");
+  CHECK(draft->attachment_url == std::nullopt);
+  CHECK(draft->conversation_id == Uuid());
+  CHECK(parse(R"({"content":"Hi","clientMessageId":null})").value().client_message_id == std::nullopt);
+  CHECK(parse(R"({"clientMessageId":7})").error() == errc::missing_field);
+  CHECK(parse(R"({"content":null})").error() == errc::invalid_argument);
+  CHECK(parse(R"({"content":"Hi","clientMessageId":7})").error() == errc::invalid_argument);
+}
