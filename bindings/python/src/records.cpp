@@ -50,10 +50,11 @@ class Record {
   // Throws std::logic_error unless it has these fields and no others. `what`: for messages, "a message".
   Record(const py::module_& types, const char* name, const std::vector<const char*>& fields, const char* what)
       : type_(types.attr(name)), what_(what) {
-    if (py::len(type_.attr("__match_args__")) != fields.size())
+    const py::tuple known = type_.attr("__match_args__");
+    if (known.size() != fields.size())
       throw std::logic_error(std::string(name) + " has other fields than the engine's");
     for (const char* field : fields) {
-      if (!py::hasattr(type_, field)) throw std::logic_error(std::string(name) + " lacks " + field);
+      if (!known.contains(field)) throw std::logic_error(std::string(name) + " lacks " + field);
       slots_.push_back(type_.attr(field));
     }
   }
