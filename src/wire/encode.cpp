@@ -135,7 +135,7 @@ void append(const Message& message, std::string& out) {
 }
 
 void append_without_reactions(const Message& message, std::string& out) {
-  json::append_object<json::MessageWithoutReactions>(message, out);
+  json::append_object<detail::MembersWithout<Message, &Message::reactions>>(message, out);
 }
 
 void append(std::span<const Message> messages, std::string& out) {

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -39,7 +40,8 @@ inline void append_plain(std::string_view text, std::string& out) {
   out += '"';
 }
 
-inline void append_value(bool value, std::string& out) {
+// Of a bool and not of what becomes one, as a pointer does.
+inline void append_value(std::same_as<bool> auto value, std::string& out) {
   out += value ? std::string_view("true") : std::string_view("false");
 }
 
@@ -161,8 +163,5 @@ template <Described T>
 void append_value(const T& record, std::string& out) {
   append_object<MembersOf<T>>(record, out);
 }
-
-// A list row's `lastMessage` has none.
-using MessageWithoutReactions = detail::MembersWithout<Message, &Message::reactions>;
 
 }  // namespace travelchat::wire::json
