@@ -3,6 +3,7 @@
 #include "core/describe.hpp"
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstring>
 #include <optional>
@@ -48,7 +49,14 @@ struct Shape<T> {
     return hash;
   }
 };
-constexpr std::uint32_t shape = Shape<Hint>::add_to(hash_of_nothing);
+// How every hint begins.
+constexpr std::array<char, 5> make_start() {
+  std::array<char, 5> start{static_cast<char>(layout)};
+  const std::uint32_t hash = Shape<Hint>::add_to(hash_of_nothing);
+  for (std::size_t i = 0; i < 4; ++i) start[i + 1] = static_cast<char>(hash >> (8 * i) & 0xff);
+  return start;
+}
+constexpr std::array<char, 5> start = make_start();
 
 // An alternative's place in its variant: its number on the wire.
 template <class T, class Variant, std::size_t I = 0>
@@ -106,7 +114,7 @@ class Encoder {
   std::string take() { return std::move(out_); }
 
  private:
-  std::string out_;
+  std::string out_{start.data(), start.size()};
 };
 
 // Whoever reads past the end, or something that cannot be, gets zeros and finds `failed`.
@@ -116,6 +124,15 @@ class Decoder {
 
   bool failed() const noexcept { return failed_; }
   bool at_end() const noexcept { return rest_.empty(); }
+  std::string_view bytes(std::uint64_t size) {
+    if (failed_ || size > rest_.size()) {
+      failed_ = true;
+      return {};
+    }
+    const std::string_view taken = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return taken;
+  }
   std::uint8_t byte() {
     const std::string_view one = bytes(1);
     return one.empty() ? 0 : static_cast<std::uint8_t>(one.front());
@@ -177,15 +194,6 @@ class Decoder {
   }
 
  private:
-  std::string_view bytes(std::uint64_t size) {
-    if (failed_ || size > rest_.size()) {
-      failed_ = true;
-      return {};
-    }
-    const std::string_view taken = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return taken;
-  }
   std::uint8_t limited(std::uint8_t highest) {
     const std::uint8_t value = byte();
     if (value > highest) failed_ = true;
@@ -214,8 +222,6 @@ Hint read_hint(Decoder& decoder) {
 
 std::string encode(const Hint& hint) {
   Encoder encoder;
-  encoder.byte(layout);
-  encoder.number(shape);
   encoder.byte(static_cast<std::uint8_t>(hint.index()));
   std::visit([&](const auto& h) { encoder.put(h); }, hint);
   return encoder.take();
@@ -236,7 +242,7 @@ void publish_hint(Backplane& backplane, const Uuid& topic, const Hint& hint) {
 
 Hint decode_hint(std::string_view bytes) {
   Decoder decoder(bytes);
-  if (decoder.byte() != layout || decoder.number() != shape) return Look{};
+  if (decoder.bytes(start.size()) != std::string_view(start.data(), start.size())) return Look{};
   Hint hint;
   switch (decoder.byte()) {
     case index_of<Progress, Hint>:
