@@ -49,14 +49,16 @@ struct Shape<T> {
     return hash;
   }
 };
-// How every hint begins.
-constexpr std::array<char, 5> make_start() {
-  std::array<char, 5> start{static_cast<char>(layout)};
-  const std::uint32_t hash = Shape<Hint>::add_to(hash_of_nothing);
-  for (std::size_t i = 0; i < 4; ++i) start[i + 1] = static_cast<char>(hash >> (8 * i) & 0xff);
-  return start;
+template <class T>
+constexpr std::array<char, 4> make_shape() {
+  std::array<char, 4> shape{};
+  const std::uint32_t hash = Shape<T>::add_to(hash_of_nothing);
+  for (std::size_t i = 0; i < shape.size(); ++i) shape[i] = static_cast<char>(hash >> (8 * i) & 0xff);
+  return shape;
 }
-constexpr std::array<char, 5> start = make_start();
+// What stands before a T: only who has the same members reads on.
+template <class T>
+constexpr std::array<char, 4> shape_of = make_shape<T>();
 
 // An alternative's place in its variant: its number on the wire.
 template <class T, class Variant, std::size_t I = 0>
@@ -111,10 +113,15 @@ class Encoder {
     byte(static_cast<std::uint8_t>(event.index()));
     std::visit([this](const auto& e) { put(e); }, event);
   }
+  template <class T>
+  void put_whole(const T& hint) {
+    out_.append(shape_of<T>.data(), shape_of<T>.size());
+    put(hint);
+  }
   std::string take() { return std::move(out_); }
 
  private:
-  std::string out_{start.data(), start.size()};
+  std::string out_;
 };
 
 // Whoever reads past the end, or something that cannot be, gets zeros and finds `failed`.
@@ -124,15 +131,6 @@ class Decoder {
 
   bool failed() const noexcept { return failed_; }
   bool at_end() const noexcept { return rest_.empty(); }
-  std::string_view bytes(std::uint64_t size) {
-    if (failed_ || size > rest_.size()) {
-      failed_ = true;
-      return {};
-    }
-    const std::string_view taken = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return taken;
-  }
   std::uint8_t byte() {
     const std::string_view one = bytes(1);
     return one.empty() ? 0 : static_cast<std::uint8_t>(one.front());
@@ -146,6 +144,11 @@ class Decoder {
     }
     failed_ = true;
     return 0;
+  }
+  template <class T>
+  void put_whole(T& hint) {
+    if (bytes(shape_of<T>.size()) != std::string_view(shape_of<T>.data(), shape_of<T>.size())) failed_ = true;
+    if (!failed_) put(hint);
   }
   void put(bool& value) { value = limited(1) == 1; }
   void put(std::uint64_t& value) { value = number(); }
@@ -194,6 +197,15 @@ class Decoder {
   }
 
  private:
+  std::string_view bytes(std::uint64_t size) {
+    if (failed_ || size > rest_.size()) {
+      failed_ = true;
+      return {};
+    }
+    const std::string_view taken = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return taken;
+  }
   std::uint8_t limited(std::uint8_t highest) {
     const std::uint8_t value = byte();
     if (value > highest) failed_ = true;
@@ -216,14 +228,15 @@ bool is_ascending(const std::vector<Event>& events) {
 template <class T>
 Hint read_hint(Decoder& decoder) {
   T hint;
-  decoder.put(hint);
+  decoder.put_whole(hint);
   return hint;
 }
 
 std::string encode(const Hint& hint) {
   Encoder encoder;
+  encoder.byte(layout);
   encoder.byte(static_cast<std::uint8_t>(hint.index()));
-  std::visit([&](const auto& h) { encoder.put(h); }, hint);
+  std::visit([&](const auto& h) { encoder.put_whole(h); }, hint);
   return encoder.take();
 }
 
@@ -242,7 +255,7 @@ void publish_hint(Backplane& backplane, const Uuid& topic, const Hint& hint) {
 
 Hint decode_hint(std::string_view bytes) {
   Decoder decoder(bytes);
-  if (decoder.bytes(start.size()) != std::string_view(start.data(), start.size())) return Look{};
+  if (decoder.byte() != layout) return Look{};
   Hint hint;
   switch (decoder.byte()) {
     case index_of<Progress, Hint>:
@@ -252,7 +265,7 @@ Hint decode_hint(std::string_view bytes) {
       hint = read_hint<NodeTyping>(decoder);
       break;
     case index_of<WhoTypes, Hint>:
-      hint = WhoTypes{};
+      hint = read_hint<WhoTypes>(decoder);
       break;
     case index_of<InboxRow, Hint>:
       hint = read_hint<InboxRow>(decoder);

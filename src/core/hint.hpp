@@ -1,8 +1,8 @@
 // What nodes tell each other over a backplane, and its bytes.
 //
-// A hint starts with the version of its layout and a hash over the names of all members that can travel in one. A node
-// that gets another version, other members or bytes that it cannot read takes them as a Look: the storage knows. So
-// nodes of different versions work together, only slower.
+// A hint starts with the version of its layout, and its kind with a hash over the names of all members that can travel
+// in one. A node that gets another version, other members or bytes that it cannot read takes them as a Look: the
+// storage knows. So nodes of different versions work together, only slower.
 #pragma once
 
 #include <travelchat/backplane.hpp>

@@ -79,14 +79,14 @@ TEST_CASE("bytes that are cut, longer, of another version or no hint at all coun
     newer[0] = static_cast<char>(newer[0] + 1);
     CHECK(decode_hint(newer) == Hint(Look{}));
     std::string of_other_members = bytes;
-    of_other_members[1] = static_cast<char>(of_other_members[1] ^ 1);
+    of_other_members[2] = static_cast<char>(of_other_members[2] ^ 1);  // behind the layout and the kind
     CHECK(decode_hint(of_other_members) == Hint(Look{}));
   }
   const std::string progress = encode_hint(Progress{5, {}}, no_limit);
-  const std::string start = progress.substr(0, progress.size() - 3);  // before the kind, `rev` and the number of events
-  REQUIRE(decode_hint(start + std::string("\x01\x05\x00", 3)) == Hint(Progress{5, {}}));
-  CHECK(decode_hint(start + "\x09") == Hint(Look{}));
-  CHECK(decode_hint(start + "\x01\x05\xff\xff\xff\xff\xff\xff\xff\xff\x7f") == Hint(Look{}));
+  const std::string start = progress.substr(0, progress.size() - 2);  // before `rev` and the number of events
+  REQUIRE(decode_hint(start + std::string("\x05\x00", 2)) == Hint(Progress{5, {}}));
+  CHECK(decode_hint(start.substr(0, 1) + "\x09" + start.substr(2)) == Hint(Look{}));
+  CHECK(decode_hint(start + "\x05\xff\xff\xff\xff\xff\xff\xff\xff\x7f") == Hint(Look{}));
   // Events that go backwards, or that nobody numbered.
   CHECK(decode_hint(encode_hint(Progress{2, {MessagesSeen{at, 2}, MessagesSeen{at, 1}}}, no_limit)) == Hint(Look{}));
   CHECK(decode_hint(encode_hint(Progress{2, {MessagesSeen{at, 0}}}, no_limit)) == Hint(Look{}));
