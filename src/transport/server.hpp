@@ -96,8 +96,8 @@ class Server : public std::enable_shared_from_this<Server> {
   // Told of no more than that; a log that throws costs nobody anything. Any shard.
   void record(const AccessRecord& record) const noexcept;
 
-  // One place among `max_connections`, and when it was counted, one among its address's; given back by the destructor, if
-  // not before. Any thread.
+  // One place among `max_connections`, and when it was counted, one among its address's; given back by the destructor,
+  // if not before. Any thread.
   class Place {
    public:
     explicit Place(std::shared_ptr<Server> server) noexcept : server_(std::move(server)) {}
