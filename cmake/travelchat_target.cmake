@@ -4,9 +4,11 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 find_program(TRAVELCHAT_CCACHE ccache)
 if(TRAVELCHAT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # Without the folder's name in its keys, so that a fresh clone finds what another one compiled.
+  # Without the folder's name in its keys, so that a fresh clone finds what another one compiled. Sloppy, because ccache
+  # cannot tell whether a precompiled header depends on a definition or on the time; ours, of the system's headers, do not.
+  # They are large: without the cache of inodes each is read once for every source.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
-                                  "${TRAVELCHAT_CCACHE}")
+                                  CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_INODECACHE=1 "${TRAVELCHAT_CCACHE}")
 endif()
 
 if(TRAVELCHAT_SANITIZE)
@@ -40,7 +42,8 @@ function(travelchat_library component)
   add_library(travelchat::${component} ALIAS ${target})
   travelchat_compile_options(${target})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${component} VERSION ${PROJECT_VERSION}
-                                             SOVERSION ${PROJECT_VERSION_MAJOR})
+                                             SOVERSION ${PROJECT_VERSION_MAJOR}
+                                             DEFINE_SYMBOL "") # nobody reads it, and precompiled headers would be one library's
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
                                        PRIVATE ${PROJECT_SOURCE_DIR}/src)
