@@ -25,6 +25,9 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Files with what takes long first: at the end one worker would run them while the others have nothing left to do.
+    first = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in first)
     if process.is_external():
         skip = pytest.mark.skip(reason="TRAVELCHAT_URL names a server that these tests may not start, stop or configure")
         for item in items:

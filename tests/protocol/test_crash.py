@@ -22,6 +22,7 @@ def test_after_five_kills_under_load_no_answered_message_is_lost_or_doubled():
 # It brings three nodes itself, whatever the suite runs against.
 @pytest.mark.reference
 @pytest.mark.alone
+@pytest.mark.long
 def test_the_sockets_of_a_killed_node_resume_at_another_and_its_typing_ends():
     result = asyncio.run(kill_nodes(Options(demo=8), kills=2))
     assert result.moved >= 2

@@ -65,6 +65,7 @@ async def crowd(room: Room) -> list[str]:
     return first.result()
 
 
+@pytest.mark.long
 def test_a_stalled_reader_among_a_thousand_is_cut_with_4408_and_nobody_else_misses_anything(room: Room):
     rev = room.rev
     query = {"conversationId": room.id, "userType": "client", "userId": room.client.id,

@@ -260,6 +260,7 @@ def test_accounts_of_the_demonstration_are_refused_without_it(launch: Launch):
 
 
 @pytest.mark.alone
+@pytest.mark.long
 def test_a_flood_of_logins_keeps_nobody_out_and_lets_nobody_in(launch: Launch):
     server = launch(rate_limits=None, demo=4)
     advisor, owner = Lab(server).advisors[:2]
