@@ -2,7 +2,7 @@ import { defineConfig } from '@playwright/test';
 import { browserOptions, desktop, phone } from './harness/browser.ts';
 
 // They hold the product to no times but their own patience, so two of them may run at once.
-const patient = /(access|input|old_browsers|push|safety|shared_computer|tabs|widget_embed)\.spec\.ts$/;
+const patient = /(access|input|look|old_browsers|push|safety|shared_computer|survival|tabs|widget_embed)\.spec\.ts$/;
 
 export default defineConfig({
   testDir: 'specs',
@@ -27,7 +27,7 @@ export default defineConfig({
     { name: 'desktop', use: desktop, testIgnore: ['**/touch.spec.ts', patient] },
     { name: 'patient-desktop', use: desktop, testMatch: patient },
     // What a screen or a finger can change; the rest is the same on both.
-    { name: 'phone', use: phone, testMatch: /(checks|long_thread|look|touch)\.spec\.ts$/ },
-    { name: 'patient-phone', use: phone, testMatch: /access\.spec\.ts$/ },
+    { name: 'phone', use: phone, testMatch: /(checks|long_thread|touch)\.spec\.ts$/ },
+    { name: 'patient-phone', use: phone, testMatch: /(access|look)\.spec\.ts$/ },
   ],
 });
