@@ -81,6 +81,13 @@ def test_the_commands_that_it_names_exist() -> None:
         assert (REPOSITORY / command).stat().st_mode & 0o100, command
 
 
+def test_every_stage_of_the_tests_is_in_the_table_of_contributing() -> None:
+    stages, = re.findall(r"^all_stages=\((.*)\)$", (REPOSITORY / "scripts/test").read_text(), re.MULTILINE)
+    table, = re.findall(r"^\| stage \|.*\n((?:\|.*\n)+)", (REPOSITORY / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(stages.split())
+
+
 def test_its_program_is_the_example_that_is_built() -> None:
     program, = blocks("cpp")
     assert program == (REPOSITORY / "examples/cpp/main.cpp").read_text()
