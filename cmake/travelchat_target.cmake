@@ -41,9 +41,11 @@ function(travelchat_library component)
   add_library(${target} ${ARG_SOURCES})
   add_library(travelchat::${component} ALIAS ${target})
   travelchat_compile_options(${target})
+  # Nothing is exported by hand, so an object, and a precompiled header, is the same for an archive and a shared library
+  # (DEFINE_SYMBOL).
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${component} VERSION ${PROJECT_VERSION}
                                              SOVERSION ${PROJECT_VERSION_MAJOR}
-                                             DEFINE_SYMBOL "") # nobody reads it, and precompiled headers would be one library's
+                                             DEFINE_SYMBOL "")
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
                                        PRIVATE ${PROJECT_SOURCE_DIR}/src)
