@@ -41,10 +41,14 @@ function(travelchat_library component)
   add_library(${target} ${ARG_SOURCES})
   add_library(travelchat::${component} ALIAS ${target})
   travelchat_compile_options(${target})
-  # Nothing is exported by hand, so an object, and a precompiled header, is the same for an archive and a shared library
+  # Before 1.0 a minor version may change the interface, and a program of the one does not run with the other. Nothing is
+  # exported by hand, so an object, and a precompiled header, is the same for an archive and a shared library
   # (DEFINE_SYMBOL).
-  set_target_properties(${target} PROPERTIES EXPORT_NAME ${component} VERSION ${PROJECT_VERSION}
-                                             SOVERSION ${PROJECT_VERSION_MAJOR}
+  set(soversion ${PROJECT_VERSION_MAJOR})
+  if(PROJECT_VERSION_MAJOR EQUAL 0)
+    string(APPEND soversion .${PROJECT_VERSION_MINOR})
+  endif()
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${component} VERSION ${PROJECT_VERSION} SOVERSION ${soversion}
                                              DEFINE_SYMBOL "")
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
