@@ -563,7 +563,7 @@ void NatsBackplane::log(std::string line) {
   try {
     log_(last_line_);
   } catch (...) {
-    // Foreign code; nothing here rests on it.
+    // It is the log that fails, and the backplane has no other to tell; nothing here rests on it.
   }
 }
 

@@ -87,7 +87,8 @@ void tell(const Log& log, const std::string& line) noexcept {
   try {
     log(line);
   } catch (...) {
-    // What is told is past changing.
+    // It is the log that fails, and a storage has no other to tell. What the line is about has happened, and its
+    // outcome is an error of the operation's own.
   }
 }
 

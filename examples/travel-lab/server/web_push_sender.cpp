@@ -339,7 +339,8 @@ asio::awaitable<void> WebPushSender::Impl::deliver(DeliveryPointer delivery) {
   try {
     ++delivery->attempts;
     outcome = co_await attempt(*delivery);
-  } catch (const std::exception&) {
+  } catch (const std::exception& failure) {
+    log_.write(LogLevel::error, "push_failed", {{"reason", failure.what()}});
     outcome = {Fate::refused, "failed", 0, {}};
   }
   --connections_;
@@ -416,7 +417,8 @@ asio::awaitable<std::vector<asio::ip::address>> WebPushSender::Impl::look_up(std
         it->second.answered->cancel();
       });
     }).detach();
-  } catch (const std::system_error&) {
+  } catch (const std::system_error& failure) {
+    log_.write(LogLevel::error, "push_lookup_not_begun", {{"reason", failure.what()}});
     const std::scoped_lock lock(gate_->mutex);
     --gate_->lookups;
     co_return addresses;
