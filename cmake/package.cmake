@@ -160,6 +160,6 @@ function(travelchat_install_package)
                 ${PROJECT_BINARY_DIR}/package/travelchat-config-version.cmake
                 ${PROJECT_SOURCE_DIR}/cmake/FindLibNats.cmake ${PROJECT_SOURCE_DIR}/cmake/FindUtf8proc.cmake
           DESTINATION ${TRAVELCHAT_CMAKE_DIR} COMPONENT core)
-  install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/travelchat DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT core
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/travelchat ${TRAVELCHAT_GENERATED_INCLUDE}/travelchat DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT core
           FILES_MATCHING PATTERN "*.hpp")
 endfunction()

@@ -128,6 +128,10 @@ struct BeastServerOptions {
   Log log = {};
 };
 
+// What is wrong with these options, as the constructor says it by throwing; nothing: they are as they must be. Does not
+// look at files.
+std::optional<OptionError> find_problem(const BeastServerOptions& options);
+
 // A request: what a route of the host's own is given, and what `BeastServer::handle`, `adopt` and `open_socket` take.
 // Those read `method`, `target`, `headers`, `body`, `remote_address`, `is_secure` and `context`, and find out the rest
 // themselves; without exactly one Host header (RFC 9112 section 3.2) it is refused.

@@ -3,7 +3,7 @@
 // Plain data, copyable, owned by whoever holds it; no thread rules. Every time is UTC with millisecond precision.
 //
 // A struct that travels or is stored is described behind its declaration, here and in the other headers: JSON, the
-// backplane's bytes, columns, and the values of Node and Python are made from that (src/core/describe.hpp). A member
+// backplane's bytes, columns, and the values of Node and Python are made from that (travelchat/describe.hpp). A member
 // that is not in the description is in none of them.
 #pragma once
 
@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -194,6 +195,8 @@ struct TokenClaims {
 BOOST_DESCRIBE_STRUCT(TokenClaims, (), (org_id, client_id, trip_id, conversation_id, expires_at))
 
 using Sha256Digest = std::array<std::uint8_t, 32>;
+// Two lower-case characters for each byte.
+std::string to_hex(std::span<const std::uint8_t> bytes);
 
 // What a listener was let in by. When it ends, the listener is closed with `errc::unauthenticated`.
 struct Credential {

@@ -1,6 +1,5 @@
 #include <travelchat/arguments.hpp>
-
-#include "core/validate.hpp"
+#include <travelchat/validate.hpp>
 
 #include <cstddef>
 #include <utility>

@@ -1,7 +1,8 @@
 #include "core/chat_token.hpp"
 
 #include "core/digest.hpp"
-#include "core/validate.hpp"
+
+#include <travelchat/validate.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -1,7 +1,8 @@
 #include "core/decision.hpp"
 
-#include "core/describe.hpp"
 #include "core/rules.hpp"
+
+#include <travelchat/describe.hpp>
 
 #include <algorithm>
 #include <tuple>

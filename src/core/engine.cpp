@@ -1,13 +1,13 @@
 #include <travelchat/engine.hpp>
 
 #include <travelchat/arguments.hpp>
+#include <travelchat/validate.hpp>
 
 #include "core/chat_token.hpp"
 #include "core/clock.hpp"
 #include "core/digest.hpp"
 #include "core/engine_core.hpp"
 #include "core/rules.hpp"
-#include "core/validate.hpp"
 
 #include <algorithm>
 #include <utility>

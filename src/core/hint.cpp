@@ -1,6 +1,6 @@
 #include "core/hint.hpp"
 
-#include "core/describe.hpp"
+#include <travelchat/describe.hpp>
 
 #include <algorithm>
 #include <array>

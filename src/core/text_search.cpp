@@ -1,7 +1,7 @@
 #include <travelchat/text_search.hpp>
+#include <travelchat/validate.hpp>
 
 #include "core/letters.hpp"
-#include "core/validate.hpp"
 
 #include <utf8proc.h>
 

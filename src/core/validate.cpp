@@ -1,4 +1,4 @@
-#include "core/validate.hpp"
+#include <travelchat/validate.hpp>
 
 #include <algorithm>
 #include <cstdint>

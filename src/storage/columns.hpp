@@ -1,10 +1,10 @@
 // The columns of a record's row: one for each member, under the member's name.
 //
-// Lists of members (core/describe.hpp) stand for lists of columns. What a table keeps elsewhere, as in its key, its
-// storage leaves out of the list.
+// Lists of members (travelchat/describe.hpp) stand for lists of columns. What a table keeps elsewhere, as in its key,
+// its storage leaves out of the list.
 #pragma once
 
-#include "core/describe.hpp"
+#include <travelchat/describe.hpp>
 
 #include <boost/mp11/algorithm.hpp>
 #include <boost/mp11/list.hpp>

@@ -1,10 +1,20 @@
 #include <travelchat/beast_server.hpp>
 
 #include "transport/server.hpp"
+#include "transport/server_options.hpp"
 
-#include "wire/wire.hpp"
+#include "wire/socket_text.hpp"
 
 namespace travelchat {
+
+std::optional<OptionError> find_problem(const BeastServerOptions& options) {
+  try {
+    transport::checked(options);
+    return std::nullopt;
+  } catch (const OptionError& refused) {
+    return refused;
+  }
+}
 
 class BeastServer::Impl : public transport::Server {
  public:

@@ -9,8 +9,9 @@
 #include "transport/token_check.hpp"
 
 #include "core/clock.hpp"
-#include "core/validate.hpp"
-#include "wire/wire.hpp"
+
+#include <travelchat/validate.hpp>
+#include <travelchat/wire.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -3,7 +3,7 @@
 #include "transport/relay_socket.hpp"
 #include "transport/wire_socket.hpp"
 
-#include "wire/wire.hpp"
+#include "wire/socket_text.hpp"
 
 #include <boost/asio/bind_executor.hpp>
 

@@ -1,6 +1,6 @@
 #include "transport/frame_reader.hpp"
 
-#include "core/validate.hpp"
+#include <travelchat/validate.hpp>
 
 #include <algorithm>
 #include <cstring>

@@ -4,7 +4,7 @@
 #include "transport/request.hpp"
 #include "transport/web_socket.hpp"
 
-#include "wire/wire.hpp"
+#include <travelchat/wire.hpp>
 
 namespace travelchat::transport {
 namespace {

@@ -5,7 +5,9 @@
 #include "transport/relay_socket.hpp"
 #include "transport/wire_socket.hpp"
 
-#include "wire/wire.hpp"
+#include "wire/socket_text.hpp"
+
+#include <travelchat/wire.hpp>
 
 #include <algorithm>
 #include <variant>

@@ -1,6 +1,6 @@
 #include "transport/relay_socket.hpp"
 
-#include "core/validate.hpp"
+#include <travelchat/validate.hpp>
 
 #include <utility>
 

@@ -5,7 +5,7 @@
 #include "transport/exchange.hpp"
 #include "transport/web_socket.hpp"
 
-#include "wire/wire.hpp"
+#include <travelchat/wire.hpp>
 
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/verb.hpp>

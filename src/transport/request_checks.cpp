@@ -1,6 +1,6 @@
 #include "transport/request_checks.hpp"
 
-#include "core/validate.hpp"
+#include <travelchat/validate.hpp>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

@@ -5,7 +5,8 @@
 #include "transport/web_socket.hpp"
 
 #include "core/clock.hpp"
-#include "wire/wire.hpp"
+
+#include "wire/socket_text.hpp"
 
 #include <boost/asio/post.hpp>
 

@@ -8,8 +8,10 @@
 #include "transport/wire_socket.hpp"
 
 #include "core/clock.hpp"
-#include "core/validate.hpp"
-#include "wire/wire.hpp"
+
+#include "wire/socket_text.hpp"
+
+#include <travelchat/validate.hpp>
 
 #include <boost/asio/post.hpp>
 

@@ -1,6 +1,8 @@
-#include "wire/wire.hpp"
+#include <travelchat/wire.hpp>
 
-#include "core/describe.hpp"
+#include "wire/socket_text.hpp"
+
+#include <travelchat/describe.hpp>
 
 #include <boost/json/basic_parser_impl.hpp>
 

@@ -1,7 +1,9 @@
-#include "wire/wire.hpp"
+#include <travelchat/wire.hpp>
 
-#include "core/validate.hpp"
-#include "wire/json.hpp"
+#include "wire/socket_text.hpp"
+
+#include <travelchat/record_json.hpp>
+#include <travelchat/validate.hpp>
 
 #include <cstddef>
 #include <cstdint>

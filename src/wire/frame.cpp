@@ -1,4 +1,6 @@
-#include "wire/wire.hpp"
+#include "wire/socket_text.hpp"
+
+#include <travelchat/wire.hpp>
 
 #include <array>
 #include <cstddef>

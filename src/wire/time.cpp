@@ -1,4 +1,4 @@
-#include "wire/wire.hpp"
+#include <travelchat/wire.hpp>
 
 #include <algorithm>
 #include <array>

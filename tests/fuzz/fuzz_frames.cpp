@@ -3,8 +3,9 @@
 //
 //   fuzz_frames -max_len=4096 -max_total_time=60
 
-#include "core/validate.hpp"
 #include "transport/frame_reader.hpp"
+
+#include <travelchat/validate.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -2,8 +2,10 @@
 //
 //   fuzz_wire -dict=tests/fuzz/wire.dict -max_len=4096 -max_total_time=60
 
-#include "core/validate.hpp"
-#include "wire/wire.hpp"
+#include "wire/socket_text.hpp"
+
+#include <travelchat/validate.hpp>
+#include <travelchat/wire.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -1,10 +1,10 @@
 // What the templates over described records make of a description.
 
-#include "core/describe.hpp"
-
 #include "catch.hpp"
 #include "storage/columns.hpp"
-#include "wire/json.hpp"
+
+#include <travelchat/describe.hpp>
+#include <travelchat/record_json.hpp>
 
 #include <string>
 #include <vector>

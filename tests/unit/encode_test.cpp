@@ -1,6 +1,8 @@
 #include "catch.hpp"
 #include "vectors.hpp"
-#include "wire/wire.hpp"
+#include "wire/socket_text.hpp"
+
+#include <travelchat/wire.hpp>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>

@@ -1,8 +1,8 @@
 #include <travelchat/grouping.hpp>
+#include <travelchat/wire.hpp>
 
 #include "catch.hpp"
 #include "vectors.hpp"
-#include "wire/wire.hpp"
 
 using namespace travelchat;
 using test::text_of;

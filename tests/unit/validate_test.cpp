@@ -1,6 +1,6 @@
-#include "core/validate.hpp"
-
 #include "catch.hpp"
+
+#include <travelchat/validate.hpp>
 
 #include <string>
 #include <vector>

@@ -7,14 +7,13 @@
 #include "subscription.hpp"
 #include "values.hpp"
 
-#include "wire/json.hpp"
-#include "wire/wire.hpp"
-
 #include <travelchat/beast_server.hpp>
 #include <travelchat/local_backplane.hpp>
 #include <travelchat/memory_storage.hpp>
 #include <travelchat/postgres_storage.hpp>
+#include <travelchat/record_json.hpp>
 #include <travelchat/sqlite_storage.hpp>
+#include <travelchat/wire.hpp>
 
 #include <boost/asio/post.hpp>
 

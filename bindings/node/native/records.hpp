@@ -1,11 +1,12 @@
-// Described records out of JavaScript's objects, member by member (core/describe.hpp): what values.hpp and the
+// Described records out of JavaScript's objects, member by member (travelchat/describe.hpp): what values.hpp and the
 // operations are made of.
 //
 // `read` has an overload for each type of a member. All of JavaScript's thread.
 #pragma once
 
-#include "core/describe.hpp"
 #include "values.hpp"
+
+#include <travelchat/describe.hpp>
 
 #include <cstdint>
 #include <optional>

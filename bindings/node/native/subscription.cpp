@@ -1,6 +1,6 @@
 #include "subscription.hpp"
 
-#include "wire/wire.hpp"
+#include <travelchat/wire.hpp>
 
 #include <utility>
 #include <variant>

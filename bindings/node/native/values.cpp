@@ -1,9 +1,10 @@
 #include "values.hpp"
 
-#include "core/validate.hpp"
 #include "records.hpp"
-#include "wire/json.hpp"
-#include "wire/wire.hpp"
+
+#include <travelchat/record_json.hpp>
+#include <travelchat/validate.hpp>
+#include <travelchat/wire.hpp>
 
 #include <cmath>
 #include <limits>
@@ -309,17 +310,6 @@ Emoji to_emoji(const Arguments& from, const char* name) {
   const auto emoji = parse_emoji(from.word(name));
   if (!emoji) throw Refused{errc::invalid_emoji, from.name_of(name) + " must be one of the six reactions"};
   return *emoji;
-}
-
-std::string to_hex(const Sha256Digest& digest) {
-  static constexpr std::string_view digits = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(2 * digest.size());
-  for (const std::uint8_t byte : digest) {
-    hex += digits[byte >> 4];
-    hex += digits[byte & 15];
-  }
-  return hex;
 }
 
 errc to_errc(std::string_view name) noexcept {

@@ -109,7 +109,6 @@ class Arguments {
 
 Role to_role(const Arguments& from, const char* name);
 Emoji to_emoji(const Arguments& from, const char* name);  // throws Refused
-std::string to_hex(const Sha256Digest& digest);
 // Throws Refused when it is none.
 Sha256Digest to_digest(const std::string& hex);
 // The error that JavaScript names; what is not one of ours is `errc::storage_failed`.

@@ -1,8 +1,7 @@
 #include "records.hpp"
 
-#include "core/describe.hpp"
-
 #include <travelchat/arguments.hpp>
+#include <travelchat/describe.hpp>
 
 #include <datetime.h>
 

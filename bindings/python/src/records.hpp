@@ -3,9 +3,9 @@
 // All of it needs the GIL.
 #pragma once
 
-#include "core/describe.hpp"
 #include "gil.hpp"
 
+#include <travelchat/describe.hpp>
 #include <travelchat/engine.hpp>
 #include <travelchat/event.hpp>
 #include <travelchat/host.hpp>

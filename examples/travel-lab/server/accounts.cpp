@@ -1,13 +1,14 @@
 #include "accounts.hpp"
 
 #include "clock.hpp"
-#include "core/validate.hpp"
 #include "database.hpp"
 #include "directory.hpp"
 #include "open_database.hpp"
 #include "passwords.hpp"
 #include "secrets.hpp"
 #include "sqlite_database.hpp"
+
+#include <travelchat/validate.hpp>
 
 #include <termios.h>
 #include <unistd.h>

@@ -1,8 +1,9 @@
 #include "log.hpp"
 
 #include "clock.hpp"
-#include "core/validate.hpp"
-#include "wire/wire.hpp"
+
+#include <travelchat/validate.hpp>
+#include <travelchat/wire.hpp>
 
 #include <spdlog/async.h>
 #include <spdlog/sinks/stdout_sinks.h>

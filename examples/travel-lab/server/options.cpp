@@ -1,7 +1,9 @@
 #include "options.hpp"
 
 #include "postgres_database.hpp"
-#include "transport/client_address.hpp"
+
+#include <travelchat/beast_server.hpp>
+#include <travelchat/version.hpp>
 
 #include <arpa/inet.h>
 #include <toml++/toml.h>
@@ -21,7 +23,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr const char* version_text = "travelchat-server " TRAVELCHAT_VERSION;
+constexpr const char* version_text = "travelchat-server " TRAVELCHAT_VERSION_STRING;
 constexpr std::size_t default_demo_clients = 20;
 constexpr std::size_t max_demo_clients = 50'000;  // as many names as the demonstration knows
 
@@ -520,7 +522,7 @@ void CommandLine::check() const {
     }
   }
   for (const std::string& proxy : serve.trusted_proxies) {
-    if (!travelchat::transport::AddressRange::parse(proxy)) {
+    if (find_problem(travelchat::BeastServerOptions{.trusted_proxies = {proxy}})) {
       throw OptionError("--trusted-proxy: \"" + proxy + "\" is not like 192.0.2.1 or 10.0.0.0/8");
     }
   }

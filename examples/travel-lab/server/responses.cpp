@@ -1,6 +1,6 @@
 #include "responses.hpp"
 
-#include "wire/wire.hpp"
+#include <travelchat/wire.hpp>
 
 #include <utility>
 

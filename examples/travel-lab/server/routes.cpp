@@ -2,14 +2,15 @@
 
 #include "avatar.hpp"
 #include "clock.hpp"
-#include "core/validate.hpp"
 #include "network.hpp"
 #include "passwords.hpp"
 #include "push_endpoint.hpp"
 #include "responses.hpp"
 #include "secrets.hpp"
 #include "views.hpp"
-#include "wire/wire.hpp"
+
+#include <travelchat/validate.hpp>
+#include <travelchat/wire.hpp>
 
 #include <boost/json.hpp>
 

@@ -1,9 +1,9 @@
 #include "travel_lab_host.hpp"
 
 #include "clock.hpp"
-#include "core/validate.hpp"
 
 #include <travelchat/text_search.hpp>
+#include <travelchat/validate.hpp>
 
 #include <algorithm>
 #include <iterator>

@@ -1,6 +1,7 @@
 // An embedder of the engine alone: one message in memory.
 #include <travelchat/engine.hpp>
 #include <travelchat/memory_storage.hpp>
+#include <travelchat/version.hpp>
 
 #include <boost/asio/use_future.hpp>
 
@@ -15,6 +16,7 @@ int main() {
           .get()
           .value();
   engine.close();
-  std::cout << "core: message " << sent.message.seq << " " << sent.message.content << '\n';
-  return sent.message.seq == 1 ? 0 : 1;
+  std::cout << "core " << travelchat::version << ": message " << sent.message.seq << " " << sent.message.content
+            << '\n';
+  return sent.message.seq == 1 && travelchat::version == PACKAGE_VERSION ? 0 : 1;
 }

@@ -4,6 +4,8 @@
 #include <travelchat/nats_backplane.hpp>
 #include <travelchat/postgres_storage.hpp>
 #include <travelchat/sqlite_storage.hpp>
+#include <travelchat/validate.hpp>
+#include <travelchat/wire.hpp>
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -57,6 +59,13 @@ bool refuses_no_url() {
   }
 }
 
+bool speaks_json() {
+  std::string json;
+  travelchat::wire::append_string(travelchat::clean_name(" Ada\n"), json);
+  const auto body = travelchat::wire::Body::parse("{\"name\":" + json + "}");
+  return body && body->string("name").value() == "Ada";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -81,5 +90,5 @@ int main(int argc, char** argv) {
   std::cout << "everything: " << ready.substr(0, ready.find('\r')) << ", " << refused.substr(0, refused.find('\r'))
             << '\n';
   const bool answers = ready.starts_with("HTTP/1.1 200 ") && refused.starts_with("HTTP/1.1 401 ");
-  return answers && !backplane->is_up() && refuses_no_url() ? 0 : 1;
+  return answers && !backplane->is_up() && refuses_no_url() && speaks_json() ? 0 : 1;
 }

@@ -1,8 +1,7 @@
 #include "transport/frame_reader.hpp"
 
-#include "wire/wire.hpp"
-
 #include "catch.hpp"
+#include "wire/socket_text.hpp"
 
 #include <cstdint>
 #include <string>

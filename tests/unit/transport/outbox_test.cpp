@@ -1,11 +1,10 @@
 #include "transport/outbox.hpp"
 #include "transport/server.hpp"
 
-#include "wire/wire.hpp"
-
 #include <travelchat/memory_storage.hpp>
 
 #include "catch.hpp"
+#include "wire/socket_text.hpp"
 
 #include <boost/asio/post.hpp>
 

@@ -1,7 +1,8 @@
-// The wire format: the only place that knows JSON and its camelCase names.
+// The JSON of the records, as docs/protocol.md has it, for an application that speaks it by itself: in routes of its
+// own, in a log, to other programs. Component `wire` (Boost.JSON, which no header includes).
 //
 // Encoders append to a string. They write straight into it rather than building a document first, because every event
-// of every conversation passes here once. Decoding is Boost.JSON's.
+// of every conversation passes here once. Values only; any thread.
 #pragma once
 
 #include <travelchat/error.hpp>
@@ -9,13 +10,11 @@
 #include <travelchat/host.hpp>
 #include <travelchat/types.hpp>
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 
 namespace travelchat::wire {
 
@@ -45,34 +44,16 @@ void append(const Conversation& conversation, std::string& out);
 // The JSON text of any event. A ConversationUpdated is written without a card; see append_conversation_update.
 void append(const Event& event, std::string& out);
 void append_conversation_update(const ConversationSummary& row, const ClientCard* card, std::string& out);
-// {"type":"error","code":...,"message":...}
-void append_error_event(const ErrorInfo& error, std::string& out);
-// {"type":"alive","intervalMs":...}
-void append_alive_event(std::chrono::milliseconds interval, std::string& out);
 // {"message":...,"code":...}
 std::string error_body(const ErrorInfo& error);
 
-// A server-to-client text frame, unmasked (RFC 6455 section 5.2): header and payload.
-void append_text_frame(std::string_view payload, std::string& out);
-// The EventEncoder of the transports: each event as one text frame.
-void append_event_frame(const Event& event, std::string& out);
-
 // ---- Decoding ----
-
-// A client's WebSocket text frame.
-struct TypingFrame {
-  bool is_typing = false;
-};
-struct SeenFrame {};
-using ClientFrame = std::variant<TypingFrame, SeenFrame>;
-// `errc::malformed_json`: not JSON, over 16 deep, a duplicate key, a number out of range; `errc::invalid_argument`: no
-// object, unknown type, or a member of another type. Members it does not know are ignored.
-result<ClientFrame> parse_client_frame(std::string_view text);
 
 // The JSON object of a request body, with typed look-ups.
 class Body {
  public:
-  // `errc::malformed_json` as above, and when the text is no object. An empty text is an empty object.
+  // `errc::malformed_json`: not JSON, over 16 deep, a duplicate key, a number out of range, or no object. An empty text
+  // is an empty object.
   static result<Body> parse(std::string_view text);
   Body(Body&&) noexcept;
   Body& operator=(Body&&) noexcept;

@@ -1,12 +1,12 @@
-// JSON of described records, by templates: what wire.hpp and the Node addon are made of.
+// JSON of described records, by templates: what wire.hpp and the Node addon are made of. For bindings, which hand
+// over more records than the wire has; other applications include wire.hpp. Component `wire`.
 //
 // A member is written under its camelCase name, in the order of the description; what is not there is null. Each
 // overload of `append_value` appends one value to `out`. Any thread.
 #pragma once
 
-#include "core/describe.hpp"
-#include "core/digest.hpp"
-#include "wire/wire.hpp"
+#include <travelchat/describe.hpp>
+#include <travelchat/wire.hpp>
 
 #include <boost/describe/enum_to_string.hpp>
 

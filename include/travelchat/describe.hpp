@@ -1,6 +1,6 @@
 // What is mechanical about a record, done for each of its members: the records are described where they are declared
 // (BOOST_DESCRIBE_STRUCT in the public headers), and the templates that turn them into JSON, bytes, columns and other
-// languages' values walk over that.
+// languages' values walk over that. For bindings: an application has the structs themselves.
 //
 // Types and constants only. A "member" here is Boost.Describe's descriptor of one: an empty type with `pointer` and
 // `name`.
