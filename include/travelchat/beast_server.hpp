@@ -85,6 +85,11 @@ struct BeastServerOptions {
   bool listens = true;                // false: only `handle`, `adopt` and `open_socket` bring requests
   std::optional<TlsOptions> tls = {};
 
+  // A prefix of all of the chat's own paths, like "/chat": its routes, its sockets, the probes and /metrics are found
+  // below it and nowhere else. Of `route` and `fallback` it is no part: they see whole paths. Up to 8 segments of
+  // letters, digits and -._~, without a slash at the end. Empty: none.
+  std::string base_path = {};
+
   // Origins (scheme://host[:port]) that may open sockets or write with a cookie, besides the server's own (the one that
   // the Host header names). Their pages may also read the answers of the client's routes (CORS), never with a cookie.
   // No wildcard: a cookie's requests rest on this list.
@@ -213,9 +218,10 @@ class BeastServer {
 
   // ---- Requests that somebody else has received. After `start`, from any thread. ----
 
-  // Whether this path is the chat's, so that `handle` answers for it; a query is ignored. A router asks this before it
-  // passes a request on. At any time. Says so of /metrics, too, which is not with MetricsAccess::nobody.
-  static bool serves(std::string_view target);
+  // Whether this path is the chat's where `BeastServerOptions::base_path` is this one, so that `handle` answers for it;
+  // a query is ignored. A router asks this before it passes a request on. At any time. Says so of /metrics, too, which
+  // is not with MetricsAccess::nobody. Throws OptionError for a `base_path` that the options refuse.
+  static bool serves(std::string_view target, std::string_view base_path = {});
   // Answers a request exactly as one that arrived on a connection of the server's, with the host's own routes and the
   // fallback, except for what is a connection's: the response has no Date, no Content-Length and no Connection, and to
   // HEAD it has the body that whoever sends it leaves out. A body that is too long by its Content-Length need not be

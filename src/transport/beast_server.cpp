@@ -32,7 +32,8 @@ BeastServer::~BeastServer() {
 
 void BeastServer::route(std::string method, std::string pattern, HttpHandler handler) {
   impl_->require_unstarted("route");
-  impl_->host_routes.add(std::move(method), std::move(pattern), std::move(handler), impl_->options().metrics);
+  impl_->host_routes.add(std::move(method), std::move(pattern), std::move(handler), impl_->options().metrics,
+                         impl_->base_path());
 }
 
 void BeastServer::fallback(HttpHandler handler, FallbackMethods methods) {
@@ -54,8 +55,8 @@ std::uint16_t BeastServer::port() const noexcept {
   return impl_->port();
 }
 
-bool BeastServer::serves(std::string_view target) {
-  return transport::Server::serves(target);
+bool BeastServer::serves(std::string_view target, std::string_view base_path) {
+  return transport::Server::serves(target, transport::BasePath(base_path));
 }
 
 void BeastServer::handle(HttpRequest request, HttpRespond respond) {

@@ -56,7 +56,7 @@ class HandedRequest final : public Request {
     if (!is_in_order()) {
       const ErrorInfo& error = describe(errc::invalid_argument);
       relay.close(error.close_code, error.name);
-    } else if (path && is_socket_path(path->segments())) {
+    } else if (path && is_socket_path(chat_path(*path))) {
       Upgrade asked = to_upgrade(std::move(place_), *path, raw_query);
       asked.relay.emplace(std::move(relay));
       open_web_socket(shard(), std::move(asked));

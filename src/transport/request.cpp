@@ -125,7 +125,7 @@ void Request::dispatch(Exchange exchange) {
     return;
   }
   path_ = std::move(*path);
-  const auto segments = path_.segments();
+  const auto segments = chat_path(path_);
   if (is_socket_path(segments)) {
     check_upgrade(std::move(exchange), raw_query);
     return;
@@ -181,12 +181,12 @@ void Request::dispatch(Exchange exchange) {
   const HttpHandler* handler = nullptr;
   std::vector<std::string> params;
   for (const HostRoutes::Entry& entry : server.host_routes.entries()) {
-    if (handler != nullptr || !entry.match(segments, nullptr)) continue;
+    if (handler != nullptr || !entry.match(path_.segments(), nullptr)) continue;
     if (entry.method != wanted) {
       allow(entry.method);
       continue;
     }
-    entry.match(segments, &params);
+    entry.match(path_.segments(), &params);
     handler = &entry.handler;
   }
   if (handler == nullptr && !allowed.empty()) {
@@ -242,7 +242,7 @@ void Request::fail_upgrade(Exchange exchange) {
 Upgrade Request::to_upgrade(Server::Place place, const TargetPath& path, std::string_view query) const {
   const Subprotocols offered = parse_subprotocols(header(Field::sec_websocket_protocol));
   Upgrade asked(std::move(place));
-  asked.is_inbox = path.segments()[1] == "inbox";
+  asked.is_inbox = chat_path(path)[1] == "inbox";
   asked.accept_key = accept_key(trim(header(Field::sec_websocket_key)));
   asked.speaks_v1 = offered.travelchat_v1;
   asked.remote_address = remote_address();
@@ -301,7 +301,7 @@ bool Request::from_trusted_origin(std::string_view fetch_site) const {
 // A page of another origin sees the error only if it may: what it cannot read, it would take for a lost network.
 void Request::refuse(errc error) {
   if (const auto path = TargetPath::parse(split_target(target()).first)) {
-    share(view(message().method_string()), path->segments());
+    share(view(message().method_string()), chat_path(*path));
   }
   fail(describe(error));
 }
@@ -330,6 +330,10 @@ void Request::record(std::string_view method, std::string_view path, int status,
   const auto duration = std::chrono::steady_clock::now() - begun_;
   home_.server().record(
       {method, path, status, bytes, std::chrono::duration_cast<std::chrono::microseconds>(duration), remote_address()});
+}
+
+std::span<const std::string_view> Request::chat_path(const TargetPath& path) const noexcept {
+  return home_.server().base_path().strip(path.segments());
 }
 
 bool is_socket_path(std::span<const std::string_view> segments) noexcept {

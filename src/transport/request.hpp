@@ -87,6 +87,8 @@ class Request {
   void dispatch(Exchange exchange);
   // A WebSocket's request whose handshake is in order.
   virtual void upgrade(Exchange exchange, std::string_view query) = 0;
+  // The segments by which the chat knows a path; none when it is not the chat's.
+  std::span<const std::string_view> chat_path(const TargetPath& path) const noexcept;
   // What it asks for; the connection is the carrier's to add.
   Upgrade to_upgrade(Server::Place place, const TargetPath& path, std::string_view query) const;
   // Answered by all who cannot make a connection a WebSocket, or are not asked to.

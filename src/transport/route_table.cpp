@@ -42,6 +42,23 @@ bool is_chats(std::span<const std::string> segments, MetricsAccess metrics) {
 
 }  // namespace
 
+BasePath::BasePath(std::string_view path) : text_(path) {
+  if (path.empty()) return;
+  const auto is_plain = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           std::string_view("-._~").find(c) != std::string_view::npos;
+  };
+  // "." and ".." are taken out of a path by whoever sends it.
+  const auto is_segment = [&](const std::string& segment) {
+    return !segment.empty() && segment != "." && segment != ".." && std::ranges::all_of(segment, is_plain);
+  };
+  if (path.front() == '/') segments_ = split(path);
+  if (segments_.empty() || segments_.size() > max_segments || !std::ranges::all_of(segments_, is_segment)) {
+    refuse("base_path", "must be empty or like /chat: up to 8 times a slash and letters, digits or -._~, which \"" +
+                            text_ + "\" is not");
+  }
+}
+
 bool Pattern::covers(std::span<const std::string> segments) const {
   return covers_all(std::span(segments_).first(count_), segments);
 }
@@ -59,7 +76,8 @@ bool HostRoutes::Entry::match(std::span<const std::string_view> path, std::vecto
   return true;
 }
 
-void HostRoutes::add(std::string method, std::string pattern, HttpHandler handler, MetricsAccess metrics) {
+void HostRoutes::add(std::string method, std::string pattern, HttpHandler handler, MetricsAccess metrics,
+                     const BasePath& base) {
   const auto is_capital = [](char c) { return c >= 'A' && c <= 'Z'; };
   if (method.empty() || !std::ranges::all_of(method, is_capital)) {
     refuse("method", "must be in capital letters, like GET, which \"" + method + "\" is not");
@@ -68,7 +86,8 @@ void HostRoutes::add(std::string method, std::string pattern, HttpHandler handle
   if (!pattern.starts_with('/')) refuse("pattern", "must begin with /, which \"" + pattern + "\" does not");
   if (!handler) refuse("handler", "must not be empty");
   std::vector<std::string> segments = split(pattern);
-  if (is_chats(segments, metrics)) refuse("pattern", "must not be one of the chat's own paths, as " + pattern + " is");
+  if (is_chats(base.strip(std::span<const std::string>(segments)), metrics))
+    refuse("pattern", "must not be one of the chat's own paths, as " + pattern + " is");
   for (const Entry& earlier : entries_) {
     if (earlier.method == method && covers_all(earlier.segments, segments)) {
       refuse("pattern", "must have paths of its own: " + method + ' ' + earlier.pattern + " takes all of " + pattern);

@@ -5,6 +5,7 @@
 
 #include <travelchat/beast_server.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -62,6 +63,28 @@ class Pattern {
   std::size_t count_ = 0;
 };
 
+// In front of all paths of the chat's (BeastServerOptions::base_path).
+class BasePath {
+ public:
+  static constexpr std::size_t max_segments = 8;
+
+  BasePath() = default;
+  // Throws OptionError.
+  explicit BasePath(std::string_view path);
+
+  const std::string& text() const noexcept { return text_; }
+  // What comes behind it; nothing for a path that is not below it, which is no path of the chat's.
+  template <class Segment>
+  std::span<const Segment> strip(std::span<const Segment> path) const noexcept {
+    if (path.size() < segments_.size() || !std::equal(segments_.begin(), segments_.end(), path.begin())) return {};
+    return path.subspan(segments_.size());
+  }
+
+ private:
+  std::string text_;
+  std::vector<std::string> segments_;
+};
+
 // What a chat route takes in its body.
 enum class BodyKind : std::uint8_t {
   none,      // ignored
@@ -99,7 +122,8 @@ class HostRoutes {
   };
 
   // Throws OptionError, see BeastServer::route.
-  void add(std::string method, std::string pattern, HttpHandler handler, MetricsAccess metrics);
+  void add(std::string method, std::string pattern, HttpHandler handler, MetricsAccess metrics,
+           const BasePath& base = BasePath());
   std::span<const Entry> entries() const noexcept { return entries_; }
 
  private:

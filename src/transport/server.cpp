@@ -77,6 +77,7 @@ Server::Server(ChatEngine& engine, Host& host, BeastServerOptions options)
       host_(host),
       options_(checked(std::move(options))),
       logger_(std::make_shared<const Logger>(options_.log ? options_.log : engine.log())),
+      base_path_(options_.base_path),
       limits_(options_.rate_limits) {
   for (const std::string& proxy : options_.trusted_proxies) trusted_proxies_.push_back(*AddressRange::parse(proxy));
   if (options_.tls) {
@@ -196,16 +197,20 @@ void Server::stop(std::chrono::milliseconds grace) {
   changed_.notify_all();
 }
 
-bool Server::serves(std::string_view target) {
+bool Server::serves(std::string_view target, const BasePath& base) {
   const std::string_view raw_path = split_target(target).first;
   const auto path = TargetPath::parse(raw_path);
   // A malformed path is answered here when it begins as one of the chat's; else it is somebody else's to refuse.
-  if (!path)
-    return std::ranges::any_of(chat_roots(), [&](std::string_view root) { return raw_path.starts_with(root); });
-  if (is_socket_path(path->segments())) return true;
+  if (!path) {
+    return raw_path.starts_with(base.text()) && std::ranges::any_of(chat_roots(), [&](std::string_view root) {
+             return raw_path.substr(base.text().size()).starts_with(root);
+           });
+  }
+  const auto segments = base.strip(path->segments());
+  if (is_socket_path(segments)) return true;
   Pattern::Params ignored;
   return std::ranges::any_of(chat_routes(),
-                             [&](const ChatRoute& route) { return route.pattern.match(path->segments(), ignored); });
+                             [&](const ChatRoute& route) { return route.pattern.match(segments, ignored); });
 }
 
 void Server::record(const AccessRecord& record) const noexcept {

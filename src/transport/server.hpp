@@ -67,7 +67,7 @@ class Server : public std::enable_shared_from_this<Server> {
   std::uint16_t port() const noexcept { return port_.load(std::memory_order_relaxed); }
   void stop(std::chrono::milliseconds grace);
   std::string metrics() const;
-  static bool serves(std::string_view target);
+  static bool serves(std::string_view target, const BasePath& base);
   void handle(HttpRequest request, HttpRespond respond);
   error_code adopt(RawSocket socket, HttpRequest upgrade, std::string head);
   CarriedSocket open_socket(HttpRequest upgrade, std::shared_ptr<SocketCarrier> carrier);
@@ -86,6 +86,7 @@ class Server : public std::enable_shared_from_this<Server> {
   const std::shared_ptr<Gate>& gate() const noexcept { return gate_; }
   Shard& shard(std::size_t index) noexcept { return *shards_[index]; }
   std::size_t shard_count() const noexcept { return shards_.size(); }
+  const BasePath& base_path() const noexcept { return base_path_; }
   std::span<const AddressRange> trusted_proxies() const noexcept { return trusted_proxies_; }
   // The header line that tells browsers to come over TLS; empty: none.
   std::string_view hsts() const noexcept { return hsts_; }
@@ -137,6 +138,7 @@ class Server : public std::enable_shared_from_this<Server> {
   Host& host_;
   BeastServerOptions options_;
   std::shared_ptr<const Logger> logger_;
+  BasePath base_path_;
   std::vector<AddressRange> trusted_proxies_;
   TlsContext tls_;
   std::string hsts_;

@@ -2,6 +2,7 @@
 
 #include "core/options.hpp"
 #include "transport/client_address.hpp"
+#include "transport/route_table.hpp"
 
 #include <boost/asio/ip/address.hpp>
 
@@ -85,6 +86,7 @@ BeastServerOptions checked(BeastServerOptions options) {
     if (o.tls->private_key.empty()) refuse("tls.private_key", "must not be empty");
     require_time("tls.hsts_max_age", o.tls->hsts_max_age, true);
   }
+  (void)BasePath(o.base_path);
   for (const std::string& origin : o.allowed_origins) {
     if (!is_origin(origin)) {
       refuse("allowed_origins",

@@ -218,7 +218,8 @@ Buffer make_text_frame(std::string_view payload) {
 WebSocket::WebSocket(Shard& shard, Upgrade& upgrade) : Connection(shard), place_(std::move(upgrade.place)) {
   if (!shard.server().access_log) return;
   record_ = std::make_unique<Record>(
-      Record{upgrade.remote_address, upgrade.is_inbox ? "/ws/inbox" : "/ws/chat", std::chrono::steady_clock::now()});
+      Record{upgrade.remote_address, shard.server().base_path().text() + (upgrade.is_inbox ? "/ws/inbox" : "/ws/chat"),
+             std::chrono::steady_clock::now()});
 }
 
 WebSocket::~WebSocket() = default;

@@ -103,7 +103,7 @@ class WebSocket : public Connection, public Subscriber {
   // For the access log.
   struct Record {
     std::string remote_address;
-    std::string_view path;
+    std::string path;
     SteadyTime begun;
     std::size_t bytes = 0;
   };

@@ -31,7 +31,8 @@ Napi::Value errors(const Napi::CallbackInfo& info) {
 
 // Whether a request target is the chat's.
 Napi::Value serves(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), BeastServer::serves(std::string(info[0].As<Napi::String>())));
+  return Napi::Boolean::New(info.Env(), BeastServer::serves(std::string(info[0].As<Napi::String>()),
+                                                            std::string(info[1].As<Napi::String>())));
 }
 
 Napi::Value fold(const Napi::CallbackInfo& info) {

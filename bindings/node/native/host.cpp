@@ -289,6 +289,7 @@ BeastServerOptions to_server_options(Napi::Value value) {
     if (const auto number = from.optional_milliseconds(name)) into = *number;
   };
   options.listens = false;
+  options.base_path = from.optional_string("basePath").value_or("");
   options.allowed_origins = from.strings("allowedOrigins");
   options.trusted_proxies = from.strings("trustedProxies");
   size("maxHeaderBytes", options.max_header_bytes);

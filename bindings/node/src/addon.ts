@@ -62,7 +62,7 @@ export interface Addon {
   errors(): ErrorRow[];
   readonly defaultMaxBodyBytes: number;
   /** Whether a request target is the chat's. */
-  serves(target: string): boolean;
+  serves(target: string, basePath: string): boolean;
   foldText(text: string): string;
   /** Keeps the event loop alive, counted. */
   hold(): void;

@@ -34,6 +34,8 @@ const rateLimits: Check = (value, name) => {
 };
 
 const optionChecks: Record<keyof ServerOptions, Check> = {
+  // The addon says what is wrong with one.
+  basePath: optional((value, name) => mustBe(typeof value === 'string', value, name, 'a string')),
   // As browsers write it; what is spelt in another way would never be met.
   allowedOrigins: optional(strings((text) => /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+$/i.test(text), 'scheme://host[:port]')),
   // The addon says what is wrong with an address.
@@ -68,6 +70,7 @@ const optionChecks: Record<keyof ServerOptions, Check> = {
  */
 export class Door {
   readonly maxBodyBytes: number;
+  readonly #basePath: string;
   readonly #others: RegExp | undefined;
   readonly #native: NativeEngine;
   readonly #host: ChatHost;
@@ -112,6 +115,7 @@ export class Door {
         warn(failed);
       }
     };
+    this.#basePath = options.basePath ?? '';
     // Those of the probes that are the application's.
     if (!probes) this.#others = /^\/(livez|readyz|metrics)(\?|$)/;
     else if (options.metrics === 'nobody') this.#others = /^\/metrics(\?|$)/;
@@ -126,16 +130,26 @@ export class Door {
     );
   }
 
-  /** Whether a request target is the chat's. */
-  serves(target: string | undefined): boolean {
-    return addon().serves(target ?? '') && this.#others?.test(target ?? '') !== true;
+  /** Whether a request is the chat's. */
+  serves(request: IncomingMessage): boolean {
+    const target = this.#targetOf(request);
+    if (!addon().serves(target, this.#basePath)) return false;
+    return this.#others?.test(target.slice(this.#basePath.length)) !== true;
+  }
+
+  // Express takes the path at which a middleware is mounted out of the URL, and says which it was; Connect keeps the URL that
+  // there was.
+  #targetOf(request: IncomingMessage & { baseUrl?: string; originalUrl?: string }): string {
+    const { url = '', baseUrl, originalUrl = url } = request;
+    if (this.#basePath === '') return url;
+    return baseUrl === undefined ? originalUrl : baseUrl + url;
   }
 
   /** Answers by `handed.respond`. */
   handle(handed: Handed, body: Buffer | undefined): void {
     const number = this.#keep(handed);
     try {
-      callNative(() => this.#native.handle(number, ...fieldsOf(handed.request, body)));
+      callNative(() => this.#native.handle(number, ...this.#fieldsOf(handed.request, body)));
     } catch (error) {
       // The engine is closed.
       this.#requests.delete(number);
@@ -151,12 +165,12 @@ export class Door {
    * take it: it is closed, or has as many connections as it may.
    */
   adopt(descriptor: number, request: IncomingMessage, head: Buffer): void {
-    this.#upgrade(request, (number) => this.#native.adopt(descriptor, number, ...fieldsOf(request, head)));
+    this.#upgrade(request, (number) => this.#native.adopt(descriptor, number, ...this.#fieldsOf(request, head)));
   }
 
   /** The same for one that has no descriptor: gives that of the end of a pipe which stands for it. */
   bridge(request: IncomingMessage, head: Buffer): number {
-    return this.#upgrade(request, (number) => this.#native.bridge(number, ...fieldsOf(request, head))) as number;
+    return this.#upgrade(request, (number) => this.#native.bridge(number, ...this.#fieldsOf(request, head))) as number;
   }
 
   #upgrade(request: IncomingMessage, handOver: (number: number) => number | string | null): number | null {
@@ -169,6 +183,20 @@ export class Door {
       this.#requests.delete(number);
       throw error;
     }
+  }
+
+  #fieldsOf(request: IncomingMessage & { ip?: string; secure?: boolean }, body: Buffer | undefined): NativeRequest {
+    const { socket } = request;
+    return [
+      request.method ?? '',
+      this.#targetOf(request),
+      // No name and no value has a line feed in it: Node's parser refuses it (RFC 9110 section 5.5).
+      request.rawHeaders.join('\n'),
+      body,
+      // What Express has found out, where it has seen the request.
+      request.ip ?? socket.remoteAddress,
+      request.secure ?? 'encrypted' in socket,
+    ];
   }
 
   #keep(handed: Handed): number {
@@ -258,19 +286,3 @@ export function refusalOf(error: unknown): { status: number; body: string } {
   return { status, body: JSON.stringify({ message: sentenceOf(code), code }) };
 }
 
-function fieldsOf(
-  request: IncomingMessage & { ip?: string; secure?: boolean },
-  body: Buffer | undefined,
-): NativeRequest {
-  const { socket } = request;
-  return [
-    request.method ?? '',
-    request.url ?? '',
-    // No name and no value has a line feed in it: Node's parser refuses it (RFC 9110 section 5.5).
-    request.rawHeaders.join('\n'),
-    body,
-    // What Express has found out, where it has seen the request.
-    request.ip ?? socket.remoteAddress,
-    request.secure ?? 'encrypted' in socket,
-  ];
-}

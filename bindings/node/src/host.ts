@@ -95,6 +95,12 @@ export interface RateLimit {
 
 /** What `chatRoutes`, `setupWebSocket` and `attachChat` have in common; docs/library.md has the defaults. */
 export interface ServerOptions {
+  /**
+   * A prefix of all of the chat's own paths, probes and sockets included, like '/chat': a client's base URL ends with it.
+   * Clients' whole paths count: also where the middleware is mounted at a path, `app.use('/chat', chatRoutes(…))`, which
+   * alone would not move the sockets. Left out: none; a middleware that is mounted is not told where.
+   */
+  basePath?: string;
   /** Origins that may open sockets and write with a cookie, besides the server's own. */
   allowedOrigins?: string[];
   /**

@@ -149,7 +149,7 @@ class Exchange implements Handed {
 export function chatRoutes(engine: ChatEngine, host?: ChatHost, options?: ServerOptions): Middleware {
   const door = Door.of(engine, host, options);
   return (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
-    if (door.serves(request.url)) new Exchange(request, response, door).begin();
+    if (door.serves(request)) new Exchange(request, response, door).begin();
     else next();
   };
 }

@@ -35,7 +35,7 @@ export function setupWebSocket(
     // Node takes its own listener away before it emits the event, and an error that nobody listens to ends the process. A
     // peer may reset the connection at any time: while it waits here, in another listener's hands, or after we are done.
     socket.on('error', ignore);
-    const isChat = door.serves(request.url);
+    const isChat = door.serves(request);
     if (!isChat && httpServer.listenerCount('upgrade') > 1) return;
     behindAnswers(socket, () => {
       if (!asksForWebSocket(request)) goOnWithout(httpServer, request, socket, head);

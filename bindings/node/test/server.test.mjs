@@ -461,6 +461,69 @@ describe('setting up', () => {
     await end(server, engine);
   });
 
+  // The first thing that a socket below this URL hears, or the code that it ends with.
+  async function firstTold(base, conversationId) {
+    const url = `${base.replace('http', 'ws')}/ws/chat?conversationId=${conversationId}&userType=advisor&userId=ada`;
+    const peer = new Peer(url, { headers: { cookie: 'session=ada' } });
+    const told = await Promise.race([peer.next().then(({ type }) => type), peer.closed]);
+    peer.socket.terminate();
+    return told;
+  }
+
+  test('with a base path all that is the chat\'s is below it, and the application has the rest', async () => {
+    const engine = new ChatEngine(memory(), { shards: 1 });
+    const { id } = await engine.openConversation('org-1', 'carl');
+    const server = createServer((request, response) => response.writeHead(418).end());
+    attachChat(server, engine, application([]), { basePath: '/a/chat', metrics: 'nobody' });
+    const origin = await listen(server);
+    const status = async (path) => (await fetch(origin + path, { headers: { cookie: 'session=ada' } })).status;
+    for (const path of ['/livez', '/api/conversations', `/api/conversations/${id}/messages?limit=1`]) {
+      assert.deepEqual([await status(`/a/chat${path}`), await status(path)], [200, 418]);
+    }
+    assert.equal(await status('/a/chat/metrics'), 418);
+    assert.equal(await firstTold(`${origin}/a/chat`, id), 'typing');
+    assert.equal(await firstTold(origin, id), 1006);
+    await end(server, engine);
+  });
+
+  test('a base path is the whole path, also where Express or Connect has taken some of it away', async () => {
+    for (const mount of [
+      (app, routes) => app.use(routes),
+      (app, routes) => app.use('/site', routes),
+      (app, routes) => app.use('/site/chat', express.Router().use(routes)),
+      // As Connect does it.
+      (app, routes) => app.use((request, response, next) => {
+        const { url } = request;
+        if (!url.startsWith('/site/')) return next();
+        request.url = url.slice('/site'.length);
+        request.baseUrl = undefined;
+        routes(request, response, next);
+      }),
+    ]) {
+      const engine = new ChatEngine(memory(), { shards: 1 });
+      const { id } = await engine.openConversation('org-1', 'carl');
+      const app = express();
+      mount(app, chatRoutes(engine, application([]), { basePath: '/site/chat', probes: false }));
+      const server = createServer(app);
+      setupWebSocket(server, engine);
+      const origin = await listen(server);
+      const status = async (path) => (await fetch(origin + path, { headers: { cookie: 'session=ada' } })).status;
+      assert.equal(await status('/site/chat/api/conversations'), 200);
+      assert.equal(await status('/site/chat/livez'), 404);
+      assert.equal(await status('/site/api/conversations'), 404);
+      assert.equal(await firstTold(`${origin}/site/chat`, id), 'typing');
+      await end(server, engine);
+    }
+  });
+
+  test('a base path that is none is refused with its name', async () => {
+    for (const basePath of ['chat', '/', '/chat/', '/a b', 7, null]) {
+      const engine = new ChatEngine(memory(), { shards: 1 });
+      assert.throws(() => chatRoutes(engine, application([]), { basePath }), { name: 'TypeError', message: /\bbasePath must be / });
+      await engine.close();
+    }
+  });
+
   test('the metrics are for those whom the options name', async () => {
     const metricsToken = '0123456789abcdef';
     for (const [options, headers, status] of [

@@ -46,6 +46,7 @@ BeastServerOptions to_options(const py::kwargs& given) {
   const std::map<std::string, std::function<void(py::handle)>> known = {
       {"address", set(options.address)},
       {"port", set(options.port)},
+      {"base_path", set(options.base_path)},
       {"listens", set(options.listens)},
       {"tls_certificate", set(tls.certificate_chain)},
       {"tls_key", set(tls.private_key)},
@@ -115,6 +116,7 @@ class Server {
   Server(const Engine& engine, BeastServerOptions options, std::size_t max_host_calls, bool calls_application)
       : engine_(engine.share()),
         host_(std::make_shared<PythonHost>(max_host_calls)),
+        base_path_(options.base_path),
         has_metrics_(options.metrics != MetricsAccess::nobody),
         server_(std::make_shared<BeastServer>(*engine_, *host_, std::move(options))) {
     if (!calls_application) return;
@@ -163,7 +165,8 @@ class Server {
   bool serves(const py::bytes& target) const {
     since_fork_.check("server");
     const std::string_view asked(target);
-    return BeastServer::serves(asked) && (has_metrics_ || asked.substr(0, asked.find('?')) != "/metrics");
+    return BeastServer::serves(asked, base_path_) &&
+           (has_metrics_ || asked.substr(0, asked.find('?')) != base_path_ + "/metrics");
   }
 
   void handle(const Bell& bell, std::uint64_t token, std::string method, const py::bytes& target,
@@ -206,6 +209,7 @@ class Server {
   // The server stands on both until it has ended, also when the engine is closed by another thread meanwhile.
   std::shared_ptr<ChatEngine> engine_;
   std::shared_ptr<PythonHost> host_;
+  std::string base_path_;
   bool has_metrics_;
   std::shared_ptr<BeastServer> server_;
 };

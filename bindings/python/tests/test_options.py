@@ -175,6 +175,7 @@ SERVER_ONLY = {
     "hsts_max_age": NOT_DURATIONS,
 }
 OF_BOTH = {
+    "base_path": [None, 7, "chat", "/", "/chat/", "/a//b", "/..", "/a b", "/\u00e4", "/a\0"],
     "host": [None, Agency, "host", lambda credentials: None],
     "app": [7, "app"],
     "allowed_origins": [

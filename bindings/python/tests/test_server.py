@@ -370,6 +370,47 @@ async def test_once_the_chat_has_ended_the_application_around_it_goes_on(end):
                     assert (peer.close_code, peer.subprotocol) == (1012, subprotocols[0] if subprotocols else None)
 
 
+async def first_told(url: str, conversation_id: str) -> str:
+    """The type of what a chat socket below this URL hears first."""
+    query = f"conversationId={conversation_id}&userType=advisor&userId=ada"
+    address = f"{url.replace('http', 'ws')}/ws/chat?{query}"
+    async with websockets.connect(address, additional_headers={"authorization": "Bearer ada"}) as chat:
+        return json.loads(await soon(chat.recv()))["type"]
+
+
+@both_ways
+async def test_with_a_base_path_all_that_is_the_chats_is_below_it(serve):
+    app = FastAPI()
+    app.get("/livez")(lambda: {"whose": "the application's"})
+    app.get("/chat/about")(lambda: {"about": "the chat"})
+    async with ChatEngine(travelchat.memory(), shards=1) as engine:
+        conversation = await engine.open_conversation("org", "carl")
+        async with serve(engine, Agency(), app=app, base_path="/chat", metrics="nobody") as url:
+            for path in ("/api/conversations", "/livez"):
+                status, _, _ = await ask(url, "GET", f"/chat{path}", authorization="Bearer ada")
+                assert status == 200
+            assert (await ask(url, "GET", "/api/conversations", authorization="Bearer ada"))[0] == 404
+            assert (await ask(url, "GET", "/livez"))[:2] == (200, {"whose": "the application's"})
+            assert (await ask(url, "GET", "/chat/about"))[:2] == (200, {"about": "the chat"})
+            # Left to the application, which has none.
+            assert (await ask(url, "GET", "/chat/metrics"))[:2] == (404, {"detail": "Not Found"})
+            assert await first_told(f"{url}/chat", conversation.id) == "typing"
+
+
+@pytest.mark.parametrize("options", [{}, {"base_path": "/chat"}, {"base_path": "/site/chat"}])
+async def test_a_mounted_application_is_found_at_its_mount_with_and_without_the_same_base_path(options):
+    app, site = FastAPI(), FastAPI()
+    async with ChatEngine(travelchat.memory(), shards=1) as engine:
+        conversation = await engine.open_conversation("org", "carl")
+        app.mount("/chat", ChatApp(engine, Agency(), **options))
+        site.mount("/site", app)
+        async with by_uvicorn(site) as url:
+            path = "/site/chat/api/conversations"
+            assert (await ask(url, "GET", path, authorization="Bearer ada"))[0] == 200
+            assert (await ask(url, "GET", path + "/chat", authorization="Bearer ada"))[0] == 404
+            assert await first_told(f"{url}/site/chat", conversation.id) == "typing"
+
+
 async def test_it_is_mounted_in_fastapi_and_finds_what_middleware_left():
     host = Agency()
     app = FastAPI()

@@ -46,6 +46,7 @@ class ChatApp:
         host: Host,
         *,
         app: App | None = None,
+        base_path: str = "",
         allowed_origins: Iterable[str] = (),
         rate_limits: RateLimits = RateLimits(),
         max_host_calls: int = 16_384,
@@ -66,6 +67,9 @@ class ChatApp:
             engine: Of either kind. Closing it ends the sockets; then the chat is answered 503, and ``app`` goes on.
             host: Who signs in, and who the clients are.
             app: An ASGI application for the other paths; without one they are answered 404.
+            base_path: A prefix of all of the chat's own paths, sockets and probes included, like ``"/chat"``; a client's base
+                URL ends with it. An application that is mounted at ``"/chat"`` has this prefix already, and needs no other:
+                with the same one here it is found there just so.
             allowed_origins: Origins that may open sockets or write with a cookie, besides the server's own.
             rate_limits: What a participant, a socket or a remote address may do in a while.
             max_host_calls: Questions to the host that may wait; one more is answered 503.
@@ -87,11 +91,13 @@ class ChatApp:
             Closed: the engine is.
         """
         self._app = _options.application("app", app)
+        self._base_path = base_path
         self._max_body_bytes = max_body_bytes
         self._transport = Transport(
             engine,
             host,
             app=None,
+            base_path=base_path,
             max_host_calls=max_host_calls,
             rate_limits=rate_limits,
             listens=False,
@@ -115,7 +121,7 @@ class ChatApp:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        target = _target(scope)
+        target = _target(scope, self._base_path)
         if self._app is not None and not self._transport.core.serves(target):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -279,13 +285,17 @@ async def _refuse_socket(error: TravelchatError, scope: Scope, send: Send) -> No
     await send({"type": "websocket.close", "code": error.close_code, "reason": error.code})
 
 
-def _target(scope: Scope) -> bytes:
-    """Path and query as they came, without the prefix under which the application is mounted."""
+def _target(scope: Scope, base_path: str) -> bytes:
+    """Path and query as they came, without the prefix under which the application is mounted, but with ``base_path``."""
     raw: bytes | None = scope.get("raw_path")
     path = scope["path"].encode() if raw is None else raw.partition(b"?")[0]
-    root: bytes = scope.get("root_path", "").encode()
+    mount: str = scope.get("root_path", "")
+    root = mount.encode()
     if root and path.startswith(root):
         path = path[len(root) :]
+    # Mounted at its own base path, which is a part of both or, where the server has cut it off, of `root_path` alone.
+    if base_path and mount.endswith(base_path):
+        path = base_path.encode() + path
     query: bytes = scope.get("query_string", b"")
     return (path or b"/") + (b"?" + query if query else b"")
 

@@ -114,6 +114,9 @@ class Transport:
             options["metrics_token"] = _options.text("metrics_token", metrics_token)
         elif metrics == "token":
             raise _options.refuse_type("metrics_token", 'a str with metrics="token"', metrics_token)
+        options["base_path"] = _options.text(
+            "base_path", options["base_path"], wanted='a path like "/chat"', may_be_empty=True
+        )
         options["allowed_origins"] = _options.origins("allowed_origins", options["allowed_origins"])
         limits = {
             name: (limit.count, limit.window)
@@ -189,6 +192,7 @@ class Server:
         app: App | None = None,
         address: str = "127.0.0.1",
         port: int = 8080,
+        base_path: str = "",
         tls_certificate: str | os.PathLike[str] | None = None,
         tls_key: str | os.PathLike[str] | None = None,
         hsts_max_age: timedelta = timedelta(days=365),
@@ -224,6 +228,8 @@ class Server:
             app: An ASGI application for the other paths.
             address: Of the interface to listen on; ``"0.0.0.0"`` or ``"::"`` for all of them.
             port: 0: any free one; see `port`.
+            base_path: A prefix of all of the chat's own paths, sockets and probes included, like ``"/chat"``; a client's base
+                URL ends with it. ``app`` gets the others whole.
             tls_certificate, tls_key: PEM files of the certificate chain and its key, for https.
             hsts_max_age: With these, how long browsers shall come over https only. 0: they are not told.
             allowed_origins: Origins that may open sockets or write with a cookie, besides the server's own.
@@ -275,6 +281,7 @@ class Server:
             app=app,
             max_host_calls=max_host_calls,
             rate_limits=rate_limits,
+            base_path=base_path,
             address=_options.address("address", address),
             port=_options.count("port", port, 0, 65_535),
             allowed_origins=allowed_origins,

@@ -729,6 +729,98 @@ TEST_CASE("a router can ask which paths are the chat's") {
   }
 }
 
+TEST_CASE("a router can ask which paths are the chat's below a base path") {
+  for (const char* target : {"/a/chat/api/conversations", "/a/chat/ws/inbox", "/a/chat/livez?x", "/a/ch%61t/metrics",
+                             "/a/chat/api/conversations%00"}) {
+    INFO(target);
+    CHECK(BeastServer::serves(target, "/a/chat"));
+  }
+  for (const char* target : {"/api/conversations", "/ws/inbox", "/a/chat", "/a/chat/", "/a/chat/files", "/a/livez",
+                             "/a/chatter/livez", "/a%2fchat/livez", "/x/a/chat/livez", "/a/chat/files/%00",
+                             "/a/chatty/api/conversations%00", "/api/conversations%00"}) {
+    INFO(target);
+    CHECK_FALSE(BeastServer::serves(target, "/a/chat"));
+  }
+  CHECK_THROWS_AS(BeastServer::serves("/livez", "chat"), OptionError);
+}
+
+TEST_CASE("with a base path all that the chat has is below it, and nothing of it anywhere else") {
+  BeastServerOptions options = silent();
+  options.listens = true;
+  options.port = 0;
+  options.base_path = "/a/chat";
+  options.allowed_origins = {"https://widget.example"};
+  std::mutex mutex;
+  std::vector<std::string> logged;
+  Fixture fixture(options, [&](BeastServer& server) {
+    server.access_log([&](const AccessRecord& record) {
+      const std::scoped_lock lock(mutex);
+      logged.emplace_back(record.path);
+    });
+    // The chat leaves these two to the application, whose paths are whole ones.
+    server.route("GET", "/livez", [](const HttpRequest&, const HttpRespond& respond) {
+      respond({200, {}, "host", {}});
+    });
+    server.route("GET", "/a/:what/about", [](const HttpRequest& request, const HttpRespond& respond) {
+      respond({200, {}, request.path + ' ' + request.params.at(0), {}});
+    });
+    CHECK_THROWS_AS(server.route("GET", "/a/chat/livez", [](const HttpRequest&, const HttpRespond&) {}), OptionError);
+    CHECK_THROWS_AS(server.route("GET", "/a/chat/ws/chat", [](const HttpRequest&, const HttpRespond&) {}), OptionError);
+  });
+  const auto ask = [&](std::string method, std::string target, std::vector<std::pair<std::string, std::string>> more) {
+    HttpRequest request = request_of(std::move(method), std::move(target));
+    for (auto& field : more) request.headers.push_back(std::move(field));
+    return fixture.ask(std::move(request));
+  };
+  const std::string messages = "/api/conversations/" + to_string(fixture.conversation.id) + "/messages";
+  const std::pair<std::string, std::string> bearer{"authorization", "Bearer a.d.a"};
+  for (const std::string target : {"/api/conversations", "/readyz", "/metrics", "/api/messages/unread-count"}) {
+    INFO(target);
+    CHECK(ask("GET", "/a/chat" + target, {bearer}).status == 200);
+    CHECK(ask("GET", target, {bearer}).status == 404);
+    CHECK(ask("GET", "/chat" + target, {bearer}).status == 404);
+  }
+  CHECK(ask("GET", "/a/chat/livez", {}).body == R"({"status":"ok"})");
+  CHECK(ask("GET", "/livez", {}).body == "host");
+  CHECK(ask("GET", "/a/chat/about", {}).body == "/a/chat/about chat");
+  CHECK(ask("GET", "/a/chat", {}).status == 404);
+  CHECK(ask("GET", "/a/chat" + messages + "?limit=1", {bearer}).status == 200);
+
+  // Pages of other origins are told what is shared below it, and of nothing else.
+  const std::pair<std::string, std::string> widget{"origin", "https://widget.example"};
+  const std::pair<std::string, std::string> wanted{"access-control-request-method", "POST"};
+  CHECK(ask("OPTIONS", "/a/chat" + messages + "/client", {widget, wanted}).status == 204);
+  CHECK(ask("OPTIONS", messages + "/client", {widget, wanted}).status == 404);
+
+  const auto socket = [&](std::string_view base) {
+    HttpRequest request = fixture.client_socket();
+    request.target.insert(0, base);
+    return request;
+  };
+  const auto refused = std::make_shared<Recorder>();
+  const CarriedSocket outside = fixture.server.open_socket(socket(""), refused);
+  CHECK(refused->wait_for_close() == 4404);
+  {
+    const auto carrier = std::make_shared<Recorder>();
+    const CarriedSocket carried = fixture.server.open_socket(socket("/a/chat"), carrier);
+    CHECK(contains(carrier->text(0), R"("type":"typing")"));
+  }
+  Peer peer = Peer::connect(fixture.server.port());
+  const std::string handshake =
+      " HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+      "Authorization: Bearer a.d.a\r\n\r\n";
+  peer.write("GET /ws/inbox" + handshake);
+  CHECK(peer.read_until("\r\n") == "HTTP/1.1 404 Not Found\r\n");
+  Peer inbox = Peer::connect(fixture.server.port());
+  inbox.write("GET /a/chat/ws/inbox" + handshake);
+  CHECK(inbox.read_until("\r\n") == "HTTP/1.1 101 Switching Protocols\r\n");
+  fixture.server.stop();
+  const std::scoped_lock lock(mutex);
+  CHECK(std::ranges::find(logged, "/a/chat/ws/inbox") != logged.end());
+  CHECK(std::ranges::find(logged, "/a/chat/ws/chat") != logged.end());
+}
+
 TEST_CASE("a request that comes before the start or after the stop of a server gets 503") {
   Agency host;
   ChatEngine engine(make_memory_storage(), EngineOptions{.shards = 1});

@@ -35,6 +35,17 @@ TEST_CASE("a server's option that is not valid is refused by its name") {
   CHECK(refused_option([](Options& o) { o.address = "::1"; }) == "none");
   CHECK(refused_option([](Options& o) { o.tls = TlsOptions{"", "key.pem"}; }) == "tls.certificate_chain");
   CHECK(refused_option([](Options& o) { o.tls = TlsOptions{"chain.pem", ""}; }) == "tls.private_key");
+  for (const char* path : {"chat", "/", "/chat/", "//chat", "/a//b", "/..", "/a/./b", "/a b", "/a%20b", "/a?b", "/ä",
+                           "/1/2/3/4/5/6/7/8/9"}) {
+    INFO(path);
+    CHECK(refused_option([&](Options& o) { o.base_path = path; }) == "base_path");
+  }
+  for (const char* path : {"", "/chat", "/a/b", "/v1.2/~me_-", "/1/2/3/4/5/6/7/8"}) {
+    INFO(path);
+    Options options;
+    options.base_path = path;
+    CHECK_NOTHROW(checked(options));
+  }
   for (const char* proxy : {"", "nearby", "10.0.0.0/33", "10.0.0.1:80"}) {
     CHECK(refused_option([&](Options& o) { o.trusted_proxies = {"10.0.0.1", proxy}; }) == "trusted_proxies");
   }

@@ -2,9 +2,12 @@
 // there.
 import type { Participant } from './types';
 
-/** Of the sockets, from that of the requests: '' is the page's own. */
-export const socketBaseOf = (baseUrl: string, origin: string): string =>
-  (baseUrl.replace(/\/+$/, '') || origin).replace(/^http/, 'ws');
+/** Of the sockets, from that of the requests: '' is the page's own, '/chat' a path there. */
+export const socketBaseOf = (baseUrl: string, origin: string): string => {
+  const base = baseUrl.replace(/\/+$/, '');
+  // Browsers of before 2024 take no relative URL for a socket.
+  return (/^https?:/.test(base) ? base : origin + base).replace(/^http/, 'ws');
+};
 
 export const scopeOf = (socketBase: string, { type, id }: Participant, conversationId: string): string =>
   `${socketBase}/${type}/${id}/${conversationId}`;

@@ -314,7 +314,7 @@ function isTouch(): boolean {
 
 /** A path that the server gave, as an address that holds on another origin's page too. */
 function absoluteUrl(url: string | null, baseUrl: string): string | null {
-  if (!url || !baseUrl) return url || null;
+  if (!url || !/^https?:/.test(baseUrl)) return url || null;
   try {
     return new URL(url, baseUrl).href;
   } catch {

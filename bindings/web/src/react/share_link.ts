@@ -104,7 +104,7 @@ export class ShareLink {
   private async explain(): Promise<void> {
     const { isReachable, origin, tell } = this.environment;
     const { baseUrl } = this.address;
-    if (this.unread === null || baseUrl === '' || baseUrl === origin || ++this.unread < 2) return;
+    if (this.unread === null || !/^https?:/.test(baseUrl) || new URL(baseUrl).origin === origin || ++this.unread < 2) return;
     if (!(await isReachable(baseUrl)) || this.unread === null) return;
     this.unread = null;
     tell(

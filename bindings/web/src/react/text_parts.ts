@@ -45,11 +45,11 @@ function safeHref(url: string): string | null {
   }
 }
 
-/** An attachment's address: http(s), or a path of the server itself; null for anything else. */
+/** An attachment's address: http(s), or a path of the server itself, wherever the chat is on it; null for anything else. */
 export function attachmentHref(url: string | null, baseUrl = ''): string | null {
   // Browsers drop control characters and read a backslash as a slash, so what looks like a path may be another origin.
   if (!url || /[\u0000-\u0020\u007f-\u009f\\]/.test(url)) return null;
-  if (url.startsWith('/')) return url.startsWith('//') ? null : baseUrl + url;
+  if (url.startsWith('/')) return url.startsWith('//') ? null : (/^https?:\/\/[^/]+/.exec(baseUrl)?.[0] ?? '') + url;
   try {
     const { protocol, username, password } = new URL(url);
     return (protocol === 'https:' || protocol === 'http:') && !username && !password ? url : null;

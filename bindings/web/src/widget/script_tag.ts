@@ -5,7 +5,7 @@ export interface ScriptTag {
   readonly shareToken: string;
   /** Empty: no "Re:" line. */
   readonly tripTitle: string;
-  /** Origin of the server: where the script came from. */
+  /** The server: the origin where the script came from, and the path below which it has the chat. */
   readonly baseUrl: string;
   readonly locale: string | undefined;
   readonly theme: 'light' | 'dark' | null;
@@ -40,18 +40,21 @@ function isScript(element: Element | null): element is HTMLScriptElement {
 /** What the element says, or a sentence about what it lacks. */
 export function readScript(script: HTMLScriptElement): ScriptTag | string {
   const { dataset } = script;
-  const { tripId, shareToken, tripTitle, locale } = dataset;
+  const { tripId, shareToken, tripTitle, locale, basePath = '' } = dataset;
   const theme = dataset.theme?.toLowerCase();
   const missing = [tripId ? '' : 'data-trip-id', shareToken ? '' : 'data-share-token'].filter(Boolean);
   if (missing.length > 0) return `travelchat: the script tag of the chat widget lacks ${missing.join(' and ')}.`;
   if (!/^https?:/.test(script.src)) {
     return 'travelchat: the script tag of the chat widget has no src to find its server by.';
   }
+  if (!/^(\/(?!\/)|$)/.test(basePath)) {
+    return 'travelchat: data-base-path of the chat widget must begin with one slash.';
+  }
   return {
     tripId: tripId!,
     shareToken: shareToken!,
     tripTitle: tripTitle ?? '',
-    baseUrl: new URL(script.src).origin,
+    baseUrl: new URL(script.src).origin + basePath.replace(/\/+$/, ''),
     locale: locale || script.ownerDocument.documentElement.lang || undefined,
     theme: theme === 'light' || theme === 'dark' ? theme : null,
     hasSound: dataset.sound?.toLowerCase() !== 'off',

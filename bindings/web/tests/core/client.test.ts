@@ -59,6 +59,9 @@ describe('a client', () => {
     [undefined, '', 'wss://host.example'],
     ['https://chat.example/', 'https://chat.example', 'wss://chat.example'],
     ['http://127.0.0.1:8080', 'http://127.0.0.1:8080', 'ws://127.0.0.1:8080'],
+    ['https://site.example/a/chat', 'https://site.example/a/chat', 'wss://site.example/a/chat'],
+    ['https://site.example/chat/', 'https://site.example/chat', 'wss://site.example/chat'],
+    ['/chat', '/chat', 'wss://host.example/chat'],
   ])('speaks to %s', async (baseUrl, http, ws) => {
     const { client, sockets, urls } = make(baseUrl);
     client.thread('c 1').open();

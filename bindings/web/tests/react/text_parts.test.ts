@@ -88,6 +88,8 @@ describe('attachments', () => {
   test('a path belongs to the server', () => {
     expect(attachmentHref('/files/a.png', 'https://chat.example')).toBe('https://chat.example/files/a.png');
     expect(attachmentHref('https://files.example/a.png', 'https://chat.example')).toBe('https://files.example/a.png');
+    expect(attachmentHref('/files/a.png', 'https://site.example/chat')).toBe('https://site.example/files/a.png');
+    expect(attachmentHref('/files/a.png', '/chat')).toBe('/files/a.png');
   });
 
   test.each([

@@ -73,6 +73,13 @@ describe('a script tag', () => {
     expect(readScript(script)).toMatchObject({ tripTitle: 'Two weeks in Japan', locale: 'de', theme: 'dark' });
   });
 
+  test('may say below which path of its server the chat is', () => {
+    const told = (path: string) => readScript(addScript({ ...complete, 'data-base-path': path }));
+    for (const path of ['/a/chat', '/a/chat/']) expect(told(path)).toMatchObject({ baseUrl: 'https://chat.example:8443/a/chat' });
+    for (const path of ['', '/']) expect(told(path)).toMatchObject({ baseUrl: 'https://chat.example:8443' });
+    for (const path of ['chat', '@evil.example', '//evil.example']) expect(told(path)).toMatch(/data-base-path/);
+  });
+
   test('may be without a sound', () => {
     expect(readScript(addScript({ ...complete, 'data-sound': 'off' }))).toMatchObject({ hasSound: false });
     expect(readScript(addScript({ ...complete, 'data-sound': 'on' }))).toMatchObject({ hasSound: true });
