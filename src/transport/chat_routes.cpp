@@ -538,8 +538,10 @@ Detached issue_chat_token(Exchange exchange) {
     exchange.fail(errc::not_found);
     co_return;
   }
+  const auto asked_at = std::chrono::steady_clock::now();
   auto trip = co_await ask_host<std::optional<SharedTrip>>(
       exchange.shard(), "find_trip", [&](Host& host, auto reply) { host.find_trip(trip_id, std::move(reply)); });
+  if (trip) exchange.shard().credentials().learn(trip_id, *trip, asked_at);
   if (!trip || !*trip) {
     exchange.fail(trip ? make_error_code(errc::not_found) : trip.error());
     co_return;

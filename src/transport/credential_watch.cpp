@@ -4,7 +4,10 @@
 #include "transport/server.hpp"
 #include "transport/shard.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <algorithm>
+#include <tuple>
 #include <unordered_set>
 
 namespace travelchat::transport {
@@ -24,6 +27,13 @@ constexpr auto failure_pause = 1s;
 constexpr auto host_patience = 10s;
 // For open sockets, so that the host has time for requests.
 constexpr std::size_t max_looks_under_way = 16;
+
+// As far as links rest on it.
+bool is_same_link(const std::optional<SharedTrip>& a, const std::optional<SharedTrip>& b) {
+  if (!a || !b) return !a && !b;
+  return std::tie(a->share_enabled, a->share_token, a->org_id, a->client_id) ==
+         std::tie(b->share_enabled, b->share_token, b->org_id, b->client_id);
+}
 
 }  // namespace
 
@@ -106,15 +116,42 @@ void CredentialWatch::answered(const std::string& trip_id, SteadyTime asked_at,
   Trip& trip = known->second;
   trip.is_asked = false;
   if (answer) {
-    trip.answer = std::move(*answer);
-    trip.is_answered = true;
-    trip.answered_at = asked_at;
-    trip.failure = {};
+    learn(trip_id, *answer, asked_at);
   } else {
     trip.failure = answer.error();
     trip.ask_again_at = std::chrono::steady_clock::now() + failure_pause;
   }
   tell(trip);
+}
+
+bool CredentialWatch::note(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at) {
+  const auto known = trips_.find(trip_id);
+  if (known == trips_.end()) return true;
+  Trip& trip = known->second;
+  // An answer that was overtaken by one to a later question.
+  if (trip.is_answered && asked_at < trip.answered_at) return false;
+  const bool is_news = !trip.is_answered || !is_same_link(trip.answer, answer);
+  trip.answer = answer;
+  trip.is_answered = true;
+  trip.answered_at = asked_at;
+  trip.failure = {};
+  // Sockets may rest on it.
+  if (is_news) next_look_ = {};
+  return is_news;
+}
+
+void CredentialWatch::learn(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at) {
+  if (!note(trip_id, answer, asked_at)) return;
+  const auto server = shard_.server().shared_from_this();
+  for (std::size_t i = 0; i < server->shard_count(); ++i) {
+    Shard& other = server->shard(i);
+    if (&other == &shard_) continue;
+    server->gate()->if_open([&] {
+      boost::asio::post(other.context(), [server, &other, trip_id, answer, asked_at] {
+        other.credentials().note(trip_id, answer, asked_at);
+      });
+    });
+  }
 }
 
 void CredentialWatch::tell(Trip& trip) {

@@ -139,8 +139,12 @@ describe('a credential that ends', () => {
       assert.equal((await read()).status, 200);
       trip = { id: 'lisbon', orgId: 'org-1', clientId: 'carl', shareEnabled: true, shareToken: 'share', ...change };
       assert.equal(await peer.closed, 4401);
-      assert.equal((await read()).status, 401);
-      assert.equal((await write()).status, 401);
+      // By each of the engine's shards, which take requests by turns.
+      for (let i = 0; i < 3; i += 1) {
+        assert.equal((await read()).status, 401);
+        assert.equal((await write()).status, 401);
+        assert.equal((await write()).status, 401);
+      }
       assert.deepEqual((await engine.listMessages(ada, { conversationId: conversation.id })).messages, []);
     });
   }
