@@ -780,7 +780,7 @@ TEST_CASE("with a base path all that the chat has is below it, and nothing of it
     CHECK(ask("GET", target, {bearer}).status == 404);
     CHECK(ask("GET", "/chat" + target, {bearer}).status == 404);
   }
-  CHECK(ask("GET", "/a/chat/livez", {}).body == R"({"status":"ok"})");
+  CHECK(ask("GET", "/a/chat/livez", {}).body == R"({"status":"live"})");
   CHECK(ask("GET", "/livez", {}).body == "host");
   CHECK(ask("GET", "/a/chat/about", {}).body == "/a/chat/about chat");
   CHECK(ask("GET", "/a/chat", {}).status == 404);
