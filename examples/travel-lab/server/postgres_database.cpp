@@ -240,6 +240,7 @@ std::unique_ptr<Database> open_postgres(const std::string& url, DatabaseLog log)
     };
     // The host's tables first: the chat's refer to them.
     const OwnConnection own = connect_and_lock(url, remember);
+    reason.clear();  // that it waited is none
     PostgresConnection connection(own.get(), remember);
     Statement(connection, "BEGIN").execute();
     migrate(connection);

@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -216,4 +218,23 @@ TEST_CASE("tables of a newer version are not touched") {
   REQUIRE_FALSE(ec);
   data.close();
   CHECK_THROWS_WITH(data.open(), Catch::Contains("newer version"));
+}
+
+TEST_CASE("a node that had to wait for another one says why it does not start") {
+  Data data(Kind::postgres);
+  const auto ec = data.database().write([](Connection& connection) {
+    Statement(connection, "INSERT INTO host_migrations (version, applied_at) VALUES (1000, 0)").execute();
+  });
+  REQUIRE_FALSE(ec);
+  data.close();
+  // Other tests have the same database, and so the same lock.
+  auto other = std::make_unique<travelchat::conformance::Session>(data.url());
+  while (other->value("SELECT pg_try_advisory_lock(8386658463977958772)") != "t") continue;
+  bool waited = false;
+  const auto hear = [&](std::string_view) {
+    waited = true;
+    other.reset();
+  };
+  CHECK_THROWS_WITH(open_postgres(data.url(), hear), Catch::Contains("newer version"));
+  CHECK(waited);
 }
