@@ -71,8 +71,8 @@ class CredentialWatch {
   // Whether the token's link holds, by what the host says now or has said lately. At once or later. An error: the host
   // could not say, and has not said "yes" before.
   void ask(LinkClaim claim, Done done);
-  // What the host has said of a trip, here or to whoever else has asked it on this shard, at `asked_at`. All shards know
-  // it before anybody is answered by it: whom one has refused, no other lets in a moment later.
+  // What the host has said of a trip, here or to whoever else has asked it on this shard, at `asked_at`. All shards
+  // know it before anybody is answered by it: whom one has refused, no other lets in a moment later.
   void learn(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at);
   // Looks at the open sockets when it is time.
   void tick(const Now& now);
