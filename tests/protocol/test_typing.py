@@ -16,7 +16,11 @@ def test_the_typing_state_is_the_first_thing_heard(room: Room):
         client.typing(True)
         advisor.expect(CLIENT_TYPES)
         with room.advisor_socket(room.colleague) as late:
-            late.expect(CLIENT_TYPES)
+            event = late.next()
+            # A node that has just opened the conversation asks the others who types, and they answer a moment later.
+            if room.server.nodes and event == SILENT:
+                event = late.next()
+            assert event == CLIENT_TYPES
 
 
 def test_typing_is_told_to_all_others_and_not_to_oneself(room: Room):
