@@ -268,7 +268,6 @@ def test_a_port_behind_the_address_that_a_proxy_names_is_no_part_of_it(launch: C
 @pytest.mark.alone
 @pytest.mark.parser
 @pytest.mark.parametrize("side", ["advisor", "client", "inbox"])
-@pytest.mark.long
 def test_sockets_that_are_silent_keep_no_living_one_out(lab: Lab, side: str):
     room = lab.room()
     who = {"advisor": room.advisor, "client": room.client, "inbox": room.advisor}[side]
