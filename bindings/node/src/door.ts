@@ -285,4 +285,3 @@ export function refusalOf(error: unknown): { status: number; body: string } {
   const { status, code } = error instanceof ChatError ? error : new ChatError('internal');
   return { status, body: JSON.stringify({ message: sentenceOf(code), code }) };
 }
-
