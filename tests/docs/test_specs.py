@@ -213,7 +213,7 @@ def test_each_path_takes_the_methods_that_are_described(server: process.Server) 
 
 def registered() -> set[str]:
     """The paths in the route tables of the transport and the reference server, as templates without names."""
-    sources = [*(REPOSITORY / "src/transport").glob("*.cpp"),
+    sources = [*(REPOSITORY / "src/server").glob("*.cpp"),
                *(REPOSITORY / "examples/travel-lab/server").glob("*.cpp")]
     text = "".join(source.read_text() for source in sources)
     text = re.sub(r'R"(\w*)\(.*?\)\1"', '""', text, flags=re.DOTALL)  # pages, not routes
@@ -262,7 +262,8 @@ def test_the_protocol_page_lists_every_error() -> None:
 def test_the_protocol_page_lists_every_close_code() -> None:
     listed = {int(code) for codes, *_ in list(rows(section("Close codes")))[1:] for code in re.findall(r"\d+", codes)}
     from_errors = {close for _, close in error_table().values()}
-    source = "".join(path.read_text() for path in (REPOSITORY / "src/transport").glob("*.[ch]pp"))
+    source = "".join(path.read_text() for folder in ("http", "websocket", "server")
+                     for path in (REPOSITORY / "src" / folder).glob("*.[ch]pp"))
     from_sockets = {int(code) for code in re.findall(r"\b(1001|100[2389]|1007|44\d\d)\b", source)}
     # 1005 and 1006 never travel.
     assert listed >= from_errors | from_sockets

@@ -3,7 +3,7 @@
 //
 //   fuzz_frames -max_len=4096 -max_total_time=60
 
-#include "transport/frame_reader.hpp"
+#include "websocket/frame_reader.hpp"
 
 #include <travelchat/validate.hpp>
 

@@ -1,5 +1,5 @@
-#include "storage/postgres_codec.hpp"
 #include "catch.hpp"
+#include "storage/postgres/codec.hpp"
 
 #include <limits>
 #include <string>

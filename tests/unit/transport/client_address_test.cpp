@@ -1,4 +1,4 @@
-#include "transport/client_address.hpp"
+#include "http/client_address.hpp"
 
 #include "catch.hpp"
 

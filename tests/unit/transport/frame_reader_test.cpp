@@ -1,4 +1,4 @@
-#include "transport/frame_reader.hpp"
+#include "websocket/frame_reader.hpp"
 
 #include "catch.hpp"
 #include "wire/socket_text.hpp"

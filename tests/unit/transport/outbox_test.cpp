@@ -1,5 +1,5 @@
-#include "transport/outbox.hpp"
-#include "transport/server.hpp"
+#include "http/outbox.hpp"
+#include "server/server.hpp"
 
 #include <travelchat/memory_storage.hpp>
 

@@ -1,4 +1,4 @@
-#include "transport/rate_limiter.hpp"
+#include "http/rate_limiter.hpp"
 
 #include "catch.hpp"
 

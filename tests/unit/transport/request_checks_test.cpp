@@ -1,4 +1,4 @@
-#include "transport/request_checks.hpp"
+#include "http/request_checks.hpp"
 
 #include "catch.hpp"
 

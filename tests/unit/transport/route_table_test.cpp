@@ -1,4 +1,4 @@
-#include "transport/route_table.hpp"
+#include "http/route_table.hpp"
 
 #include "catch.hpp"
 

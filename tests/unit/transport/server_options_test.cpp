@@ -1,7 +1,7 @@
 // A server refuses options that mean nothing, and says which.
 #include "catch.hpp"
 
-#include "transport/server_options.hpp"
+#include "server/server_options.hpp"
 
 #include <functional>
 #include <string>

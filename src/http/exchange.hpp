@@ -1,0 +1,67 @@
+// One HTTP request that is being answered: what a handler sees of it, and its one answer.
+//
+// Movable; on the request's shard thread only. Destroyed unanswered, it answers 500.
+#pragma once
+
+#include "http/request_checks.hpp"
+#include "http/route_table.hpp"
+
+#include <travelchat/beast_server.hpp>
+#include <travelchat/error.hpp>
+#include <travelchat/host.hpp>
+
+#include <boost/beast/http/field.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace travelchat::transport {
+
+class Request;
+class Server;
+class Shard;
+
+class Exchange {
+ public:
+  using Field = boost::beast::http::field;
+
+  explicit Exchange(std::shared_ptr<Request> request) noexcept : request_(std::move(request)) {}
+  Exchange(Exchange&&) noexcept = default;
+  Exchange& operator=(Exchange&&) = delete;
+  ~Exchange();
+
+  Shard& shard() const noexcept;
+  Server& server() const noexcept;
+
+  // Views into the request; they end with the answer.
+  std::string_view method() const noexcept;
+  std::string_view header(Field name) const noexcept;
+  std::string_view param(std::size_t index) const noexcept;
+  const Query& query() const noexcept;
+  std::string_view body() const noexcept;
+  const std::string& remote_address() const noexcept;
+
+  RequestCredentials credentials() const;
+  // See `is_trusted_origin`.
+  bool from_trusted_origin() const;
+  // From this machine itself, through no proxy.
+  bool from_loopback() const;
+
+  // `headers`: whole lines, each with its CRLF.
+  void answer(int status, std::string json, std::string_view headers = {});
+  void fail(const ErrorInfo& error, std::string_view headers = {});
+  void fail(const error_code& error) { fail(describe(error)); }
+  void fail(errc error) { fail(describe(error)); }
+  void fail_rate_limited(std::chrono::milliseconds retry_after);
+  void respond(HttpResponse response);
+  // The request as the host's own routes get it.
+  HttpRequest to_host_request(std::vector<std::string> params) const;
+
+ private:
+  std::shared_ptr<Request> request_;
+};
+
+}  // namespace travelchat::transport

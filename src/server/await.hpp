@@ -1,0 +1,273 @@
+// Coroutines of the transport: they start at once, belong to nobody, and run on one shard's thread from end to end.
+//
+// Asio's own awaitables would do, at the price of an executor hop and several allocations for each request.
+#pragma once
+
+#include "server/server.hpp"
+#include "server/shard.hpp"
+
+#include <travelchat/engine.hpp>
+#include <travelchat/error.hpp>
+#include <travelchat/host.hpp>
+
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/post.hpp>
+
+#include <atomic>
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace travelchat::transport {
+
+// An exception ends the coroutine; whatever it held (an unanswered request, a socket) says so itself when destroyed.
+struct Detached {
+  class promise_type {
+   public:
+    // The parameters of the coroutine: one of them is a shard, or knows its own.
+    template <class... Parameters>
+    explicit promise_type(Parameters&... parameters) noexcept {
+      (look_at(parameters), ...);
+    }
+    Detached get_return_object() noexcept { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept {
+      if (server_ != nullptr) server_->logger().caught("handler_threw", "request");
+    }
+
+   private:
+    void look_at(Shard& shard) noexcept { server_ = &shard.server(); }
+    template <class T>
+    void look_at(T& parameter) noexcept {
+      if constexpr (requires { look_at(parameter.shard()); }) look_at(parameter.shard());
+      if constexpr (requires { look_at(parameter->shard()); }) look_at(parameter->shard());
+    }
+
+    Server* server_ = nullptr;
+  };
+};
+
+// `co_await ask_engine<T>(shard, [&](auto handler) { engine.async_...(..., std::move(handler)); })`
+template <class T, class Start>
+class AskEngine {
+ public:
+  AskEngine(Shard& shard, Start start) : shard_(shard), start_(std::move(start)) {}
+
+  bool await_ready() const noexcept { return false; }
+
+  bool await_suspend(std::coroutine_handle<> waiting) {
+    waiting_ = waiting;
+    starting_ = true;
+    try {
+      start_(boost::asio::bind_executor(shard_.executor(), Resume(this)));
+    } catch (...) {
+      shard_.server().logger().caught("engine_threw", "call");
+      value_.emplace(errc::internal);
+    }
+    starting_ = false;
+    return !value_;
+  }
+
+  result<T> await_resume() { return std::move(*value_); }
+
+ private:
+  // Owns the waiting coroutine: when it is dropped uncalled, the coroutine goes with it.
+  class Resume {
+   public:
+    explicit Resume(AskEngine* await) noexcept : await_(await) {}
+    Resume(Resume&& other) noexcept : await_(std::exchange(other.await_, nullptr)) {}
+    Resume& operator=(Resume&& other) noexcept {
+      std::swap(await_, other.await_);
+      return *this;
+    }
+    ~Resume() {
+      if (await_ == nullptr) return;
+      if (await_->starting_)
+        await_->value_.emplace(errc::internal);
+      else
+        await_->waiting_.destroy();
+    }
+
+    void operator()(result<T> value) {
+      AskEngine& await = *std::exchange(await_, nullptr);
+      await.value_.emplace(std::move(value));
+      if (!await.starting_) await.waiting_.resume();
+    }
+
+   private:
+    AskEngine* await_;
+  };
+
+  Shard& shard_;
+  Start start_;
+  std::coroutine_handle<> waiting_;
+  std::optional<result<T>> value_;
+  bool starting_ = false;
+};
+
+template <class T, class Start>
+AskEngine<T, Start> ask_engine(Shard& shard, Start start) {
+  return {shard, std::move(start)};
+}
+
+// `co_await admit_token(shard, token)`: the claims of a chat token that is live, and whose share link holds.
+// `errc::unauthenticated`; else what the storage or the host could not say.
+inline auto admit_token(Shard& shard, std::string token) {
+  return ask_engine<TokenClaims>(shard, [&shard, token = std::move(token)](auto handler) {
+    auto then_ask_host = [&shard, token, handler = std::move(handler)](result<TokenClaims> claims) mutable {
+      const auto parsed = ChatToken::parse(token);
+      if (!claims || !parsed) return handler(claims ? result<TokenClaims>(errc::unauthenticated) : std::move(claims));
+      LinkClaim link{*parsed, claims->org_id, claims->client_id, claims->trip_id};
+      const auto waiting = std::make_shared<decltype(handler)>(std::move(handler));
+      shard.credentials().ask(std::move(link), [waiting, found = std::move(*claims)](const result<bool>& holds) {
+        if (!holds)
+          (*waiting)(result<TokenClaims>(holds.error()));
+        else if (!*holds)
+          (*waiting)(result<TokenClaims>(errc::unauthenticated));
+        else
+          (*waiting)(result<TokenClaims>(found));
+      });
+    };
+    shard.server().engine().async_authenticate_token(
+        token, boost::asio::bind_executor(shard.executor(), std::move(then_ask_host)));
+  });
+}
+
+// One call to the host. The coroutine belongs to the shard's list until the answer is there, so that a stopping server
+// can end it although the host still holds the reply.
+template <class T>
+class HostCall final : public PendingCall, public std::enable_shared_from_this<HostCall<T>> {
+ public:
+  // `subject` ends with the coroutine.
+  HostCall(Shard& shard, std::string_view subject, std::coroutine_handle<> waiting, std::optional<result<T>>& value)
+      : shard_(shard),
+        subject_(subject),
+        gate_(shard.server().gate()),
+        thread_(std::this_thread::get_id()),
+        waiting_(waiting),
+        value_(&value) {
+    if (const auto timeout = shard_.server().options().host_timeout; timeout.count() > 0) {
+      deadline_ = std::chrono::steady_clock::now() + timeout;
+    }
+    shard_.add(*this);
+  }
+
+  // Any thread; the first counts.
+  void reply(result<T> value) { answer(std::move(value), false); }
+  // The host has let go of its reply.
+  void drop() { answer(errc::internal, true); }
+
+  void started() noexcept { starting_ = false; }
+
+  void tick(SteadyTime now) override {
+    if (now < deadline_) return;
+    // Whoever drops the reply on another thread would take this along.
+    const auto self = this->shared_from_this();
+    if (replied_.exchange(true)) return;
+    tell("host_silent");
+    finish(errc::overloaded);
+  }
+
+  void abandon() override {
+    const auto waiting = std::exchange(waiting_, nullptr);
+    shard_.remove(*this);
+    waiting.destroy();
+  }
+
+ private:
+  void answer(result<T> value, bool is_dropped) {
+    if (replied_.exchange(true)) return;
+    auto finish_here = [self = this->shared_from_this(), value = std::move(value), is_dropped]() mutable {
+      if (is_dropped) self->tell("host_dropped");
+      self->finish(std::move(value));
+    };
+    if (std::this_thread::get_id() == thread_) {
+      finish_here();
+    } else {
+      gate_->if_open([&] { boost::asio::post(shard_.context(), std::move(finish_here)); });
+    }
+  }
+
+  // While the coroutine waits.
+  void tell(std::string_view event) const noexcept {
+    if (waiting_) shard_.server().logger().write(LogLevel::error, event, subject_);
+  }
+
+  void finish(result<T> value) {
+    if (!waiting_) return;
+    const auto waiting = std::exchange(waiting_, nullptr);
+    shard_.remove(*this);
+    value_->emplace(std::move(value));
+    if (!starting_) waiting.resume();
+  }
+
+  Shard& shard_;
+  std::string_view subject_;
+  std::shared_ptr<Gate> gate_;
+  std::thread::id thread_;
+  std::coroutine_handle<> waiting_;
+  std::optional<result<T>>* value_;
+  SteadyTime deadline_ = SteadyTime::max();
+  std::atomic<bool> replied_{false};
+  bool starting_ = true;
+};
+
+// `co_await ask_host<T>(shard, "find_...", [&](Host& host, Reply<T> reply) { host.find_...(..., std::move(reply)); })`
+// `subject`, which outlives it, is what the log calls it.
+// `errc::overloaded` when there is no answer within `BeastServerOptions::host_timeout`; a later one is dropped.
+template <class T, class Start>
+class AskHost {
+ public:
+  AskHost(Shard& shard, std::string_view subject, Start start)
+      : shard_(shard), subject_(subject), start_(std::move(start)) {}
+
+  bool await_ready() {
+    if (!shard_.was_cut()) return false;
+    value_.emplace(errc::closed);
+    return true;
+  }
+
+  bool await_suspend(std::coroutine_handle<> waiting) {
+    const auto call = std::make_shared<HostCall<T>>(shard_, subject_, waiting, value_);
+    // A reply that the host drops uncalled is an answer too. Not the one that goes while an exception comes.
+    auto ticket = std::make_shared<Ticket>(call);
+    try {
+      start_(shard_.server().host(), Reply<T>([ticket](result<T> value) { ticket->call->reply(std::move(value)); }));
+    } catch (...) {
+      shard_.server().logger().caught("host_threw", subject_);
+      call->reply(errc::internal);
+    }
+    ticket.reset();
+    call->started();
+    return !value_;
+  }
+
+  result<T> await_resume() { return std::move(*value_); }
+
+ private:
+  struct Ticket {
+    explicit Ticket(std::shared_ptr<HostCall<T>> of) : call(std::move(of)) {}
+    Ticket(const Ticket&) = delete;
+    Ticket& operator=(const Ticket&) = delete;
+    ~Ticket() { call->drop(); }
+    std::shared_ptr<HostCall<T>> call;
+  };
+
+  Shard& shard_;
+  std::string_view subject_;
+  Start start_;
+  std::optional<result<T>> value_;
+};
+
+template <class T, class Start>
+AskHost<T, Start> ask_host(Shard& shard, std::string_view subject, Start start) {
+  return {shard, subject, std::move(start)};
+}
+
+}  // namespace travelchat::transport

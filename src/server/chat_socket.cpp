@@ -1,0 +1,170 @@
+#include "server/chat_socket.hpp"
+
+#include "websocket/relay_socket.hpp"
+#include "websocket/wire_socket.hpp"
+
+#include "wire/socket_text.hpp"
+
+#include <boost/asio/bind_executor.hpp>
+
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace travelchat::transport {
+namespace {
+
+// A socket may send this many times the limit before it is closed; below that, frames are only dropped.
+constexpr std::uint32_t flood_factor = 10;
+
+SocketOwner owner_of(const Participant& participant, const Uuid& conversation_id) {
+  return {conversation_id, participant.role, participant.org_id, participant.id};
+}
+
+}  // namespace
+
+template <class Carrier>
+ChatSocket<Carrier>::ChatSocket(Shard& shard, Upgrade& upgrade, Participant participant,
+                                std::unique_ptr<const Conversation> conversation, const SubscribeOptions& listening,
+                                std::optional<TimePoint> expires_at, std::unique_ptr<const SocketClaim> rests_on)
+    : Carrier(shard, upgrade),
+      participant_(std::move(participant)),
+      conversation_(std::move(conversation)),
+      conversation_id_(conversation_->id),
+      listening_(listening) {
+  this->expire_at(expires_at);
+  this->rest_on(std::move(rests_on));
+}
+
+template <class Carrier>
+std::optional<SocketOwner> ChatSocket<Carrier>::owner() const {
+  return owner_of(participant_, conversation_id_);
+}
+
+template <class Carrier>
+void ChatSocket<Carrier>::opened() {
+  shard_.add(*owner(), *this);
+  counted_ = true;
+  shard_.counters().chat_sockets.add(1);
+  auto self = std::static_pointer_cast<ChatSocket>(this->shared_from_this());
+  const auto known = std::move(conversation_);
+  listening_.known = known.get();
+  shard_.server().engine().async_subscribe(
+      participant_, conversation_id_, self, std::exchange(listening_, {}),
+      boost::asio::bind_executor(shard_.executor(), [self](result<Subscription> subscription) {
+        if (!subscription) {
+          self->close_with(describe(subscription.error()));
+        } else if (self->is_open()) {
+          self->subscription_ = std::move(*subscription);
+        }
+      }));
+}
+
+template <class Carrier>
+void ChatSocket<Carrier>::closed() noexcept {
+  subscription_.reset();
+  // It was seen, whether or not the limit's window ends before the socket does. Another socket is an opening, which has
+  // its own limit.
+  if (std::exchange(late_seen_, {})) mark();
+  if (!counted_) return;
+  counted_ = false;
+  shard_.counters().chat_sockets.subtract(1);
+  shard_.remove(*owner(), *this);
+}
+
+template <class Carrier>
+void ChatSocket<Carrier>::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
+  shard_.counters().frames_sent.add(batch->events().size());
+  send(batch->encoded());
+}
+
+template <class Carrier>
+void ChatSocket<Carrier>::received(std::string_view text) {
+  const auto frame = wire::parse_client_frame(text);
+  if (!frame)
+    this->refuse(frame.error());
+  else if (const auto* typing = std::get_if<wire::TypingFrame>(&*frame))
+    take_typing(typing->is_typing);
+  else
+    take_seen();
+}
+
+// Frames over the limit are dropped, but the last of them counts in the end: nobody is left typing because the frame
+// that said otherwise was one too many.
+template <class Carrier>
+void ChatSocket<Carrier>::take_typing(bool is_typing) {
+  const RateLimit& limit = shard_.server().options().rate_limits.typing_frames;
+  if (limit.count > 0) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - typing_window_ >= limit.window) {
+      typing_window_ = now;
+      typing_frames_ = 0;
+    }
+    if (++typing_frames_ > limit.count) {
+      late_typing_ = is_typing;
+      if (typing_frames_ > limit.count * flood_factor) {
+        this->close_with(describe(errc::rate_limited));
+      }
+      return;
+    }
+  }
+  late_typing_.reset();
+  subscription_.set_typing(is_typing);
+}
+
+// One at a time: whatever comes meanwhile is one more. So is whatever comes over the limit, once that allows it.
+template <class Carrier>
+void ChatSocket<Carrier>::take_seen() {
+  if (marking_) {
+    mark_again_ = true;
+    return;
+  }
+  if (late_seen_) return;
+  const auto delay = shard_.server().limits().take(Limits::Act::mark, participant_);
+  if (delay.count() > 0)
+    late_seen_ = std::chrono::steady_clock::now() + delay;
+  else
+    mark();
+}
+
+template <class Carrier>
+void ChatSocket<Carrier>::mark() {
+  marking_ = true;
+  shard_.server().engine().async_mark(
+      participant_, conversation_id_,
+      boost::asio::bind_executor(shard_.executor(), [self = std::static_pointer_cast<ChatSocket>(
+                                                         this->shared_from_this())](const result<Marked>& marked) {
+        self->marking_ = false;
+        if (!self->is_open()) {
+          if (marked && std::exchange(self->mark_again_, false)) self->mark();
+          return;
+        }
+        if (!marked) {
+          self->mark_again_ = false;
+          std::string event;
+          wire::append_error_event(describe(marked.error()), event);
+          self->send_event(event);
+        } else if (std::exchange(self->mark_again_, false)) {
+          self->take_seen();
+        }
+      }));
+}
+
+template <class Carrier>
+void ChatSocket<Carrier>::tick(const Now& now) {
+  Carrier::tick(now);
+  if (late_typing_ && is_open() &&
+      now.steady - typing_window_ >= shard_.server().options().rate_limits.typing_frames.window) {
+    subscription_.set_typing(*late_typing_);
+    late_typing_.reset();
+  }
+  if (late_seen_ && is_open() && now.steady >= *late_seen_) {
+    late_seen_.reset();
+    take_seen();
+  }
+}
+
+template class ChatSocket<WireSocket>;
+template class ChatSocket<RelaySocket>;
+
+}  // namespace travelchat::transport

@@ -1,0 +1,52 @@
+// A socket of /ws/chat: one participant listens to one conversation.
+#pragma once
+
+#include "websocket/web_socket.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+namespace travelchat::transport {
+
+// `Carrier`: WireSocket or RelaySocket.
+template <class Carrier>
+class ChatSocket final : public Carrier {
+ public:
+  ChatSocket(Shard& shard, Upgrade& upgrade, Participant participant, std::unique_ptr<const Conversation> conversation,
+             const SubscribeOptions& listening, std::optional<TimePoint> expires_at,
+             std::unique_ptr<const SocketClaim> rests_on);
+
+  void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
+  std::optional<SocketOwner> owner() const override;
+  void tick(const Now& now) override;
+
+ private:
+  using Carrier::is_open;
+  using Carrier::send;
+  using Carrier::shard_;
+
+  void opened() override;
+  void received(std::string_view text) override;
+  void closed() noexcept override;
+
+  void take_typing(bool is_typing);
+  void take_seen();
+  void mark();
+
+  Participant participant_;
+  std::unique_ptr<const Conversation> conversation_;  // as it was read; until it is opened
+  Uuid conversation_id_;
+  Subscription subscription_;
+  SubscribeOptions listening_;
+  SteadyTime typing_window_{};  // since when `typing_frames_` counts
+  std::uint32_t typing_frames_ = 0;
+  std::optional<bool> late_typing_;      // what the last frame over the limit said: told when the window is over
+  std::optional<SteadyTime> late_seen_;  // when what frames over the limit said is tried again
+  bool marking_ = false;
+  bool mark_again_ = false;
+  bool counted_ = false;
+};
+
+}  // namespace travelchat::transport

@@ -1,0 +1,254 @@
+#include "server/credential_watch.hpp"
+
+#include "server/await.hpp"
+#include "server/server.hpp"
+#include "server/shard.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <tuple>
+#include <unordered_set>
+
+namespace travelchat::transport {
+namespace {
+
+using namespace std::chrono_literals;
+
+// More are forgotten, which costs a question each.
+constexpr std::size_t max_trips = 10'000;
+// Of a few hundred bytes each.
+constexpr std::size_t max_tokens = 10'000;
+// A "no" is never older than this: a trip may have been shared anew since.
+constexpr auto no_lasts = 1s;
+// After a host that could not say.
+constexpr auto failure_pause = 1s;
+// A question that has no answer by then counts as one that the host could not answer.
+constexpr auto host_patience = 10s;
+// For open sockets, so that the host has time for requests.
+constexpr std::size_t max_looks_under_way = 16;
+
+// As far as links rest on it.
+bool is_same_link(const std::optional<SharedTrip>& a, const std::optional<SharedTrip>& b) {
+  if (!a || !b) return !a && !b;
+  return std::tie(a->share_enabled, a->share_token, a->org_id, a->client_id) ==
+         std::tie(b->share_enabled, b->share_token, b->org_id, b->client_id);
+}
+
+}  // namespace
+
+// ---- Tokens ----
+
+TokenBases::Known& TokenBases::find(const ChatToken& token) {
+  if (const auto known = known_.find(token); known != known_.end()) return known->second;
+  if (known_.size() >= max_tokens) known_.clear();
+  return known_.emplace(token, Known{token.basis()}).first->second;
+}
+
+bool TokenBases::may_be_of(const ChatToken& token, std::string_view share_token) {
+  Known& known = find(token);
+  if (known.share_token == share_token) return true;
+  if (!token.may_be_of(share_token)) return false;
+  known.share_token = share_token;
+  return true;
+}
+
+// ---- Links ----
+
+bool CredentialWatch::holds(const LinkClaim& claim, const std::optional<SharedTrip>& trip) {
+  return trip && trip->share_enabled && !trip->share_token.empty() && trip->org_id == claim.org_id &&
+         trip->client_id == claim.client_id && tokens_.may_be_of(claim.token, trip->share_token);
+}
+
+CredentialWatch::Trip& CredentialWatch::find(const std::string& trip_id, SteadyTime now) {
+  if (const auto known = trips_.find(trip_id); known != trips_.end()) return known->second;
+  if (trips_.size() >= max_trips) {
+    const auto interval = shard_.server().options().share_check_interval;
+    std::erase_if(trips_, [&](const auto& entry) {
+      return !entry.second.is_asked && entry.second.waiting.empty() && now - entry.second.answered_at >= interval;
+    });
+    if (trips_.size() >= max_trips) {
+      std::erase_if(trips_, [](const auto& entry) { return !entry.second.is_asked && entry.second.waiting.empty(); });
+    }
+  }
+  return trips_[trip_id];
+}
+
+std::optional<result<bool>> CredentialWatch::verdict(const Trip& trip, const LinkClaim& claim, SteadyTime now) {
+  const auto say = [](bool does) { return result<bool>(boost::system::in_place_value, does); };
+  const bool does_hold = trip.is_answered && holds(claim, trip.answer);
+  const auto age = now - trip.answered_at;
+  if (does_hold && age < shard_.server().options().share_check_interval) return say(true);
+  if (trip.is_answered && !does_hold && age < no_lasts) return say(false);
+  if (!trip.failure || now >= trip.ask_again_at) return std::nullopt;
+  if (does_hold) return say(true);
+  return result<bool>(boost::system::in_place_error, trip.failure);
+}
+
+void CredentialWatch::ask(LinkClaim claim, Done done) {
+  if (!tokens_.rests_on_link(claim.token) || shard_.server().options().share_check_interval.count() == 0) {
+    return done(result<bool>(boost::system::in_place_value, true));
+  }
+  const auto now = std::chrono::steady_clock::now();
+  Trip& trip = find(claim.trip_id, now);
+  if (const auto known = verdict(trip, claim, now)) return done(*known);
+  const std::string trip_id = claim.trip_id;
+  trip.waiting.emplace_back(std::move(claim), std::move(done));
+  if (!trip.is_asked) question(trip_id, now);
+}
+
+void CredentialWatch::question(const std::string& trip_id, SteadyTime now) {
+  Trip& trip = trips_[trip_id];
+  trip.is_asked = true;
+  trip.asked_at = now;
+  [](CredentialWatch& watch, std::string id, SteadyTime asked_at) -> Detached {
+    auto answer = co_await ask_host<std::optional<SharedTrip>>(
+        watch.shard_, "find_trip", [&](Host& host, auto reply) { host.find_trip(id, std::move(reply)); });
+    watch.answered(id, asked_at, std::move(answer));
+  }(*this, trip_id, now);
+}
+
+void CredentialWatch::answered(const std::string& trip_id, SteadyTime asked_at,
+                               result<std::optional<SharedTrip>> answer) {
+  const auto known = trips_.find(trip_id);
+  // It was given up, and perhaps asked again.
+  if (known == trips_.end() || !known->second.is_asked || known->second.asked_at != asked_at) return;
+  Trip& trip = known->second;
+  trip.is_asked = false;
+  if (answer) {
+    learn(trip_id, *answer, asked_at);
+  } else {
+    trip.failure = answer.error();
+    trip.ask_again_at = std::chrono::steady_clock::now() + failure_pause;
+  }
+  tell(trip);
+}
+
+bool CredentialWatch::note(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at) {
+  const auto known = trips_.find(trip_id);
+  if (known == trips_.end()) return true;
+  Trip& trip = known->second;
+  // An answer that was overtaken by one to a later question.
+  if (trip.is_answered && asked_at < trip.answered_at) return false;
+  const bool is_news = !trip.is_answered || !is_same_link(trip.answer, answer);
+  trip.answer = answer;
+  trip.is_answered = true;
+  trip.answered_at = asked_at;
+  trip.failure = {};
+  // Sockets may rest on it.
+  if (is_news) next_look_ = {};
+  return is_news;
+}
+
+void CredentialWatch::learn(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at) {
+  if (!note(trip_id, answer, asked_at)) return;
+  const auto server = shard_.server().shared_from_this();
+  for (std::size_t i = 0; i < server->shard_count(); ++i) {
+    Shard& other = server->shard(i);
+    if (&other == &shard_) continue;
+    server->gate()->if_open([&] {
+      boost::asio::post(other.context(), [server, &other, trip_id, answer, asked_at] {
+        other.credentials().note(trip_id, answer, asked_at);
+      });
+    });
+  }
+}
+
+void CredentialWatch::tell(Trip& trip) {
+  // Whoever is told may ask, and move the entries.
+  const auto waiting = std::exchange(trip.waiting, {});
+  const bool is_answered = trip.is_answered;
+  const std::optional<SharedTrip> answer = trip.answer;
+  const error_code failure = trip.failure;
+  for (const auto& [claim, done] : waiting) {
+    const bool does_hold = is_answered && holds(claim, answer);
+    if (failure && !does_hold)
+      done(result<bool>(boost::system::in_place_error, failure));
+    else
+      done(result<bool>(boost::system::in_place_value, does_hold));
+  }
+}
+
+void CredentialWatch::look_at_links(SteadyTime now) {
+  std::vector<std::string> silent;
+  for (const auto& [trip_id, trip] : trips_) {
+    if (trip.is_asked && now - trip.asked_at >= host_patience) silent.push_back(trip_id);
+  }
+  for (const std::string& trip_id : silent) {
+    const auto known = trips_.find(trip_id);
+    if (known != trips_.end()) answered(trip_id, known->second.asked_at, errc::internal);
+  }
+  if (!to_look_at_.empty()) return;  // the last round is not over
+  shard_.for_each_connection([&](Connection& connection) {
+    const SocketClaim* claim = connection.claim();
+    if (claim == nullptr || !claim->link || !tokens_.rests_on_link(claim->link->token)) return;
+    const auto known = trips_.find(claim->link->trip_id);
+    const auto held = known == trips_.end() ? std::nullopt : verdict(known->second, *claim->link, now);
+    if (!held || *held != result<bool>(boost::system::in_place_value, true)) {
+      to_look_at_.push_back(connection.weak_from_this());
+    }
+  });
+  look_further();
+}
+
+void CredentialWatch::look_further() {
+  // A host that answers at once comes back here within the call.
+  if (std::exchange(is_looking_, true)) return;
+  while (looks_under_way_ < max_looks_under_way && !to_look_at_.empty()) {
+    const std::weak_ptr<Connection> looked_at = std::move(to_look_at_.front());
+    to_look_at_.pop_front();
+    const auto connection = looked_at.lock();
+    const SocketClaim* claim = connection ? connection->claim() : nullptr;
+    if (claim == nullptr || !claim->link) continue;
+    ++looks_under_way_;
+    ask(*claim->link, [this, looked_at](const result<bool>& holds) {
+      --looks_under_way_;
+      if (const auto still = looked_at.lock(); still && holds && !*holds) still->end_claim();
+      look_further();
+    });
+  }
+  is_looking_ = false;
+}
+
+// ---- Sessions ----
+
+void CredentialWatch::check_sessions(SteadyTime now) {
+  if (sessions_asked_at_ && now - *sessions_asked_at_ < host_patience) return;
+  std::unordered_set<std::string> open;
+  shard_.for_each_connection([&](Connection& connection) {
+    const SocketClaim* claim = connection.claim();
+    if (claim != nullptr && !claim->session_id.empty()) open.insert(claim->session_id);
+  });
+  if (open.empty()) return;
+  sessions_asked_at_ = now;
+  [](CredentialWatch& watch, std::vector<std::string> ids, SteadyTime asked_at) -> Detached {
+    const auto live = co_await ask_host<std::vector<std::string>>(
+        watch.shard_, "check_sessions", [&](Host& host, auto reply) { host.check_sessions(ids, std::move(reply)); });
+    if (watch.sessions_asked_at_ == asked_at) watch.sessions_asked_at_.reset();
+    if (!live) co_return;
+    const std::unordered_set<std::string> found(live->begin(), live->end());
+    for (const std::string& id : ids) {
+      // On every shard and node: nobody else need find out.
+      if (!found.contains(id)) watch.shard_.server().engine().end_session(id);
+    }
+  }(*this, std::vector<std::string>(open.begin(), open.end()), now);
+}
+
+void CredentialWatch::tick(const Now& now) {
+  const BeastServerOptions& options = shard_.server().options();
+  if (options.share_check_interval.count() > 0 && now.steady >= next_look_) {
+    next_look_ = now.steady + options.share_check_interval / 4;
+    look_at_links(now.steady);
+  }
+  if (options.session_check_interval.count() > 0 && now.steady >= next_session_check_) {
+    next_session_check_ = now.steady + options.session_check_interval;
+    check_sessions(now.steady);
+  }
+}
+
+void CredentialWatch::clear() noexcept {
+  const auto gone = std::exchange(trips_, {});
+  to_look_at_.clear();
+}
+
+}  // namespace travelchat::transport

@@ -1,0 +1,169 @@
+#include "websocket/wire_socket.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <string>
+
+namespace travelchat::transport {
+namespace {
+
+// Reads in one turn, so that a peer that sends without end does not keep the shard from others.
+constexpr int max_reads = 4;
+
+const Buffer& ping_buffer() {
+  static const Buffer buffer = std::make_shared<const std::string>(ping_frame);
+  return buffer;
+}
+
+}  // namespace
+
+WireSocket::WireSocket(Shard& shard, Upgrade& upgrade)
+    : WebSocket(shard, upgrade),
+      socket_(shard.context(), std::move(upgrade.socket)),
+      outbox_(shard, socket_, *this),
+      heard_(std::chrono::steady_clock::now()),
+      next_ping_(heard_ + shard.server().options().ping_interval) {}
+
+void WireSocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
+  if (stage_ != Stage::unopened) return;
+  stage_ = Stage::open;
+  if (!socket_.is_open()) {
+    gone();
+    return;
+  }
+  std::string answer =
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+  answer += upgrade.accept_key;
+  if (upgrade.speaks_v1) answer += "\r\nSec-WebSocket-Protocol: travelchat.v1";
+  answer += "\r\n\r\n";
+  shard_.counters().answers[0].add(1);
+  outbox_.append(std::move(answer));
+  if (refusal != nullptr)
+    close_with(*refusal);
+  else
+    opened();
+  if (shard_.draining()) close(describe(errc::closed).close_code);
+  if (upgrade.early_bytes.empty()) {
+    wait();
+    return;
+  }
+  // Behind the subscription, whose completion was posted: typing needs it.
+  boost::asio::post(shard_.context(), [self = std::static_pointer_cast<WireSocket>(shared_from_this()),
+                                       bytes = upgrade.early_bytes]() mutable {
+    self->take(bytes);
+    self->wait();
+  });
+}
+
+void WireSocket::wait() {
+  if (stage_ == Stage::gone) return;
+  socket_.wait_readable([self = std::static_pointer_cast<WireSocket>(shared_from_this())](const error_code& ec) {
+    if (ec)
+      self->gone();
+    else
+      self->read();
+  });
+}
+
+void WireSocket::read() {
+  const auto scratch = shard_.scratch();
+  for (int reads = 0; reads < max_reads && stage_ != Stage::gone; ++reads) {
+    const auto [size, state] = socket_.read(scratch.data(), scratch.size());
+    if (state == Socket::State::blocked) break;
+    if (state != Socket::State::ok) {
+      gone();
+      return;
+    }
+    shard_.counters().bytes_received.add(size);
+    heard_ = std::chrono::steady_clock::now();
+    take(scratch.first(size));
+    if (!socket_.has_tls() && size < scratch.size()) break;
+  }
+  wait();
+}
+
+// What comes once the closing handshake has begun is read, so that the connection is not reset, and ignored.
+void WireSocket::take(std::span<char> bytes) {
+  if (stage_ != Stage::open) return;
+  const BeastServerOptions& options = shard_.server().options();
+  const std::uint16_t fault = reader_.consume(bytes, {options.max_frame_bytes, options.max_fragments}, *this);
+  if (fault != 0) close(fault);
+}
+
+void WireSocket::on_message(std::string_view text) {
+  if (stage_ != Stage::open) return;
+  shard_.counters().frames_received.add(1);
+  received(text);
+}
+
+void WireSocket::ask() {
+  send(ping_buffer());
+}
+
+void WireSocket::on_ping(std::string_view payload) {
+  if (stage_ != Stage::open) return;
+  std::string pong;
+  append_pong_frame(payload, pong);
+  send(std::make_shared<const std::string>(std::move(pong)));
+}
+
+void WireSocket::on_close(std::uint16_t code) {
+  close(code);
+}
+
+void WireSocket::send(Buffer frames) {
+  if (stage_ != Stage::open) return;
+  if (outbox_.would_pass(shard_.server().options().max_outbox_bytes, frames->size())) {
+    outbox_.drop_unsent_frames();
+    socket_.widen_send_buffer();
+    close_with(describe(errc::too_slow));
+    return;
+  }
+  count_sent(frames->size());
+  outbox_.append(std::move(frames));
+}
+
+void WireSocket::close(std::uint16_t code, std::string_view reason) {
+  if (!leave_open(Stage::closing, code)) return;
+  std::string frame;
+  append_close_frame(code, reason, frame);
+  outbox_.append(std::move(frame));
+  outbox_.seal();
+  outbox_.tell_when_drained();
+  deadline_ = std::chrono::steady_clock::now() + shard_.server().options().close_timeout;
+}
+
+void WireSocket::outbox_drained() {
+  if (stage_ == Stage::closing) end_output();
+}
+
+// Our close frame is out. The peer answers with its own and waits for the end of the stream, which it gets at once;
+// what it still sends is read until it ends too, or until the deadline.
+void WireSocket::end_output() {
+  stage_ = Stage::ending;
+  socket_.shutdown_write();
+}
+
+void WireSocket::gone() {
+  if (stage_ == Stage::gone) return;
+  outbox_.seal();
+  leave_open(Stage::gone, 0);
+  stage_ = Stage::gone;
+  socket_.close();
+}
+
+void WireSocket::tick(const Now& now) {
+  const BeastServerOptions& options = shard_.server().options();
+  if (stage_ == Stage::open) {
+    if (now.steady - heard_ >= options.silence_timeout) {
+      gone();
+    } else if (!close_if_expired(now) && now.steady >= next_ping_) {
+      next_ping_ = now.steady + options.ping_interval;
+      send(shard_.heartbeat());
+    }
+  } else if (stage_ > Stage::open && stage_ != Stage::gone && now.steady >= deadline_) {
+    gone();
+  }
+}
+
+}  // namespace travelchat::transport

@@ -1,0 +1,60 @@
+// A WebSocket on a connection of the server's own: reads its peer's frames, keeps its heartbeat, and lets what its
+// subscription delivers leave through an outbox.
+//
+// It is cheap while nothing happens: no timer, no buffer and no coroutine of its own, one wait for readiness. Kept
+// alive by that wait and by its subscription.
+#pragma once
+
+#include "http/outbox.hpp"
+#include "http/socket.hpp"
+#include "websocket/frame_reader.hpp"
+#include "websocket/web_socket.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace travelchat::transport {
+
+class WireSocket : public WebSocket, private FrameSink {
+ public:
+  WireSocket(Shard& shard, Upgrade& upgrade);
+
+  // Sends the 101, and then what `opened` does; reads from then on.
+  void open(const Upgrade& upgrade, const ErrorInfo* refusal) final;
+  void ask() final;
+  SteadyTime heard() const noexcept final { return heard_; }
+
+  using WebSocket::close;
+  void close(std::uint16_t code, std::string_view reason = {}) final;
+  void tick(const Now& now) override;
+  void cut() final { gone(); }
+  void outbox_drained() final;
+  void outbox_broken() final { gone(); }
+
+ protected:
+  // Whole frames. Closes with 4408 when the peer does not keep up.
+  void send(Buffer frames);
+  void send_event(std::string_view json) final { send(make_text_frame(json)); }
+
+ private:
+  void on_message(std::string_view text) final;
+  void on_ping(std::string_view payload) final;
+  void on_close(std::uint16_t code) final;
+
+  void wait();
+  void read();
+  void take(std::span<char> bytes);
+  void end_output();
+  void gone();
+
+  Socket socket_;
+  Outbox outbox_;
+  FrameReader reader_;
+  SteadyTime heard_;
+  SteadyTime next_ping_;
+  SteadyTime deadline_{};  // of the closing handshake
+};
+
+}  // namespace travelchat::transport
