@@ -27,6 +27,14 @@ struct MessageCreated {
 };
 BOOST_DESCRIBE_STRUCT(MessageCreated, (), (message, rev))
 
+// More of a message changed than its reactions and marks: it is now like this.
+struct MessageChanged {
+  Message message;
+  std::uint64_t rev = 0;
+  friend bool operator==(const MessageChanged&, const MessageChanged&) = default;
+};
+BOOST_DESCRIBE_STRUCT(MessageChanged, (), (message, rev))
+
 struct ReactionsChanged {
   Uuid message_id;
   std::vector<Reaction> reactions;  // all of the message's, oldest first
@@ -75,8 +83,8 @@ struct ConversationUpdated {
 };
 BOOST_DESCRIBE_STRUCT(ConversationUpdated, (), (summary))
 
-using Event = std::variant<TypingChanged, MessageCreated, ReactionsChanged, MessagesSeen, MessagesRead, CaughtUp,
-                           Resync, ConversationUpdated>;
+using Event = std::variant<TypingChanged, MessageCreated, MessageChanged, ReactionsChanged, MessagesSeen, MessagesRead,
+                           CaughtUp, Resync, ConversationUpdated>;
 
 // The revision that an event brought; 0 for one that brings none.
 std::uint64_t revision(const Event& event) noexcept;

@@ -77,10 +77,6 @@ inline void append_value(Emoji emoji, std::string& out) {
   append_plain(to_string(emoji), out);
 }
 
-inline void append_value(Change::Kind kind, std::string& out) {
-  append_plain(boost::describe::enum_to_string(kind, ""), out);
-}
-
 inline void append_value(const Sha256Digest& digest, std::string& out) {
   append_plain(to_hex(digest), out);
 }

@@ -144,19 +144,24 @@ struct MessagePage {
 };
 BOOST_DESCRIBE_STRUCT(MessagePage, (), (messages, has_more, epoch))
 
-// One durable change of a conversation. A message or its reactions stand here as they are now, not as they were then:
-// later changes follow in the same list, so whoever applies all of it ends in the present state.
+// One durable change of a conversation: of one message, or a mark. A message stands here as it is now, not as it was
+// then: later changes follow in the same list, so whoever applies all of it ends in the present state. What is neither
+// was made by a later version, or was of a message that is gone: only its revision is taken.
 struct Change {
-  enum class Kind : std::uint8_t { message, reaction, seen, read };
-  Kind kind = Kind::message;
+  struct Mark {
+    Role viewer = Role::advisor;
+    TimePoint at;
+  };
   std::uint64_t rev = 0;
-  std::optional<Message> message;   // message: the row with its reactions
-  Uuid message_id;                  // reaction: whose
-  std::vector<Reaction> reactions;  // reaction: all of them
-  TimePoint at;                     // seen, read: when
+  std::optional<Message> message;  // with its reactions
+  // Of `message`: the revision that brought it, and the newest one that changed more of it than its reactions and marks
+  // (0: none has).
+  std::uint64_t created_rev = 0;
+  std::uint64_t content_rev = 0;
+  std::optional<Mark> mark;
 };
-BOOST_DESCRIBE_ENUM(Change::Kind, message, reaction, seen, read)
-BOOST_DESCRIBE_STRUCT(Change, (), (kind, rev, message, message_id, reactions, at))
+BOOST_DESCRIBE_STRUCT(Change::Mark, (), (viewer, at))
+BOOST_DESCRIBE_STRUCT(Change, (), (rev, message, created_rev, content_rev, mark))
 
 struct ChangeList {
   std::uint64_t current_rev = 0;  // of the conversation, read in the same snapshot
@@ -256,6 +261,9 @@ class Storage {
   virtual result<MessagePage> list_messages(const MessageQuery& query) = 0;
   // `errc::not_found` when there is no such conversation.
   virtual result<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit) = 0;
+  // The conversation's client first, then the others in a fixed order; empty when there is no such conversation. Unless
+  // overridden, the client alone.
+  virtual result<std::vector<Member>> list_members(const Uuid& conversation_id);
   virtual result<Revisions> list_revisions(const RevisionQuery& query) = 0;
   // The sum of `unread_count` over the organization.
   virtual result<std::uint64_t> count_unread(const std::string& org_id) = 0;

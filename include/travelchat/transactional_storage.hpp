@@ -27,6 +27,13 @@ struct ConversationRow {
 };
 BOOST_DESCRIBE_STRUCT(ConversationRow, (), (value, unseen_count, read_seq, seen_seq))
 
+// A member as a storage keeps it. A conversation's own client is a member also where it has no row.
+struct MemberRow {
+  Uuid conversation_id;
+  Member member;
+};
+BOOST_DESCRIBE_STRUCT(MemberRow, (), (conversation_id, member))
+
 struct TokenRow {
   Sha256Digest digest{};
   TokenClaims claims;
@@ -37,6 +44,10 @@ BOOST_DESCRIBE_STRUCT(TokenRow, (), (digest, claims, created_at))
 // The rows that a transaction's decision depends on. What is not there is left out of the facts; what is told twice, or
 // without having been asked for, does no harm. The pointers lead into the writes, which outlive the transaction.
 struct Questions {
+  struct MemberKey {
+    Uuid conversation_id;
+    const Participant* who = nullptr;
+  };
   // By id. Ascending, each once: who locks rows locks them in this order.
   std::vector<Uuid> conversations;
   // The conversations of (org_id, client_id), and their newest messages. Ascending, each once.
@@ -48,6 +59,9 @@ struct Questions {
   std::vector<Uuid> messages;
   // Conversations whose newest message, the one of the highest seq, is wanted. Ascending, each once.
   std::vector<Uuid> newest_of;
+  // The members of these keys. For its access, a client's row in its own conversation may be left out.
+  std::vector<MemberKey> viewers;  // of whom the watermarks are wanted
+  std::vector<MemberKey> clients;  // of whom it is wanted whether they are members
   // The tokens of (claims.conversation_id, claims.trip_id). Those that have expired may be left out.
   std::vector<const PutToken*> tokens;
 };
@@ -55,13 +69,14 @@ struct Questions {
 struct Facts {
   std::vector<ConversationRow> conversations;  // of `conversations` and `openings`
   std::vector<Message> messages;               // with their reactions, oldest first
+  std::vector<MemberRow> members;              // of `viewers` and `clients`
   std::vector<TokenRow> tokens;                // of each conversation and trip the oldest first
   // For a storage that locks rows and therefore inserts the conversations of `openings` before it loads the facts: the
   // ids of those that it has inserted (they are among `conversations`, too). Then no effect opens one. nullopt: it
   // leaves that to the effects.
   std::optional<std::set<Uuid>> made = std::nullopt;
 };
-BOOST_DESCRIBE_STRUCT(Facts, (), (conversations, messages, tokens, made))
+BOOST_DESCRIBE_STRUCT(Facts, (), (conversations, messages, members, tokens, made))
 
 // The rows to write. Within one list each row is there once. Lists with messages, marks, reactions and changes are
 // sorted by conversation, then by seq or rev. They may be stored in the order in which they stand here.
@@ -70,9 +85,9 @@ struct Effects {
     Message message;                // its `reactions` are among the reactions below
     std::uint64_t created_rev = 0;  // the revision that brought it; `message.rev` may be a later one
   };
-  // For the messages that were there before: of those with after_seq < seq <= up_to_seq, an advisor (`viewer`) has read
-  // each one of the client's that is not read, or the client has seen, at `at`, each one of an advisor's that has no
-  // `seen_at`. These get `rev`.
+  // An entry of the list of changes (see `Storage::list_changes`), and a change of the messages with
+  // after_seq < seq <= up_to_seq that were there before: an advisor (`viewer`) has read each one of a client's that is
+  // not read, or a client has seen, at `at`, each one of an advisor's that has no `seen_at`. These get `rev`.
   struct Mark {
     Uuid conversation_id;
     Role viewer = Role::advisor;
@@ -88,6 +103,12 @@ struct Effects {
     std::uint64_t seq = 0;
     std::uint64_t rev = 0;
   };
+  // A message that was there before, or is among `messages`, is replaced by this one; its reactions are among the
+  // others. `content_rev`: see Change.
+  struct Rewritten {
+    Message message;
+    std::uint64_t content_rev = 0;
+  };
   // Replaces the one of this reactor to this message, if there is one.
   struct NewReaction {
     Reaction reaction;
@@ -101,13 +122,12 @@ struct Effects {
     Role reactor_type = Role::advisor;
     std::string reactor_id;
   };
-  // An entry of the list of changes (see `Storage::list_changes`); messages are none, they have their `created_rev`.
-  struct ChangeRow {
+  // An entry of the list of changes: this message changed, whatever of it. That a message came is none, for it has its
+  // `created_rev`.
+  struct ChangedMessage {
     Uuid conversation_id;
     std::uint64_t rev = 0;
-    Change::Kind kind = Change::Kind::reaction;
-    std::uint64_t first_seq = 0;  // the messages that it may have changed
-    std::uint64_t last_seq = 0;
+    std::uint64_t seq = 0;
     TimePoint at;
   };
 
@@ -116,21 +136,24 @@ struct Effects {
   std::vector<Mark> marks;
   std::vector<NewMessage> messages;  // to be inserted
   std::vector<Touched> touched;
+  std::vector<Rewritten> rewritten;
   std::vector<RemovedReaction> removed_reactions;
   std::vector<NewReaction> reactions;
-  std::vector<ChangeRow> changes;  // to be inserted
+  std::vector<ChangedMessage> changes;  // to be inserted
+  std::vector<MemberRow> members;       // to be inserted, or to replace the row with the same key
   std::vector<Sha256Digest> removed_tokens;
   std::vector<TokenRow> tokens;  // to be inserted; of one trip the oldest first
 };
 BOOST_DESCRIBE_STRUCT(Effects::NewMessage, (), (message, created_rev))
 BOOST_DESCRIBE_STRUCT(Effects::Mark, (), (conversation_id, viewer, after_seq, up_to_seq, rev, at))
 BOOST_DESCRIBE_STRUCT(Effects::Touched, (), (conversation_id, message_id, seq, rev))
+BOOST_DESCRIBE_STRUCT(Effects::Rewritten, (), (message, content_rev))
 BOOST_DESCRIBE_STRUCT(Effects::NewReaction, (), (reaction, seq, rev))
 BOOST_DESCRIBE_STRUCT(Effects::RemovedReaction, (), (conversation_id, message_id, seq, reactor_type, reactor_id))
-BOOST_DESCRIBE_STRUCT(Effects::ChangeRow, (), (conversation_id, rev, kind, first_seq, last_seq, at))
+BOOST_DESCRIBE_STRUCT(Effects::ChangedMessage, (), (conversation_id, rev, seq, at))
 BOOST_DESCRIBE_STRUCT(Effects, (),
-                      (opened, conversations, marks, messages, touched, removed_reactions, reactions, changes,
-                       removed_tokens, tokens))
+                      (opened, conversations, marks, messages, touched, rewritten, removed_reactions, reactions,
+                       changes, members, removed_tokens, tokens))
 
 // Removes tokens and decides nothing: see the three in storage.hpp.
 using TokenRemoval = std::variant<DeleteToken, SweepTokens, RevokeTokens>;

@@ -51,8 +51,8 @@ std::string_view to_string(Role role) noexcept;
 std::optional<Role> parse_role(std::string_view text) noexcept;
 
 // Whoever acts on a conversation, as the host has authenticated them. An advisor reaches every conversation of
-// `org_id`; a client reaches the one whose client is `id` in `org_id`. What lies outside answers as if it did not
-// exist.
+// `org_id`; a client reaches those of `org_id` in which it is a member: its own, and those to which it was added. What
+// lies outside answers as if it did not exist.
 //
 // It has constructors, as all types with members to destroy that the engine's operations take: g++ 12 miscompiles an
 // aggregate of such that is made within a co_await expression.
@@ -181,6 +181,21 @@ struct ConversationSummary {
   friend bool operator==(const ConversationSummary&, const ConversationSummary&) = default;
 };
 BOOST_DESCRIBE_STRUCT(ConversationSummary, (), (conversation, last_message))
+
+// Somebody in a conversation, and how far they have come in it. Its client is a member from the start; an advisor
+// becomes one with the first mark.
+struct Member {
+  Role type = Role::advisor;
+  std::string id;
+  std::string name;  // as it was when they were last seen; empty: not known
+  // Every message up to there has reached them, and every one up to there they have seen. They only rise, and
+  // delivered_seq >= seen_seq. What `Message::is_read` and `seen_at` say follows from the largest ones of each side.
+  std::uint64_t delivered_seq = 0;
+  std::uint64_t seen_seq = 0;
+
+  friend bool operator==(const Member&, const Member&) = default;
+};
+BOOST_DESCRIBE_STRUCT(Member, (), (type, id, name, delivered_seq, seen_seq))
 
 // What a live chat token stands for.
 struct TokenClaims {

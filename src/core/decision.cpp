@@ -68,18 +68,24 @@ Written to_written(RemovedTokens removed) {
 Questions questions_of(std::span<const Write* const> writes, bool after_trouble) {
   Questions questions;
   std::map<std::pair<std::string_view, std::string_view>, const OpenConversation*> openings;
+  const auto ask_for_access = [&](const Uuid& conversation_id, const Participant& who) {
+    if (who.role == Role::client) questions.clients.push_back({conversation_id, &who});
+  };
   for (const Write* write : writes) {
     if (const auto* open = std::get_if<OpenConversation>(write)) {
       openings.try_emplace({open->org_id, open->client_id}, open);
     } else if (const auto* append = std::get_if<AppendMessage>(write)) {
       questions.conversations.push_back(append->conversation_id);
+      ask_for_access(append->conversation_id, append->sender);
       if (append->client_message_id) questions.repeatable.push_back(append);
       if (after_trouble) questions.messages.push_back(append->message_id);
     } else if (const auto* reaction = std::get_if<PutReaction>(write)) {
       questions.conversations.push_back(reaction->conversation_id);
+      ask_for_access(reaction->conversation_id, reaction->reactor);
       questions.messages.push_back(reaction->message_id);
     } else if (const auto* mark = std::get_if<MarkConversation>(write)) {
       questions.conversations.push_back(mark->conversation_id);
+      questions.viewers.push_back({mark->conversation_id, &mark->viewer});
       if (mark->viewer.role == Role::advisor) questions.newest_of.push_back(mark->conversation_id);
     } else if (const auto* token = std::get_if<PutToken>(write)) {
       questions.conversations.push_back(token->claims.conversation_id);
@@ -101,9 +107,6 @@ Decision::Decision(Facts facts, std::size_t writes) : makes_conversations_(!fact
     const auto [entry, is_new] = conversations_.try_emplace(row.value.id);
     if (!is_new) continue;
     KnownConversation& known = entry->second;
-    known.stored_last_seq = row.value.last_seq;
-    known.has_stored_unread = row.value.unread_count > 0;
-    known.has_stored_unseen = row.unseen_count > 0;
     if (facts.made && facts.made->contains(row.value.id)) known.state = KnownConversation::State::made;
     known.row = std::move(row);
   }
@@ -112,6 +115,10 @@ Decision::Decision(Facts facts, std::size_t writes) : makes_conversations_(!fact
     KnownMessage& known = known_messages_.emplace_back();
     known.message = std::move(message);
     learn(known);
+  }
+  for (auto& [conversation_id, member] : facts.members) {
+    MemberKey key(conversation_id, member.type, member.id);
+    members_.try_emplace(std::move(key), KnownMember{std::move(member), false});
   }
   for (TokenRow& token : facts.tokens) {
     auto& tokens = tokens_[{token.claims.conversation_id, token.claims.trip_id}];
@@ -132,7 +139,25 @@ Decision::KnownConversation* Decision::find(const Uuid& id) {
 
 Decision::KnownConversation* Decision::find(const Uuid& id, const Participant& who) {
   KnownConversation* conversation = find(id);
-  return conversation != nullptr && reaches(who, conversation->row.value) ? conversation : nullptr;
+  if (conversation == nullptr) return nullptr;
+  const Conversation& value = conversation->row.value;
+  const bool is_named = is_named_by(value, who);
+  return may_access(who, value, !is_named && is_member(id, who)) ? conversation : nullptr;
+}
+
+bool Decision::is_member(const Uuid& conversation_id, const Participant& who) const {
+  return !members_.empty() && members_.contains({conversation_id, who.role, who.id});
+}
+
+void Decision::raise_watermarks(const Conversation& conversation, const Participant& viewer) {
+  KnownMember& member = members_[{conversation.id, viewer.role, viewer.id}];
+  if (member.value.seen_seq >= conversation.last_seq) return;
+  member.value.type = viewer.role;
+  member.value.id = viewer.id;
+  if (!viewer.name.empty()) member.value.name = viewer.name;
+  member.value.seen_seq = conversation.last_seq;
+  member.value.delivered_seq = std::max(member.value.delivered_seq, member.value.seen_seq);
+  member.changed = true;
 }
 
 Decision::KnownConversation* Decision::find_of_client(const OpenConversation& write) {
@@ -279,8 +304,7 @@ result<Written> Decision::run(const PutReaction& write) {
     } else {
       left.reaction.reset();
     }
-    changes_.push_back(
-        {message.conversation_id, message.rev, Change::Kind::reaction, message.seq, message.seq, write.now});
+    changes_.push_back({message.conversation_id, message.rev, message.seq, write.now});
   }
   written.reactions = reactions;
   written.conversation = conversation->row.value;
@@ -294,7 +318,6 @@ result<Written> Decision::run(const MarkConversation& write) {
   const bool by_client = write.viewer.role == Role::client;
   std::uint64_t& unmarked = by_client ? row.unseen_count : row.value.unread_count;
   std::uint64_t& marked_seq = by_client ? row.seen_seq : row.read_seq;
-  bool& has_stored = by_client ? conversation->has_stored_unseen : conversation->has_stored_unread;
   Written written;
   written.changed = unmarked > 0;
   if (written.changed) {
@@ -311,16 +334,12 @@ result<Written> Decision::run(const MarkConversation& write) {
       }
       message.rev = rev;
     }
-    if (has_stored) {
-      marks_.push_back({row.value.id, write.viewer.role, marked_seq, conversation->stored_last_seq, rev, write.now});
-    }
-    changes_.push_back({row.value.id, rev, by_client ? Change::Kind::seen : Change::Kind::read, marked_seq + 1,
-                        row.value.last_seq, write.now});
+    marks_.push_back({row.value.id, write.viewer.role, marked_seq, row.value.last_seq, rev, write.now});
     unmarked = 0;
     marked_seq = row.value.last_seq;
-    has_stored = false;
     conversation->changed = true;
   }
+  raise_watermarks(row.value, write.viewer);
   if (!by_client) written.last_message = newest(*conversation);
   written.conversation = row.value;
   return written;
@@ -362,6 +381,7 @@ Effects Decision::take_effects() {
   for (auto& [id, known] : changed) {
     std::vector<const KnownMessage*> touched;
     for (KnownMessage* message : known->messages) {
+      if (message->content_rev != 0) effects.rewritten.push_back({message->message, message->content_rev});
       if (message->is_new) {
         effects.messages.push_back({std::move(message->message), message->created_rev});
       } else if (message->touched) {
@@ -379,10 +399,16 @@ Effects Decision::take_effects() {
   const auto by_rev = [](const auto& a, const auto& b) {
     return std::tie(a.conversation_id, a.rev) < std::tie(b.conversation_id, b.rev);
   };
+  std::sort(effects.rewritten.begin(), effects.rewritten.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.message.conversation_id, a.message.seq) < std::tie(b.message.conversation_id, b.message.seq);
+  });
   effects.marks = std::move(marks_);
   std::sort(effects.marks.begin(), effects.marks.end(), by_rev);
   effects.changes = std::move(changes_);
   std::sort(effects.changes.begin(), effects.changes.end(), by_rev);
+  for (auto& [key, member] : members_) {
+    if (member.changed) effects.members.push_back({std::get<0>(key), std::move(member.value)});
+  }
   for (auto& [key, left] : reactions_) {
     const auto& [conversation_id, seq, reactor_type, reactor_id] = key;
     if (left.reaction) {

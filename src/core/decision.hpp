@@ -54,16 +54,13 @@ class Decision {
     Message message;  // with its reactions
     std::uint64_t created_rev = 0;
     bool is_new = false;
-    bool touched = false;  // by a reaction
+    bool touched = false;           // by a reaction
+    std::uint64_t content_rev = 0;  // since the decision began; 0: its content is as it was
   };
   struct KnownConversation {
     ConversationRow row;
     enum class State { stored, made, opened } state = State::stored;  // made: by the storage, and not opened yet
     bool changed = false;
-    // Of the messages that were there before.
-    std::uint64_t stored_last_seq = 0;
-    bool has_stored_unread = false;
-    bool has_stored_unseen = false;
     std::vector<KnownMessage*> messages;  // those that are known, the new ones last
   };
   struct KnownToken {
@@ -83,6 +80,11 @@ class Decision {
       return std::hash<std::string_view>{}(key.client_message_id) ^ std::hash<Uuid>{}(key.conversation_id);
     }
   };
+  struct KnownMember {
+    Member value;
+    bool changed = false;
+  };
+  using MemberKey = std::tuple<Uuid, Role, std::string>;
   // conversation_id, seq, reactor
   using ReactorKey = std::tuple<Uuid, std::uint64_t, Role, std::string>;
   struct LeftReaction {
@@ -103,6 +105,9 @@ class Decision {
   KnownConversation* find(const Uuid& id);
   // nullptr also when the participant does not reach it.
   KnownConversation* find(const Uuid& id, const Participant& who);
+  bool is_member(const Uuid& conversation_id, const Participant& who) const;
+  // Raises the watermarks of whoever has seen all there is.
+  void raise_watermarks(const Conversation& conversation, const Participant& viewer);
   KnownConversation* find_of_client(const OpenConversation& write);
   // Makes it findable.
   void learn(KnownMessage& message);
@@ -119,7 +124,8 @@ class Decision {
   std::pmr::unordered_map<RepeatKey, KnownMessage*, RepeatHash> repeats_{&memory_};  // views into `known_messages_`
   std::map<std::pair<Uuid, std::string>, std::vector<KnownToken>> tokens_;
   std::vector<Effects::Mark> marks_;
-  std::vector<Effects::ChangeRow> changes_;
+  std::vector<Effects::ChangedMessage> changes_;
+  std::map<MemberKey, KnownMember> members_;
   std::map<ReactorKey, LeftReaction> reactions_;
 };
 

@@ -156,7 +156,8 @@ void ChatEngine::list_messages(Handler<MessagePage> done, Participant reader, Me
       [core = core_.get(), reader = std::move(reader), query](Storage& storage) -> result<MessagePage> {
         const auto found = storage.find_conversation(query.conversation_id);
         if (!found) return found.error();
-        if (!*found || !detail::reaches(reader, **found)) return errc::not_found;
+        if (!*found) return errc::not_found;
+        if (const error_code refused = detail::check_access(storage, reader, **found)) return refused;
         result<MessagePage> page = storage.list_messages(query);
         if (!page) return page;
         // A storage of somebody else's may know no bound.

@@ -430,11 +430,23 @@ void EngineCore::subscribe(Completion<Subscription> completion, Listening listen
 
 void EngineCore::join_conversation(Completion<Subscription> completion, Listening listening, std::size_t index,
                                    const Conversation& conversation) {
-  if (conversation.id != listening.room || !detail::reaches(listening.listener, conversation)) {
-    return finish<Subscription>(std::move(completion), errc::not_found);
+  if (conversation.id != listening.room) return finish<Subscription>(std::move(completion), errc::not_found);
+  if (may_access(listening.listener, conversation, false)) {
+    listening.known = conversation;
+    return join(std::move(completion), std::move(listening), index);
   }
-  listening.known = conversation;
-  join(std::move(completion), std::move(listening), index);
+  read_for_shard<Conversation>(
+      index,
+      [listener = listening.listener, conversation](Storage& storage) -> result<Conversation> {
+        if (const error_code refused = check_access(storage, listener, conversation)) return refused;
+        return conversation;
+      },
+      [this, self = shared_from_this(), completion = std::move(completion), listening = std::move(listening),
+       index](result<Conversation> allowed) mutable {
+        if (!allowed) return finish<Subscription>(std::move(completion), error<Subscription>(allowed.error()));
+        listening.known = std::move(*allowed);
+        join(std::move(completion), std::move(listening), index);
+      });
 }
 
 void EngineCore::join(Completion<Subscription> completion, Listening listening, std::size_t index) {

@@ -8,8 +8,9 @@ std::uint64_t revision(const Event& event) noexcept {
   return std::visit(
       [](const auto& e) -> std::uint64_t {
         using E = std::decay_t<decltype(e)>;
-        if constexpr (std::is_same_v<E, MessageCreated> || std::is_same_v<E, ReactionsChanged> ||
-                      std::is_same_v<E, MessagesSeen> || std::is_same_v<E, MessagesRead>) {
+        if constexpr (std::is_same_v<E, MessageCreated> || std::is_same_v<E, MessageChanged> ||
+                      std::is_same_v<E, ReactionsChanged> || std::is_same_v<E, MessagesSeen> ||
+                      std::is_same_v<E, MessagesRead>) {
           return e.rev;
         } else {
           return 0;

@@ -9,19 +9,18 @@ std::vector<Event> events_of(ChangeList list) {
   std::vector<Event> events;
   events.reserve(list.changes.size() + 1);
   for (Change& change : list.changes) {
-    switch (change.kind) {
-      case Change::Kind::message:
-        events.emplace_back(MessageCreated{std::move(*change.message), change.rev});
-        break;
-      case Change::Kind::reaction:
-        events.emplace_back(ReactionsChanged{change.message_id, std::move(change.reactions), change.rev});
-        break;
-      case Change::Kind::seen:
-        events.emplace_back(MessagesSeen{change.at, change.rev});
-        break;
-      case Change::Kind::read:
-        events.emplace_back(MessagesRead{change.at, change.rev});
-        break;
+    if (change.message) {
+      Message& message = *change.message;
+      if (change.rev == change.created_rev)
+        events.emplace_back(MessageCreated{std::move(message), change.rev});
+      else if (change.rev == change.content_rev)
+        events.emplace_back(MessageChanged{std::move(message), change.rev});
+      else
+        events.emplace_back(ReactionsChanged{message.id, std::move(message.reactions), change.rev});
+    } else if (change.mark && change.mark->viewer == Role::client) {
+      events.emplace_back(MessagesSeen{change.mark->at, change.rev});
+    } else if (change.mark) {
+      events.emplace_back(MessagesRead{change.mark->at, change.rev});
     }
   }
   return events;

@@ -185,6 +185,8 @@ class Decoder {
     switch (byte()) {
       case index_of<MessageCreated, Event>:
         return put(event.emplace<MessageCreated>());
+      case index_of<MessageChanged, Event>:
+        return put(event.emplace<MessageChanged>());
       case index_of<ReactionsChanged, Event>:
         return put(event.emplace<ReactionsChanged>());
       case index_of<MessagesSeen, Event>:

@@ -9,15 +9,51 @@
 #include <boost/mp11/algorithm.hpp>
 #include <boost/mp11/list.hpp>
 
+#include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <vector>
 
 namespace travelchat::storage {
 
 // A conversation's row has the columns of both.
 using ConversationColumns = boost::mp11::mp_append<detail::MembersOf<Conversation>,
                                                    detail::MembersWithout<ConversationRow, &ConversationRow::value>>;
+
+using MemberColumns = detail::MembersOf<Member>;
+
+// The column `kind` of travelchat_changes. A row of any other kind says that the message at its `first_seq` changed,
+// and not what of it; ours have `message`, which version 2 of the schema knew as a change of reactions. The others are
+// marks of the messages from `first_seq` to `last_seq`.
+enum class LoggedKind : int { message = 1, seen = 2, read = 3 };
+
+inline LoggedKind logged_kind(Role viewer) noexcept {
+  return viewer == Role::client ? LoggedKind::seen : LoggedKind::read;
+}
+// nullopt: not a mark.
+inline std::optional<Role> viewer_of(std::int64_t kind) noexcept {
+  if (kind == static_cast<int>(LoggedKind::seen)) return Role::client;
+  if (kind == static_cast<int>(LoggedKind::read)) return Role::advisor;
+  return std::nullopt;
+}
+
+// The conversation's own client is a member also without a row, and has seen what its conversation says, which marks of
+// nodes that know no members have raised as well.
+inline void put_client_first(const ConversationRow& conversation, std::vector<Member>& rows) {
+  const auto is_client = [&](const Member& member) {
+    return member.type == Role::client && member.id == conversation.value.client_id;
+  };
+  auto client = std::find_if(rows.begin(), rows.end(), is_client);
+  if (client == rows.end()) client = rows.insert(rows.end(), {Role::client, conversation.value.client_id, {}, 0, 0});
+  const bool is_alone =
+      std::count_if(rows.begin(), rows.end(), [](const Member& m) { return m.type == Role::client; }) == 1;
+  if (is_alone) client->seen_seq = std::max(client->seen_seq, conversation.seen_seq);
+  client->delivered_seq = std::max(client->delivered_seq, client->seen_seq);
+  std::rotate(rows.begin(), client, client + 1);
+}
 
 template <class T, class Value>
 auto& member_of(T& record, Value std::remove_const_t<T>::*pointer) {

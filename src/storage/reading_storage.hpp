@@ -38,6 +38,9 @@ class ReadingStorage : public Interface {
     if (!*list) return errc::not_found;
     return std::move(**list);
   }
+  result<std::vector<Member>> list_members(const Uuid& conversation_id) final {
+    return self().reading([&](auto& reader) { return reader.list_members(conversation_id); });
+  }
   result<Revisions> list_revisions(const RevisionQuery& query) final {
     return self().reading([&](auto& reader) { return reader.list_revisions(query); });
   }

@@ -81,6 +81,8 @@ constexpr std::string_view opening<TypingChanged> = R"({"type":"typing")";
 template <>
 constexpr std::string_view opening<MessageCreated> = R"({"type":"new_message")";
 template <>
+constexpr std::string_view opening<MessageChanged> = R"({"type":"message_update")";
+template <>
 constexpr std::string_view opening<ReactionsChanged> = R"({"type":"reaction_update")";
 template <>
 constexpr std::string_view opening<MessagesSeen> = R"({"type":"seen")";

@@ -22,21 +22,23 @@ TEST_CASE("a change list has every revision in order, each as things stand now")
   CHECK(list.current_rev == 6);
   REQUIRE(list.changes.size() == 6);
   for (std::size_t i = 0; i < 6; ++i) CHECK(list.changes[i].rev == i + 1);
-  using Kind = Change::Kind;
-  CHECK(list.changes[0].kind == Kind::message);
-  CHECK(list.changes[0].message == chat.message(conversation.id, 1));
-  CHECK(list.changes[1].kind == Kind::reaction);
-  CHECK(list.changes[1].message_id == one.id);
-  CHECK(list.changes[1].reactions == chat.message(conversation.id, 1).reactions);
-  CHECK(list.changes[1].reactions.front().emoji == Emoji::joy);
-  CHECK(list.changes[2].kind == Kind::seen);
-  CHECK(list.changes[2].at == seen_at);
-  CHECK(list.changes[3].kind == Kind::message);
+  const Message first = chat.message(conversation.id, 1);
+  CHECK(first.reactions.front().emoji == Emoji::joy);
+  for (const std::size_t i : {0, 1, 5}) {
+    CHECK(list.changes[i].message == first);
+    CHECK(list.changes[i].created_rev == 1);
+    CHECK(list.changes[i].content_rev == 0);
+    CHECK_FALSE(list.changes[i].mark);
+  }
+  REQUIRE(list.changes[2].mark);
+  CHECK(list.changes[2].mark->viewer == Role::client);
+  CHECK(list.changes[2].mark->at == seen_at);
+  CHECK_FALSE(list.changes[2].message);
   CHECK(list.changes[3].message == chat.message(conversation.id, 2));
-  CHECK(list.changes[4].kind == Kind::read);
-  CHECK(list.changes[4].at == read_at);
-  CHECK(list.changes[5].kind == Kind::reaction);
-  CHECK(list.changes[5].reactions == list.changes[1].reactions);
+  CHECK(list.changes[3].created_rev == 4);
+  REQUIRE(list.changes[4].mark);
+  CHECK(list.changes[4].mark->viewer == Role::advisor);
+  CHECK(list.changes[4].mark->at == read_at);
 
   const auto tail = chat.changes(conversation.id, 4);
   REQUIRE(tail.changes.size() == 2);
@@ -52,9 +54,10 @@ TEST_CASE("a removed reaction stands in the change list as the reactions that ar
   REQUIRE(chat.react(message, client(), std::nullopt));
   const auto list = chat.changes(conversation.id, 2);
   REQUIRE(list.changes.size() == 1);
-  CHECK(list.changes[0].kind == Change::Kind::reaction);
-  CHECK(list.changes[0].message_id == message.id);
-  CHECK(list.changes[0].reactions.empty());
+  REQUIRE(list.changes[0].message);
+  CHECK(list.changes[0].message->id == message.id);
+  CHECK(list.changes[0].message->reactions.empty());
+  CHECK(list.changes[0].created_rev == 1);
 }
 
 TEST_CASE("nothing has changed since the current revision") {

@@ -40,13 +40,7 @@ class Model {
   static std::vector<Change> changes(ModelConversation& c, std::uint64_t since) {
     std::vector<Change> list(c.log.begin() + static_cast<std::ptrdiff_t>(since), c.log.end());
     for (auto& change : list) {
-      const Message* message = find_message(c, change.message_id);
-      if (change.kind == Change::Kind::message) {
-        change.message = *message;
-        change.message_id = {};
-      } else if (change.kind == Change::Kind::reaction) {
-        change.reactions = message->reactions;
-      }
+      if (change.message) change.message = *find_message(c, change.message->id);
     }
     return list;
   }
@@ -58,13 +52,22 @@ class Model {
     return who.role == Role::advisor || who.id == c->row.client_id ? c : nullptr;
   }
 
-  static void log(ModelConversation& c, Change::Kind kind, const Uuid& message_id, TimePoint at) {
-    Change change;
-    change.kind = kind;
+  static Change& log(ModelConversation& c) {
+    Change& change = c.log.emplace_back();
     change.rev = ++c.row.rev;
-    change.message_id = message_id;
-    change.at = kind == Change::Kind::seen || kind == Change::Kind::read ? at : TimePoint{};
-    c.log.push_back(change);
+    return change;
+  }
+  // `created_rev` 0: the message comes with this change. What the message is like is filled in by `changes`.
+  static void log_message(ModelConversation& c, const Uuid& id, std::uint64_t created_rev) {
+    Change& change = log(c);
+    change.message.emplace().id = id;
+    change.created_rev = created_rev != 0 ? created_rev : change.rev;
+  }
+  static std::uint64_t created_rev(const ModelConversation& c, const Uuid& message_id) {
+    for (const Change& change : c.log) {
+      if (change.message && change.message->id == message_id) return change.rev;
+    }
+    return 0;
   }
 
   result<bool> run(const OpenConversation& w) {
@@ -89,7 +92,7 @@ class Model {
         return false;
       }
     }
-    log(*c, Change::Kind::message, w.message_id, w.now);
+    log_message(*c, w.message_id, 0);
     Message m;
     m.id = w.message_id;
     m.conversation_id = c->row.id;
@@ -123,7 +126,7 @@ class Model {
       m->reactions.push_back(
           {id, m->id, c->row.id, c->row.org_id, w.reactor.role, w.reactor.id, w.reactor.name, *w.emoji, w.now});
     }
-    log(*c, Change::Kind::reaction, m->id, w.now);
+    log_message(*c, m->id, created_rev(*c, m->id));
     m->rev = c->row.rev;
     return true;
   }
@@ -139,7 +142,7 @@ class Model {
       }
     }
     if (marked.empty()) return false;
-    log(*c, by_client ? Change::Kind::seen : Change::Kind::read, {}, w.now);
+    log(*c).mark = Change::Mark{w.viewer.role, w.now};
     for (auto* m : marked) {
       (by_client ? void(m->seen_at = w.now) : void(m->is_read = true));
       m->rev = c->row.rev;
@@ -155,8 +158,9 @@ class Model {
 };
 
 bool same(const Change& a, const Change& b) {
-  return a.kind == b.kind && a.rev == b.rev && a.message == b.message && a.message_id == b.message_id &&
-         a.reactions == b.reactions && a.at == b.at;
+  return a.rev == b.rev && a.message == b.message && a.created_rev == b.created_rev && a.content_rev == b.content_rev &&
+         a.mark.has_value() == b.mark.has_value() &&
+         (!a.mark || (a.mark->viewer == b.mark->viewer && a.mark->at == b.mark->at));
 }
 
 void compare(Chat& chat, Model& model, std::mt19937& random) {

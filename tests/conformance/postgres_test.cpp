@@ -109,8 +109,9 @@ std::string refusal(const std::string& url, errc expected) {
 // All that is in the schema and every version of a row: the same again means that nothing has been written.
 std::string everything(Session& session, const std::string& schema) {
   std::string sql = "SELECT md5(string_agg(x, ',' ORDER BY x)) FROM (";
-  for (const char* table : {"conversations", "messages", "message_reactions", "client_chat_tokens",
-                            "travelchat_changes", "travelchat_schema", "travelchat_epoch", "travelchat_pruned"}) {
+  for (const char* table :
+       {"conversations", "messages", "message_reactions", "client_chat_tokens", "travelchat_changes",
+        "travelchat_members", "travelchat_schema", "travelchat_epoch", "travelchat_pruned"}) {
     sql += "SELECT '" + std::string(table) + "' || xmin::text || ctid::text AS x FROM " + table + " UNION ALL ";
   }
   sql += "SELECT 'class' || xmin::text || oid::text FROM pg_class WHERE relnamespace = '" + schema + "'::regnamespace";
@@ -525,7 +526,7 @@ TEST_CASE("postgres: the tables are found along the search path and completed wh
   CHECK(session.value("SELECT count(*) FROM pg_class WHERE relnamespace = '" + first.name() + "'::regnamespace") ==
         "0");
   CHECK(session.value("SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = '" + second.name() +
-                      "'::regnamespace") == "10");
+                      "'::regnamespace") == "11");
   const TimePoint now{seconds{1'764'000'000}};
   REQUIRE(commit_one(*storage, OpenConversation{make_uuid(now), "org-1", "client-1", now}));
   // A writer that names the schema and looks elsewhere is followed as well.
@@ -558,6 +559,42 @@ TEST_CASE("postgres: with the host's tables there, a chat is for its clients and
   CHECK(session.value("SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM client_chat_tokens)") == "0");
   CHECK(
       failed_with(commit_one(*storage, message_to(known.conversation_id, client(), "still there?")), errc::not_found));
+}
+
+TEST_CASE("postgres: what a later version has written is taken as far as this one knows it") {
+  Schema schema;
+  Session session(schema.url());
+  auto storage = open(schema.url());
+  const TimePoint now{seconds{1'764'000'000}};
+  const Uuid id = commit_one(*storage, OpenConversation{make_uuid(now), "org-1", "client-1", now})->conversation.id;
+  REQUIRE(commit_one(*storage, message_to(id, client(), "one")));
+  REQUIRE(commit_one(*storage, message_to(id, client(), "two")));
+  const std::string name = "'" + to_string(id) + "'";
+  // 3: of no message; 4: of a message, in a way that has no name here; 5: a mark.
+  session.query("SET travelchat.engine = 'on'");
+  session.query("INSERT INTO travelchat_changes (conversation_id, rev, kind, first_seq, last_seq, at) VALUES (" + name +
+                ", 3, 9, 0, 0, now()), (" + name + ", 4, 7, 2, 2, now()), (" + name + ", 5, 2, 1, 2, now())");
+  session.query("UPDATE messages SET content = 'edited', rev = 4, content_rev = 4 WHERE seq = 2");
+  session.query("UPDATE conversations SET rev = 5");
+  session.query("INSERT INTO travelchat_members VALUES (" + name + ", 'client', 'client-2', 'Dora', 0, 0)");
+  const auto list = storage->list_changes(id, 2, 100);
+  REQUIRE(list);
+  REQUIRE(list->changes.size() == 3);
+  CHECK_FALSE(list->changes[0].message);
+  CHECK_FALSE(list->changes[0].mark);
+  REQUIRE(list->changes[1].message);
+  CHECK(list->changes[1].message->content == "edited");
+  CHECK(list->changes[1].created_rev == 2);
+  CHECK(list->changes[1].content_rev == 4);
+  REQUIRE(list->changes[2].mark);
+  CHECK(list->changes[2].mark->viewer == Role::client);
+  for (std::uint64_t n = 0; n < 3; ++n) CHECK(list->changes[n].rev == 3 + n);
+  // A further client is a member like the first.
+  CHECK(commit_one(*storage, message_to(id, client("client-2"), "three")));
+  CHECK(commit_one(*storage, MarkConversation{id, client("client-2"), now}));
+  const auto members = storage->list_members(id);
+  REQUIRE(members->size() == 2);
+  CHECK(members->back() == Member{Role::client, "client-2", "Clio Client", 3, 3});
 }
 
 TEST_CASE("postgres: a host that writes by itself is followed") {
@@ -595,9 +632,11 @@ TEST_CASE("postgres: a host that writes by itself is followed") {
     session.query("UPDATE messages SET seen_at = now() WHERE sender_type = 'advisor' AND seen_at IS NULL");
     const auto list = storage->list_changes(id, 4, 100);
     REQUIRE(list->changes.size() == 2);
-    CHECK(list->changes[0].kind == Change::Kind::read);
+    REQUIRE(list->changes[0].mark);
+    CHECK(list->changes[0].mark->viewer == Role::advisor);
     CHECK(list->changes[0].rev == 5);
-    CHECK(list->changes[1].kind == Change::Kind::seen);
+    REQUIRE(list->changes[1].mark);
+    CHECK(list->changes[1].mark->viewer == Role::client);
     CHECK(list->changes[1].rev == 6);
     CHECK((*storage->find_conversation(id))->unread_count == 0);
     const auto page = storage->list_messages({id, std::nullopt, 4, 200});
@@ -624,10 +663,10 @@ TEST_CASE("postgres: a host that writes by itself is followed") {
     const auto list = storage->list_changes(id, 4, 100);
     REQUIRE(list->changes.size() == 4);
     for (std::uint64_t n = 0; n < 4; ++n) {
-      CHECK(list->changes[n].kind == Change::Kind::reaction);
       CHECK(list->changes[n].rev == 5 + n);
-      REQUIRE(list->changes[n].reactions.size() == 1);
-      CHECK(list->changes[n].reactions[0].emoji == Emoji::heart);
+      REQUIRE(list->changes[n].message);
+      REQUIRE(list->changes[n].message->reactions.size() == 1);
+      CHECK(list->changes[n].message->reactions[0].emoji == Emoji::heart);
     }
     session.query("UPDATE message_reactions SET emoji = '\U0001F622'");
     const auto taken = commit_one(

@@ -243,7 +243,8 @@ TEST_CASE("sqlite: a file from before there were epochs gets one") {
   fixture.must_open().reset();
   fixture.run_sql(
       "DROP TABLE travelchat_epoch; ALTER TABLE travelchat_conversations DROP COLUMN pruned_rev;"
-      "DELETE FROM travelchat_schema WHERE version = 2");
+      "DROP TABLE travelchat_members; ALTER TABLE travelchat_messages DROP COLUMN content_rev;"
+      "DELETE FROM travelchat_schema WHERE version > 1");
   const auto first = fixture.must_open()->list_revisions({});
   REQUIRE(first);
   REQUIRE(first->epoch);
@@ -458,6 +459,41 @@ TEST_CASE("sqlite: a reader of an old snapshot delays commits no longer than its
   for (int i = 0; i < 20; ++i) REQUIRE_FALSE(storage->commit(drafts(id, 16, 1'000), results));
   CHECK(fixture.wal_bytes() < 5 * fixture.options.checkpoint_bytes);
   CHECK(storage->find_conversation(id)->value().last_seq == 640);
+}
+
+TEST_CASE("sqlite: what a later version has written is taken as far as this one knows it") {
+  SqliteFixture fixture;
+  auto storage = fixture.must_open();
+  const Uuid id = open_conversation(*storage);
+  std::vector<result<Written>> results;
+  REQUIRE_FALSE(storage->commit(drafts(id, 2, 10), results));
+  storage.reset();
+  fixture.run_sql(
+      // 3: of no message; 4: of a message, in a way that has no name here; 5: a mark.
+      "INSERT INTO travelchat_changes VALUES (1, 3, 9, 0, 0, 0), (1, 4, 7, 2, 2, 0), (1, 5, 2, 1, 2, 1764000000000);"
+      "UPDATE travelchat_messages SET content = 'edited', rev = 4, content_rev = 4 WHERE seq = 2;"
+      "UPDATE travelchat_conversations SET rev = 5;"
+      "INSERT INTO travelchat_members VALUES (1, 1, 'client-2', 'Dora', 0, 0)");
+  storage = fixture.must_open();
+  const auto list = storage->list_changes(id, 2, 100);
+  REQUIRE(list);
+  REQUIRE(list->changes.size() == 3);
+  CHECK_FALSE(list->changes[0].message);
+  CHECK_FALSE(list->changes[0].mark);
+  REQUIRE(list->changes[1].message);
+  CHECK(list->changes[1].message->content == "edited");
+  CHECK(list->changes[1].created_rev == 2);
+  CHECK(list->changes[1].content_rev == 4);
+  REQUIRE(list->changes[2].mark);
+  CHECK(list->changes[2].mark->viewer == Role::client);
+  for (std::uint64_t n = 0; n < 3; ++n) CHECK(list->changes[n].rev == 3 + n);
+  // A further client is a member like the first.
+  const std::vector<Write> writes{MarkConversation{id, client("client-2"), TimePoint{}}};
+  REQUIRE_FALSE(storage->commit(writes, results));
+  CHECK(results[0]);
+  const auto members = storage->list_members(id);
+  REQUIRE(members->size() == 2);
+  CHECK(members->back() == Member{Role::client, "client-2", "Clio Client", 2, 2});
 }
 
 TEST_CASE("sqlite: more reads at once than readers wait for each other") {

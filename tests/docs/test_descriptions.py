@@ -128,6 +128,7 @@ RECORDS: dict[str, tuple[dict[str, tuple[dict[str, Any], bool]], dict[str, tuple
         only("ConversationRow", "lastMessage"), {"conversation": ("Conversation", "Conversation")}, {}),
     "TypingChanged": (payload("typing"), {}, {}),
     "MessageCreated": (payload("newMessage"), {}, {}),
+    "MessageChanged": (payload("messageUpdate"), {}, {}),
     "ReactionsChanged": (payload("reactionUpdate"), {}, {}),
     "MessagesSeen": (payload("seen"), {}, {}),
     "MessagesRead": (payload("read"), {}, {}),

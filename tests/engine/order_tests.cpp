@@ -20,7 +20,7 @@ ChangeList changes(std::uint64_t from, std::uint64_t to) {
   list.current_rev = to;
   for (std::uint64_t rev = from; rev <= to; ++rev) {
     Change& change = list.changes.emplace_back();
-    change.kind = Change::Kind::seen;
+    change.mark = Change::Mark{Role::client, {}};
     change.rev = rev;
   }
   return list;
@@ -136,6 +136,39 @@ TEST_CASE("a storage that went back to an older state makes everybody start over
   order.begin_fill();
   CHECK(order.fill(too_many(4)) == std::vector<Event>{Resync{4}});
   CHECK(order.take(seen({5})) == seen({5}));
+}
+
+TEST_CASE("a change is told as what it brought: the message, its new content, its reactions, or a mark") {
+  const auto change = [](std::uint64_t rev, std::uint64_t content_rev) {
+    Change made;
+    made.rev = rev;
+    made.created_rev = 1;
+    made.content_rev = content_rev;
+    made.message.emplace().seq = 1;
+    return made;
+  };
+  ChangeList list;
+  list.current_rev = 6;
+  list.changes = {change(1, 3), change(2, 3), change(3, 3), change(4, 3)};
+  list.changes.emplace_back().rev = 5;  // of a later version: neither a message nor a mark
+  list.changes.push_back(changes(6, 6).changes.front());
+  const Message message = *list.changes.front().message;
+  const std::vector<Event> told = detail::events_of(std::move(list));
+  CHECK(told == std::vector<Event>{MessageCreated{message, 1}, ReactionsChanged{{}, {}, 2}, MessageChanged{message, 3},
+                                   ReactionsChanged{{}, {}, 4}, MessagesSeen{{}, 6}});
+}
+
+TEST_CASE("a change that says nothing to this version counts as told") {
+  EventOrder order(10, true);
+  order.start_at(1);
+  order.expect(3);
+  ChangeList list;
+  list.current_rev = 3;
+  list.changes.emplace_back().rev = 2;
+  list.changes.emplace_back().rev = 3;
+  order.begin_fill();
+  CHECK(order.fill(std::move(list)).empty());
+  CHECK(order.take(seen({4})) == seen({4}));
 }
 
 TEST_CASE("an inbox tells the newest row of a conversation and never an older one after it") {

@@ -59,7 +59,7 @@ std::vector<std::uint64_t> revisions(const std::vector<Event>& events) {
 
 Change seen(std::uint64_t rev) {
   Change change;
-  change.kind = Change::Kind::seen;
+  change.mark = Change::Mark{Role::client, {}};
   change.rev = rev;
   return change;
 }

@@ -63,10 +63,10 @@ TEST_CASE("a message that is marked in the batch that brought it is inserted as 
   CHECK(effects.messages[0].message.rev == 4);
   CHECK(effects.messages[0].created_rev == 3);
   CHECK_FALSE(effects.messages[1].message.is_read);
-  // The rows that were there are marked up to the last of them.
+  // Also the message that came in the same batch and stands marked among the effects.
   REQUIRE(effects.marks.size() == 1);
   CHECK(effects.marks[0].after_seq == 0);
-  CHECK(effects.marks[0].up_to_seq == 2);
+  CHECK(effects.marks[0].up_to_seq == 3);
   CHECK(effects.marks[0].rev == 4);
   REQUIRE(effects.conversations.size() == 1);
   CHECK(effects.conversations[0].value.unread_count == 1);
@@ -74,17 +74,19 @@ TEST_CASE("a message that is marked in the batch that brought it is inserted as 
   CHECK(effects.conversations[0].read_seq == 3);
 }
 
-TEST_CASE("a second mark in a batch leaves the stored messages to the first") {
+TEST_CASE("a second mark in a batch begins behind the first") {
   Decision batch(two_messages());
   REQUIRE(batch.apply(MarkConversation{id(1), ada, at})->changed);
   REQUIRE(batch.apply(append(20, clio)).has_value());
   REQUIRE(batch.apply(MarkConversation{id(1), ada, at})->changed);
   CHECK_FALSE(batch.apply(MarkConversation{id(1), ada, at})->changed);
   const Effects effects = batch.take_effects();
-  CHECK(effects.marks.size() == 1);
-  REQUIRE(effects.changes.size() == 2);
-  CHECK(effects.changes[1].first_seq == 3);
-  CHECK(effects.changes[1].last_seq == 3);
+  REQUIRE(effects.marks.size() == 2);
+  CHECK(effects.marks[0].after_seq == 0);
+  CHECK(effects.marks[0].up_to_seq == 2);
+  CHECK(effects.marks[1].after_seq == 2);
+  CHECK(effects.marks[1].up_to_seq == 3);
+  CHECK(effects.changes.empty());
 }
 
 TEST_CASE("a reaction that is set and removed in a batch leaves a removal and two revisions") {
@@ -291,10 +293,51 @@ TEST_CASE("a mark counts what it marks, takes one revision, and none where there
   REQUIRE(effects.marks.size() == 2);
   CHECK(effects.marks[0].viewer == Role::advisor);
   CHECK(effects.marks[1].viewer == Role::client);
-  REQUIRE(effects.changes.size() == 2);
-  CHECK(effects.changes[0].kind == Change::Kind::read);
-  CHECK(effects.changes[1].kind == Change::Kind::seen);
+  CHECK(effects.marks[0].rev == 3);
+  CHECK(effects.marks[1].rev == 4);
   CHECK(effects.conversations[0].seen_seq == 2);
+}
+
+TEST_CASE("a mark raises the watermarks of who makes it, also where nothing is left to mark") {
+  const Participant bob{"org", Role::advisor, "bob", "Bob"};
+  Facts facts = two_messages();
+  facts.members.push_back({id(1), {Role::client, "clio", "Clio", 2, 2}});
+  Decision decision(std::move(facts));
+  REQUIRE(decision.apply(MarkConversation{id(1), ada, at})->changed);
+  CHECK_FALSE(decision.apply(MarkConversation{id(1), bob, at})->changed);
+  REQUIRE(decision.apply(MarkConversation{id(1), clio, at})->changed);  // whose row says so already
+  const Effects effects = decision.take_effects();
+  REQUIRE(effects.members.size() == 2);
+  CHECK(effects.members[0].conversation_id == id(1));
+  CHECK(effects.members[0].member == Member{Role::advisor, "ada", "Ada", 2, 2});
+  CHECK(effects.members[1].member == Member{Role::advisor, "bob", "Bob", 2, 2});
+}
+
+TEST_CASE("a client reaches the conversations in which it is a member, and no others") {
+  const Participant dora{"org", Role::client, "dora", "Dora"};
+  SECTION("without a row it does not") {
+    Decision decision(two_messages());
+    CHECK(decision.apply(append(20, dora)).error() == errc::not_found);
+    CHECK(decision.apply(PutReaction{id(30), id(1), id(11), dora, Emoji::joy, at}).error() == errc::not_found);
+    CHECK(decision.apply(MarkConversation{id(1), dora, at}).error() == errc::not_found);
+    const Effects effects = decision.take_effects();
+    CHECK(effects.messages.empty());
+    CHECK(effects.members.empty());
+  }
+  SECTION("with one it does, within its organization") {
+    Facts facts = two_messages();
+    facts.members.push_back({id(1), {Role::client, "dora", "Dora", 0, 0}});
+    Decision decision(std::move(facts));
+    CHECK(decision.apply(append(20, dora)).has_value());
+    CHECK(decision.apply(MarkConversation{id(1), dora, at})->changed);
+    CHECK(decision.apply(append(21, {"org-2", Role::client, "dora", "Dora"})).error() == errc::not_found);
+  }
+  SECTION("a row of an advisor's is none of a client's") {
+    Facts facts = two_messages();
+    facts.members.push_back({id(1), {Role::advisor, "dora", "Dora", 0, 0}});
+    Decision decision(std::move(facts));
+    CHECK(decision.apply(append(20, dora)).error() == errc::not_found);
+  }
 }
 
 TEST_CASE("a conversation is opened once for a client, with what the same commit writes to it") {

@@ -92,6 +92,8 @@ std::string encode_again(const json::value& event) {
     wire::append(TypingChanged{event.at("advisorTyping").as_bool(), event.at("clientTyping").as_bool()}, out);
   } else if (type == "new_message") {
     wire::append(MessageCreated{message_of(event.at("message")), number_of(event.at("rev"))}, out);
+  } else if (type == "message_update") {
+    wire::append(MessageChanged{message_of(event.at("message")), number_of(event.at("rev"))}, out);
   } else if (type == "reaction_update") {
     wire::append(
         ReactionsChanged{id_of(event.at("messageId")), reactions_of(event.at("reactions")), number_of(event.at("rev"))},

@@ -169,11 +169,17 @@ result<ChangeList> JsStorage::list_changes(const Uuid& conversation_id, std::uin
     ChangeList list;
     list.current_rev = from.number("currentRev");
     list.too_many = from.boolean("tooMany", false);
-    from.each_object("changes", [&](const Arguments& one) {
-      if (auto change = to_change(one)) list.changes.push_back(*std::move(change));
-    });
+    from.each_object("changes", [&](const Arguments& one) { list.changes.push_back(to_change(one)); });
     list.epoch = from.optional_epoch("epoch");
     return result<ChangeList>(std::move(list));
+  });
+}
+
+result<std::vector<Member>> JsStorage::list_members(const Uuid& conversation_id) {
+  return ask<std::vector<Member>>("listMembers", id_json(conversation_id), [](Napi::Value value) {
+    auto holder = Napi::Object::New(value.Env());
+    holder.Set("listMembers()", value);
+    return result<std::vector<Member>>(Arguments(holder).objects("listMembers()", to_record<Member>));
   });
 }
 

@@ -327,23 +327,15 @@ Facts to_facts(const Arguments& from) {
   return facts;
 }
 
-std::optional<Change> to_change(const Arguments& from) {
+Change to_change(const Arguments& from) {
   Change change;
-  const std::string kind = from.string("kind");
   change.rev = from.number("rev");
-  if (kind == "message") {
-    change.kind = Change::Kind::message;
-    change.message = to_record<Message>(from.object("message"));
-  } else if (kind == "reaction") {
-    change.kind = Change::Kind::reaction;
-    change.message_id = from.uuid("messageId");
-    change.reactions = from.objects("reactions", to_record<Reaction>);
-  } else if (kind == "seen" || kind == "read") {
-    change.kind = kind == "seen" ? Change::Kind::seen : Change::Kind::read;
-    change.at = from.time("at");
-  } else {
-    return std::nullopt;
+  read(from, "message", change.message);
+  if (change.message) {
+    change.created_rev = from.number("createdRev");
+    change.content_rev = from.optional_number("contentRev").value_or(0);
   }
+  read(from, "mark", change.mark);
   return change;
 }
 
@@ -395,6 +387,13 @@ void append(const Questions& questions, std::string& out) {
   });
   add_ids(object, "messages", questions.messages);
   add_ids(object, "newestOf", questions.newest_of);
+  const auto add_member_key = [](JsonObject& to, const Questions::MemberKey& key) {
+    to.add("conversationId", key.conversation_id);
+    to.add("type", to_string(key.who->role));
+    to.add("id", key.who->id);
+  };
+  add_objects(object, "viewers", questions.viewers, add_member_key);
+  add_objects(object, "clients", questions.clients, add_member_key);
   add_objects(object, "tokens", questions.tokens, [](JsonObject& to, const PutToken* put) {
     to.add("conversationId", put->claims.conversation_id);
     to.add("tripId", put->claims.trip_id);

@@ -117,7 +117,7 @@ errc to_errc(std::string_view name) noexcept;
 // ---- What a storage in JavaScript answers: these, and `to_record` of records.hpp ----
 
 // nullopt for a kind that is not known here, as a later version may have: its revision counts all the same.
-std::optional<Change> to_change(const Arguments& from);
+Change to_change(const Arguments& from);
 Facts to_facts(const Arguments& from);
 // And what it is asked and told.
 void append(const Questions& questions, std::string& out);

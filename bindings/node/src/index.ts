@@ -15,6 +15,8 @@ export {
   type ConversationRow,
   type Effects,
   type Facts,
+  type MemberKey,
+  type MemberRow,
   type PostgresOptions,
   type PruneChanges,
   type Pruned,

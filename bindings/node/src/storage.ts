@@ -1,7 +1,7 @@
 import type { Answer, NativeDecide } from './addon';
 import { ChatError, codeOf, warn } from './errors';
 import { anyFunction, check, isObject, kindOf, milliseconds, mustBe, optional, requireObject, whole, type Check } from './options';
-import type { Conversation, MaybePromise, Message, Reaction, Role, TokenClaims } from './types';
+import type { Conversation, MaybePromise, Member, Message, Reaction, Role, TokenClaims } from './types';
 
 /** A storage that comes with the package. */
 export interface BuiltInStorage {
@@ -113,12 +113,25 @@ export interface ConversationRow extends StoredConversation {
   seenSeq: number;
 }
 
+/** A member as a storage keeps it. */
+export interface MemberRow {
+  conversationId: string;
+  member: Member;
+}
+
 /** A token as a storage keeps it. */
 export interface TokenRow {
   /** The token's SHA-256 in hexadecimal; the token itself is never told. */
   digest: string;
   claims: TokenClaimsRow;
   createdAt: Time;
+}
+
+/** Which member. */
+export interface MemberKey {
+  conversationId: string;
+  type: Role;
+  id: string;
 }
 
 /** The rows that a transaction's decision depends on. What is not there is left out; what is told twice does no harm. */
@@ -133,6 +146,10 @@ export interface Questions {
   messages: string[];
   /** Conversations whose newest message is wanted. */
   newestOf: string[];
+  /** Members of whom the watermarks are wanted. */
+  viewers: MemberKey[];
+  /** Members of whom it is wanted whether they are there. A client's row in its own conversation may be left out. */
+  clients: MemberKey[];
   /** The tokens of a conversation for a trip. Those that have expired may be left out. */
   tokens: { conversationId: string; tripId: string }[];
 }
@@ -143,6 +160,8 @@ export interface Facts {
   conversations: ConversationRow[];
   /** With their reactions. */
   messages: StoredMessage[];
+  /** Of `viewers` and `clients`. */
+  members: MemberRow[];
   /** The oldest first. */
   tokens: TokenRow[];
 }
@@ -154,26 +173,24 @@ export interface Effects {
   /** To be updated. */
   conversations: ConversationRow[];
   /**
-   * For the messages that were there before, those with afterSeq < seq <= upToSeq: an advisor (`viewer`) has read each of the
-   * client's that is not read, or the client has seen, at `at`, each of an advisor's without `seenAt`. These get `rev`.
+   * To be added to what `listChanges` lists, and a change of the messages with afterSeq < seq <= upToSeq that were there
+   * before: an advisor (`viewer`) has read each of a client's that is not read, or a client has seen, at `at`, each of an
+   * advisor's without `seenAt`. These get `rev`.
    */
   marks: { conversationId: string; viewer: Role; afterSeq: number; upToSeq: number; rev: number; at: string }[];
   /** To be inserted; their reactions follow below. `createdRev`: the revision that brought it, `rev` may be a later one. */
   messages: { message: Message; createdRev: number }[];
   /** Messages that were there before and get this `rev`. */
   touched: { conversationId: string; messageId: string; seq: number; rev: number }[];
+  /** Messages that were there before, or are among `messages`, each replaced by this one; its reactions are among the others. */
+  rewritten: { message: Message; contentRev: number }[];
   removedReactions: { conversationId: string; messageId: string; seq: number; reactorType: Role; reactorId: string }[];
   /** Each replaces this reactor's to this message, if there is one. A message's are listed in the order of `rev`. */
   reactions: { reaction: Reaction; seq: number; rev: number }[];
-  /** To be added to what `listChanges` lists; messages are not among them. */
-  changes: {
-    conversationId: string;
-    rev: number;
-    kind: 'reaction' | 'seen' | 'read';
-    firstSeq: number;
-    lastSeq: number;
-    at: string;
-  }[];
+  /** To be added to what `listChanges` lists: this message changed, whatever of it. New messages are not among them. */
+  changes: { conversationId: string; rev: number; seq: number; at: string }[];
+  /** To be inserted, or to replace the member's row. */
+  members: MemberRow[];
   /** Digests. */
   removedTokens: string[];
   /** To be inserted, the oldest first. */
@@ -188,11 +205,19 @@ export type TokenRemoval =
   /** Of one client, of one trip, or of one client for one trip: one of the two is null at most. */
   | { kind: 'revokeTokens'; orgId: string; clientId: string | null; tripId: string | null };
 
-/** A durable change: a message or its reactions stand in it as they are now. */
-export type StoredChange =
-  | { kind: 'message'; rev: number; message: StoredMessage }
-  | { kind: 'reaction'; rev: number; messageId: string; reactions: StoredReaction[] }
-  | { kind: 'seen' | 'read'; rev: number; at: Time };
+/**
+ * A durable change: of one message, which stands in it as it is now, or a mark. Of what is neither, as of a message that is
+ * gone, only `rev` is taken.
+ */
+export interface StoredChange {
+  rev: number;
+  message?: StoredMessage | null;
+  /** Of `message`: the revision that brought it. */
+  createdRev?: number;
+  /** Of `message`: the newest revision that changed more of it than its reactions and marks; 0, or left out: none has. */
+  contentRev?: number;
+  mark?: { viewer: Role; at: Time } | null;
+}
 
 /**
  * Where conversations live, in JavaScript: for an application that keeps its own tables. It loads rows and stores rows, and
@@ -234,6 +259,8 @@ export interface ChatStorage {
     sinceRev: number;
     limit: number;
   }): MaybePromise<{ currentRev: number; tooMany: boolean; changes: StoredChange[]; epoch?: string }>;
+  /** The conversation's client first, then the others in a fixed order. Left out: the client alone. */
+  listMembers?(conversationId: string): MaybePromise<Member[]>;
   listRevisions(query: {
     conversationIds: string[];
     orgIds: string[];
@@ -301,7 +328,7 @@ export function toNativeStorage(storage: BuiltInStorage | ChatStorage): object {
   for (const name of required) {
     if (typeof storage[name] !== 'function') throw new TypeError(`storage.${name} must be a function`);
   }
-  for (const name of ['listLiveTokens', 'ping', 'pruneChanges', 'beginEpoch'] as const) {
+  for (const name of ['listMembers', 'listLiveTokens', 'ping', 'pruneChanges', 'beginEpoch'] as const) {
     optional(anyFunction)(storage[name], `storage.${name}`, storage);
   }
   if ((storage.pruneChanges === undefined) !== (storage.beginEpoch === undefined)) {
@@ -349,6 +376,8 @@ function run(storage: ChatStorage, method: string, query: any, decide?: NativeDe
       return storage.listMessages(query);
     case 'listChanges':
       return storage.listChanges(query);
+    case 'listMembers':
+      return storage.listMembers === undefined ? onlyClient(storage, query.id) : storage.listMembers(query.id);
     case 'listRevisions':
       return storage.listRevisions(query);
     case 'countUnread':
@@ -368,6 +397,12 @@ function run(storage: ChatStorage, method: string, query: any, decide?: NativeDe
     default:
       throw new ChatError('internal');
   }
+}
+
+async function onlyClient(storage: ChatStorage, conversationId: string): Promise<Member[]> {
+  const conversation = await storage.findConversation(conversationId);
+  if (conversation == null) return [];
+  return [{ type: 'client', id: conversation.clientId, name: '', deliveredSeq: 0, seenSeq: 0 }];
 }
 
 async function findEach(storage: ChatStorage, digests: string[], now: string): Promise<string[]> {

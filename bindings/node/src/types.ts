@@ -33,6 +33,18 @@ export interface Conversation extends wire.Conversation, Pick<wire.ConversationR
 /** A row of an advisor's list: with the newest message, without its reactions. */
 export interface ConversationSummary extends Conversation, Pick<wire.ConversationRow, 'lastMessage'> {}
 
+/** Somebody in a conversation, and how far they have come in it. */
+export interface Member {
+  type: Role;
+  id: string;
+  /** As it was when they were last seen; empty: not known. */
+  name: string;
+  /** Every message up to this `seq` has reached them. */
+  deliveredSeq: number;
+  /** Every message up to this `seq` they have seen; `deliveredSeq` is never less. */
+  seenSeq: number;
+}
+
 /** What happens in a conversation, in the words of the wire. */
 export type ChatEvent = Exclude<wire.ConversationEvent, wire.AliveEvent | wire.ErrorEvent>;
 

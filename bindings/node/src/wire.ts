@@ -156,6 +156,13 @@ export interface components {
             message: components["schemas"]["Message"];
             rev: components["schemas"]["Revision"];
         };
+        /** @description More of a message changed than its reactions and marks. It takes the place of the message with its id; of a client that has none, only `rev` is raised. */
+        MessageUpdateEvent: {
+            /** @constant */
+            type: "message_update";
+            message: components["schemas"]["Message"];
+            rev: components["schemas"]["Revision"];
+        };
         /** @description A message's reactions changed */
         ReactionUpdateEvent: {
             /** @constant */
@@ -208,7 +215,7 @@ export interface components {
             message: string;
         };
         /** @description What the server tells everyone in a conversation */
-        ConversationEvent: components["schemas"]["TypingEvent"] | components["schemas"]["NewMessageEvent"] | components["schemas"]["ReactionUpdateEvent"] | components["schemas"]["SeenEvent"] | components["schemas"]["ReadEvent"] | components["schemas"]["CaughtUpEvent"] | components["schemas"]["ResyncEvent"] | components["schemas"]["AliveEvent"] | components["schemas"]["ErrorEvent"];
+        ConversationEvent: components["schemas"]["TypingEvent"] | components["schemas"]["NewMessageEvent"] | components["schemas"]["MessageUpdateEvent"] | components["schemas"]["ReactionUpdateEvent"] | components["schemas"]["SeenEvent"] | components["schemas"]["ReadEvent"] | components["schemas"]["CaughtUpEvent"] | components["schemas"]["ResyncEvent"] | components["schemas"]["AliveEvent"] | components["schemas"]["ErrorEvent"];
         /** @description I am typing, or have stopped. Repeat it while typing goes on; it expires after six seconds. */
         IsTypingFrame: {
             /** @constant */
@@ -257,6 +264,7 @@ export type ErrorCode = components['schemas']['ErrorCode'];
 export type Error = components['schemas']['Error'];
 export type TypingEvent = components['schemas']['TypingEvent'];
 export type NewMessageEvent = components['schemas']['NewMessageEvent'];
+export type MessageUpdateEvent = components['schemas']['MessageUpdateEvent'];
 export type ReactionUpdateEvent = components['schemas']['ReactionUpdateEvent'];
 export type SeenEvent = components['schemas']['SeenEvent'];
 export type ReadEvent = components['schemas']['ReadEvent'];

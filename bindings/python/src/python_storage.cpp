@@ -87,6 +87,11 @@ result<ChangeList> PythonStorage::list_changes(const Uuid& conversation_id, std:
   });
 }
 
+result<std::vector<Member>> PythonStorage::list_members(const Uuid& conversation_id) {
+  return call_python<std::vector<Member>>(
+      storage_, [&] { return to_members(storage_.attr("list_members")(to_python(conversation_id))); });
+}
+
 result<Revisions> PythonStorage::list_revisions(const RevisionQuery& query) {
   return call_python<Revisions>(storage_,
                                 [&] { return to_revisions(storage_.attr("list_revisions")(to_python(query))); });

@@ -26,6 +26,7 @@ class PythonStorage : public TransactionalStorage {
   result<std::vector<ConversationSummary>> list_conversations(const ConversationQuery& query) override;
   result<MessagePage> list_messages(const MessageQuery& query) override;
   result<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit) override;
+  result<std::vector<Member>> list_members(const Uuid& conversation_id) override;
   result<Revisions> list_revisions(const RevisionQuery& query) override;
   result<std::uint64_t> count_unread(const std::string& org_id) override;
   result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) override;

@@ -105,10 +105,9 @@ void load(const py::module_& types, const char* name, const char* what = "") {
 
 // What is no record, and the dataclasses that no struct is like.
 struct Records {
-  Record opening_question, repeat_question, token_question, questions;
+  Record opening_question, repeat_question, member_question, token_question, questions;
   std::array<py::object, 2> roles;
   std::array<py::object, 6> emoji;
-  std::array<py::object, 4> change_kinds;
   py::object utc;
   py::object errors;
 };
@@ -134,10 +133,6 @@ static py::object to_python(Role role) {
 
 static py::object to_python(Emoji emoji) {
   return records->emoji.at(static_cast<std::size_t>(emoji));
-}
-
-static py::object to_python(Change::Kind kind) {
-  return records->change_kinds.at(static_cast<std::size_t>(kind));
 }
 
 static py::object to_python(const Sha256Digest& digest) {
@@ -314,7 +309,6 @@ void read(py::handle record, const char* name, std::vector<Sha256Digest>& value)
 void read(py::handle record, const char* name, std::vector<std::uint64_t>& value) {
   value = to_vector(field(record, name), name, [name](py::handle item) { return to_count(item, name); });
 }
-void read(py::handle record, const char* name, std::vector<Change>& value);
 
 template <class T>
 T to_record(py::handle value);
@@ -346,35 +340,6 @@ T to_record(py::handle value) {
   return made;
 }
 
-// nullopt for a kind that is not known here, as a later version may have: its revision counts all the same.
-std::optional<Change> to_change(py::handle value) {
-  record_of<Change>->require(value);
-  Change change;
-  const std::string kind = text(value, "kind");
-  if (kind == "message") {
-    change.kind = Change::Kind::message;
-    change.message = to_record<Message>(field(value, "message"));
-  } else if (kind == "reaction") {
-    change.kind = Change::Kind::reaction;
-    change.message_id = id(value, "message_id");
-    read(value, "reactions", change.reactions);
-  } else if (kind == "seen" || kind == "read") {
-    change.kind = kind == "seen" ? Change::Kind::seen : Change::Kind::read;
-    change.at = time(value, "at");
-  } else {
-    (void)count(value, "rev");
-    return std::nullopt;
-  }
-  change.rev = count(value, "rev");
-  return change;
-}
-
-void read(py::handle record, const char* name, std::vector<Change>& value) {
-  for (auto& change : to_vector(field(record, name), name, to_change)) {
-    if (change) value.push_back(*std::move(change));
-  }
-}
-
 }  // namespace
 
 void load_records() {
@@ -388,6 +353,7 @@ void load_records() {
   load<Message>(types, "Message", "a message");
   load<Conversation>(types, "Conversation", "a conversation");
   load<ConversationSummary>(types, "ConversationSummary", "a row of the list");
+  load<Member>(types, "Member", "a member");
   load<TokenClaims>(types, "TokenClaims", "the claims");
   load<Sent>(types, "Sent");
   load<Marked>(types, "Marked");
@@ -396,6 +362,7 @@ void load_records() {
   load<EngineStats>(types, "EngineStats");
   load<TypingChanged>(types, "TypingChanged");
   load<MessageCreated>(types, "MessageCreated");
+  load<MessageChanged>(types, "MessageChanged");
   load<ReactionsChanged>(types, "ReactionsChanged");
   load<MessagesSeen>(types, "MessagesSeen");
   load<MessagesRead>(types, "MessagesRead");
@@ -403,20 +370,24 @@ void load_records() {
   load<Resync>(types, "Resync");
   load<ConversationUpdated>(types, "ConversationUpdated");
   load<ConversationRow>(types, "ConversationRow", "a conversation's row");
+  load<MemberRow>(types, "MemberRow", "a member's row");
   load<TokenRow>(types, "TokenRow", "a token's row");
   r.opening_question = Record(types, "OpeningQuestion", {"org_id", "client_id"}, "");
   r.repeat_question =
       Record(types, "RepeatQuestion", {"conversation_id", "client_message_id", "sender_type", "sender_id"}, "");
   r.token_question = Record(types, "TokenQuestion", {"conversation_id", "trip_id"}, "");
+  r.member_question = Record(types, "MemberQuestion", {"conversation_id", "type", "id"}, "");
   r.questions =
-      Record(types, "Questions", {"conversations", "openings", "repeatable", "messages", "newest_of", "tokens"}, "");
+      Record(types, "Questions",
+             {"conversations", "openings", "repeatable", "messages", "newest_of", "viewers", "clients", "tokens"}, "");
   load<Facts>(types, "Facts", "the facts");
   load<Effects::NewMessage>(types, "NewMessage");
   load<Effects::Mark>(types, "MarkRow");
   load<Effects::Touched>(types, "TouchedMessage");
+  load<Effects::Rewritten>(types, "RewrittenMessage");
   load<Effects::NewReaction>(types, "NewReaction");
   load<Effects::RemovedReaction>(types, "RemovedReaction");
-  load<Effects::ChangeRow>(types, "ChangeRow");
+  load<Effects::ChangedMessage>(types, "ChangedMessage");
   load<Effects>(types, "Effects");
   load<DeleteToken>(types, "DeleteToken");
   load<SweepTokens>(types, "SweepTokens");
@@ -424,6 +395,7 @@ void load_records() {
   load<RemovedTokens>(types, "RemovedTokens", "what was removed");
   load<ConversationQuery>(types, "ConversationQuery");
   load<MessageQuery>(types, "MessageQuery");
+  load<Change::Mark>(types, "Mark", "a mark");
   load<Change>(types, "Change", "a change");
   load<ChangeList>(types, "ChangeList", "the changes");
   load<RevisionQuery>(types, "RevisionQuery");
@@ -440,11 +412,6 @@ void load_records() {
   }
   for (std::size_t i = 0; i < r.emoji.size(); ++i) {
     r.emoji.at(i) = types.attr("Emoji")(to_python(travelchat::to_string(static_cast<Emoji>(i))));
-  }
-  for (const auto& [kind, name] :
-       {std::pair(Change::Kind::message, "message"), std::pair(Change::Kind::reaction, "reaction"),
-        std::pair(Change::Kind::seen, "seen"), std::pair(Change::Kind::read, "read")}) {
-    r.change_kinds.at(static_cast<std::size_t>(kind)) = types.attr("ChangeKind")(name);
   }
   r.utc = py::reinterpret_borrow<py::object>(PyDateTime_TimeZone_UTC);
   records = loaded.release();
@@ -514,11 +481,16 @@ py::object to_python(const Questions& q) {
     return records->repeat_question.make(to_python(write->conversation_id), to_python(write->client_message_id),
                                          to_python(write->sender.role), to_python(write->sender.id));
   };
+  const auto member = [](const Questions::MemberKey& key) {
+    return records->member_question.make(to_python(key.conversation_id), to_python(key.who->role),
+                                         to_python(key.who->id));
+  };
   const auto token = [](const PutToken* put) {
     return records->token_question.make(to_python(put->claims.conversation_id), to_python(put->claims.trip_id));
   };
   return records->questions.make(to_python(q.conversations), to_tuple_of(q.openings, opening),
                                  to_tuple_of(q.repeatable, repeat), to_python(q.messages), to_python(q.newest_of),
+                                 to_tuple_of(q.viewers, member), to_tuple_of(q.clients, member),
                                  to_tuple_of(q.tokens, token));
 }
 
@@ -606,6 +578,10 @@ std::optional<Conversation> to_optional_conversation(py::handle value) {
 
 std::vector<ConversationSummary> to_summaries(py::handle value) {
   return to_vector(value, "conversations", to_record<ConversationSummary>);
+}
+
+std::vector<Member> to_members(py::handle value) {
+  return to_vector(value, "members", to_record<Member>);
 }
 
 std::optional<Uuid> to_optional_epoch(py::handle value) {

@@ -58,6 +58,7 @@ Participant to_participant(py::handle value);
 
 std::optional<Conversation> to_optional_conversation(py::handle value);
 std::vector<ConversationSummary> to_summaries(py::handle value);
+std::vector<Member> to_members(py::handle value);
 MessagePage to_message_page(py::handle value);
 Pruned to_pruned(py::handle value);
 // `errc::invalid_argument` for what is no UUID.

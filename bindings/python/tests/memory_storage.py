@@ -10,7 +10,6 @@ from datetime import datetime
 
 from travelchat import (
     Change,
-    ChangeKind,
     ChangeList,
     Conversation,
     ConversationQuery,
@@ -20,7 +19,10 @@ from travelchat import (
     Effects,
     Facts,
     Internal,
+    Mark,
     MarkRow,
+    Member,
+    MemberRow,
     Message,
     MessagePage,
     MessageQuery,
@@ -50,7 +52,8 @@ class Row:
     kept: ConversationRow
     messages: list[Message] = field(default_factory=list)  # messages[n] has seq n + 1
     born: list[int] = field(default_factory=list)  # the rev that brought each
-    changes: list[tuple[int, ChangeKind, str | None, datetime]] = field(default_factory=list)
+    changes: list[tuple[int, int | Mark, datetime]] = field(default_factory=list)  # rev, of what seq, when
+    content_revs: dict[int, int] = field(default_factory=dict)  # by seq
     pruned_rev: int = 0  # the newest of the changes that were deleted
 
     @property
@@ -67,6 +70,7 @@ class PythonMemoryStorage(Storage, StorageUpkeep):
         self._rows: dict[str, Row] = {}
         self._of_client: dict[tuple[str, str], Row] = {}
         self._messages: dict[str, tuple[Row, int]] = {}  # its conversation and seq
+        self._members: dict[tuple[str, Role, str], MemberRow] = {}
         self._tokens: dict[bytes, TokenRow] = {}  # in the order in which they came
         self._epoch = str(uuid.uuid4())
 
@@ -80,6 +84,8 @@ class PythonMemoryStorage(Storage, StorageUpkeep):
         newest = [row for row in (*opened, *(self._rows.get(id) for id in questions.newest_of)) if row]
         places = [self._messages[id] for id in questions.messages if id in self._messages]
         trips = {(q.conversation_id, q.trip_id) for q in questions.tokens}
+
+        wanted = [(q.conversation_id, q.type, q.id) for q in (*questions.viewers, *questions.clients)]
 
         def repeated() -> Iterator[Message]:
             for q in questions.repeatable:
@@ -96,6 +102,7 @@ class PythonMemoryStorage(Storage, StorageUpkeep):
                 *(row.messages[seq - 1] for row, seq in places),
                 *repeated(),
             ],
+            members=[m for m in map(self._members.get, wanted) if m],
             tokens=[t for t in self._tokens.values() if (t.claims.conversation_id, t.claims.trip_id) in trips],
         )
 
@@ -122,15 +129,23 @@ class PythonMemoryStorage(Storage, StorageUpkeep):
             messages = self._rows[touched.conversation_id].messages
             message = messages[touched.seq - 1]
             messages[touched.seq - 1] = replace(message, rev=max(message.rev, touched.rev))
+        for rewritten in effects.rewritten:
+            row, seq = self._rows[rewritten.message.conversation_id], rewritten.message.seq
+            row.messages[seq - 1] = replace(rewritten.message, reactions=row.messages[seq - 1].reactions)
+            row.content_revs[seq] = rewritten.content_rev
         for removed in effects.removed_reactions:
             self._react(removed.conversation_id, removed.seq, (removed.reactor_type, removed.reactor_id))
         for put in sorted(effects.reactions, key=lambda put: put.rev):
             who = (put.reaction.reactor_type, put.reaction.reactor_id)
             self._react(put.reaction.conversation_id, put.seq, who, put.reaction)
         for change in effects.changes:
-            row = self._rows[change.conversation_id]
-            of = row.messages[change.first_seq - 1].id if change.kind == ChangeKind.REACTION else None
-            row.changes.append((change.rev, change.kind, of, change.at))
+            self._rows[change.conversation_id].changes.append((change.rev, change.seq, change.at))
+        for mark in effects.marks:
+            self._rows[mark.conversation_id].changes.append((mark.rev, Mark(mark.viewer, mark.at), mark.at))
+        for row in self._rows.values():
+            row.changes.sort(key=lambda change: change[0])
+        for put in effects.members:
+            self._members[put.conversation_id, put.member.type, put.member.id] = put
         for digest in effects.removed_tokens:
             del self._tokens[digest]
         for token in effects.tokens:
@@ -138,7 +153,7 @@ class PythonMemoryStorage(Storage, StorageUpkeep):
 
     def _mark(self, mark: MarkRow) -> None:
         messages = self._rows[mark.conversation_id].messages
-        for at in range(mark.after_seq, mark.up_to_seq):
+        for at in range(mark.after_seq, min(mark.up_to_seq, len(messages))):
             message = messages[at]
             if message.sender_type == mark.viewer:
                 continue
@@ -220,19 +235,26 @@ class PythonMemoryStorage(Storage, StorageUpkeep):
             epoch = self._epoch
             if since_rev > current or current - since_rev > limit or since_rev < row.pruned_rev:
                 return ChangeList(current, too_many=True, epoch=epoch)
-            by_id = {m.id: m for m in row.messages}
-            changes = [
-                Change(ChangeKind.MESSAGE, born, message=m)
-                for m, born in zip(row.messages, row.born)
-                if born > since_rev
-            ]
-            for rev, kind, message_id, at in row.changes:
-                if rev > since_rev:
-                    reactions = by_id[message_id].reactions if message_id else ()
-                    changes.append(
-                        Change(kind, rev, message_id=message_id, reactions=reactions, at=None if message_id else at)
-                    )
+            changes = [Change(born, m, born, row.content_revs.get(m.seq, 0)) for m, born in zip(row.messages, row.born) if born > since_rev]
+            for rev, of, _ in row.changes:
+                if rev <= since_rev:
+                    continue
+                if isinstance(of, Mark):
+                    changes.append(Change(rev, mark=of))
+                else:
+                    changes.append(Change(rev, row.messages[of - 1], row.born[of - 1], row.content_revs.get(of, 0)))
         return ChangeList(current, changes=tuple(sorted(changes, key=lambda change: change.rev)), epoch=epoch)
+
+    def list_members(self, conversation_id: str) -> list[Member]:
+        with self._lock:
+            row = self._rows.get(conversation_id)
+            if row is None:
+                return []
+            rows = [put.member for put in self._members.values() if put.conversation_id == conversation_id]
+        own = row.conversation.client_id
+        client = next((m for m in rows if (m.type, m.id) == (Role.CLIENT, own)), Member(Role.CLIENT, own, "", 0, 0))
+        others = sorted((m for m in rows if (m.type, m.id) != (Role.CLIENT, own)), key=lambda m: (m.type == Role.ADVISOR, m.id))
+        return [client, *others]
 
     def list_revisions(self, query: RevisionQuery) -> Revisions:
         with self._lock:
@@ -256,7 +278,7 @@ class PythonMemoryStorage(Storage, StorageUpkeep):
                     change
                     for change in row.changes
                     if (step.keep_revisions and current - change[0] >= step.keep_revisions)
-                    or (step.older_than is not None and change[3] < step.older_than)
+                    or (step.older_than is not None and change[2] < step.older_than)
                 ][: step.max_changes - count]
                 for change in old:
                     row.changes.remove(change)

@@ -102,10 +102,9 @@ async def test_a_change_of_a_later_version_is_passed_over(later):
 
         def list_changes(self, conversation_id, since_rev, limit):
             found = super().list_changes(conversation_id, since_rev, limit)
-            kind = later["change"]["kind"]
             return dataclasses.replace(
                 found,
-                changes=tuple(Change(kind, one.rev) if one.rev in self.unknown else one for one in found.changes),
+                changes=tuple(Change(one.rev) if one.rev in self.unknown else one for one in found.changes),
             )
 
     storage = Later()

@@ -16,6 +16,7 @@ from .types import (
     ConversationSummary,
     Effects,
     Facts,
+    Member,
     MessagePage,
     MessageQuery,
     PruneChanges,
@@ -24,6 +25,7 @@ from .types import (
     RemovedTokens,
     RevisionQuery,
     Revisions,
+    Role,
     TokenClaims,
     TokenRemoval,
 )
@@ -143,6 +145,14 @@ class Storage(abc.ABC):
     @abc.abstractmethod
     def list_changes(self, conversation_id: str, since_rev: int, limit: int) -> ChangeList:
         """What changed after ``since_rev``. `NotFound` when there is no such conversation."""
+
+    def list_members(self, conversation_id: str) -> Sequence[Member]:
+        """The conversation's client first, then the others in a fixed order; empty when there is no such conversation.
+
+        Unless overridden, the client alone.
+        """
+        found = self.find_conversation(conversation_id)
+        return [] if found is None else [Member(Role.CLIENT, found.client_id, "", 0, 0)]
 
     @abc.abstractmethod
     def list_revisions(self, query: RevisionQuery) -> Revisions:

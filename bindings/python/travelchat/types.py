@@ -19,9 +19,8 @@ __all__ = [
     "Advisor",
     "CaughtUp",
     "Change",
-    "ChangeKind",
     "ChangeList",
-    "ChangeRow",
+    "ChangedMessage",
     "ClientCard",
     "Conversation",
     "ConversationQuery",
@@ -35,9 +34,14 @@ __all__ = [
     "Event",
     "Facts",
     "IssuedToken",
+    "Mark",
     "MarkRow",
     "Marked",
+    "Member",
+    "MemberQuestion",
+    "MemberRow",
     "Message",
+    "MessageChanged",
     "MessageCreated",
     "MessagePage",
     "MessageQuery",
@@ -61,6 +65,7 @@ __all__ = [
     "RevisionQuery",
     "Revisions",
     "RevokeTokens",
+    "RewrittenMessage",
     "Role",
     "Sent",
     "SharedTrip",
@@ -188,6 +193,20 @@ class ConversationSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody in a conversation, and how far they have come in it."""
+
+    type: Role
+    id: str
+    name: str
+    """As it was when they were last seen; empty: not known."""
+    delivered_seq: int
+    """Every message up to this ``seq`` has reached them."""
+    seen_seq: int
+    """Every message up to this ``seq`` they have seen; ``delivered_seq`` is never less."""
+
+
+@dataclass(frozen=True, slots=True)
 class TokenClaims:
     """What a live chat token stands for."""
 
@@ -288,6 +307,14 @@ class MessageCreated:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageChanged:
+    """More of a message changed than its reactions and marks: it is now like this."""
+
+    message: Message
+    rev: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReactionsChanged:
     """A reaction was set or removed."""
 
@@ -345,6 +372,7 @@ class ConversationUpdated:
 Event: TypeAlias = (
     TypingChanged
     | MessageCreated
+    | MessageChanged
     | ReactionsChanged
     | MessagesSeen
     | MessagesRead
@@ -368,6 +396,14 @@ class ConversationRow:
     """Every client's message up to this ``seq`` is read."""
     seen_seq: int = 0
     """Every advisor's message up to this ``seq`` is seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """A member as a storage keeps it."""
+
+    conversation_id: str
+    member: Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +435,15 @@ class RepeatQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberQuestion:
+    """This member, if there is one."""
+
+    conversation_id: str
+    type: Role
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenQuestion:
     """The tokens of a conversation for a trip. Those that have expired may be left out."""
 
@@ -418,6 +463,10 @@ class Questions:
     """By id, whichever conversation they are of."""
     newest_of: tuple[str, ...]
     """Conversations whose newest message is wanted."""
+    viewers: tuple[MemberQuestion, ...]
+    """Members of whom the watermarks are wanted."""
+    clients: tuple[MemberQuestion, ...]
+    """Members of whom it is wanted whether they are there. A client's row in its own conversation may be left out."""
     tokens: tuple[TokenQuestion, ...]
 
 
@@ -429,6 +478,8 @@ class Facts:
     """Of ``conversations`` and ``openings``."""
     messages: Sequence[Message] = ()
     """With their reactions."""
+    members: Sequence[MemberRow] = ()
+    """Of ``viewers`` and ``clients``."""
     tokens: Sequence[TokenRow] = ()
     """The oldest first."""
 
@@ -444,10 +495,10 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class MarkRow:
-    """For the messages that were there before, those with ``after_seq < seq <= up_to_seq``.
+    """An entry of what `Storage.list_changes` lists, and a change of messages that were there before.
 
-    An advisor (``viewer``) has read each of the client's that is not read, or the client has seen, at ``at``, each of an
-    advisor's without ``seen_at``. These get ``rev``.
+    Of those with ``after_seq < seq <= up_to_seq``, an advisor (``viewer``) has read each of a client's that is not read, or a
+    client has seen, at ``at``, each of an advisor's without ``seen_at``. These get ``rev``.
     """
 
     conversation_id: str
@@ -466,6 +517,15 @@ class TouchedMessage:
     message_id: str
     seq: int
     rev: int
+
+
+@dataclass(frozen=True, slots=True)
+class RewrittenMessage:
+    """A message that was there before, or is among the new ones, is replaced by this one; its reactions are not part of it."""
+
+    message: Message
+    content_rev: int
+    """See `Change`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,15 +552,15 @@ class RemovedReaction:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeRow:
-    """An entry of what `Storage.list_changes` lists; messages are none, they have their ``created_rev``."""
+class ChangedMessage:
+    """An entry of what `Storage.list_changes` lists: this message changed, whatever of it.
+
+    That a message came is none, for it has its ``created_rev``.
+    """
 
     conversation_id: str
     rev: int
-    kind: ChangeKind
-    first_seq: int
-    """The messages that it may have changed."""
-    last_seq: int
+    seq: int
     at: datetime
 
 
@@ -516,10 +576,13 @@ class Effects:
     messages: tuple[NewMessage, ...]
     """To be inserted."""
     touched: tuple[TouchedMessage, ...]
+    rewritten: tuple[RewrittenMessage, ...]
     removed_reactions: tuple[RemovedReaction, ...]
     reactions: tuple[NewReaction, ...]
-    changes: tuple[ChangeRow, ...]
+    changes: tuple[ChangedMessage, ...]
     """To be inserted."""
+    members: tuple[MemberRow, ...]
+    """To be inserted, or to replace the member's row."""
     removed_tokens: tuple[bytes, ...]
     tokens: tuple[TokenRow, ...]
     """To be inserted, the oldest first."""
@@ -589,29 +652,29 @@ class MessageQuery:
     limit: int
 
 
-class ChangeKind(enum.StrEnum):
-    """What a `Change` is about."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """That somebody has read or seen all there was."""
 
-    MESSAGE = "message"
-    REACTION = "reaction"
-    SEEN = "seen"
-    READ = "read"
+    viewer: Role
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One durable change of a conversation. The message or its reactions stand in it as they are now."""
+    """One durable change of a conversation: of one message, or a mark.
 
-    kind: ChangeKind
+    Of what is neither, as of a message that is gone, only ``rev`` is taken.
+    """
+
     rev: int
     message: Message | None = None
-    """MESSAGE: the row with its reactions."""
-    message_id: str | None = None
-    """REACTION: whose."""
-    reactions: tuple[Reaction, ...] = ()
-    """REACTION: all of them."""
-    at: datetime | None = None
-    """SEEN, READ: when."""
+    """As it is now, with its reactions."""
+    created_rev: int = 0
+    """Of ``message``: the revision that brought it."""
+    content_rev: int = 0
+    """Of ``message``: the newest revision that changed more of it than its reactions and marks; 0: none has."""
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)

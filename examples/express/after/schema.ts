@@ -45,6 +45,7 @@ export const messages = pgTable('messages', {
   seq: counter('seq'),
   rev: counter('rev'),
   createdRev: counter('created_rev'),
+  contentRev: counter('content_rev'),
 }, (table) => [
   uniqueIndex('travelchat_messages_by_seq').on(table.conversationId, table.seq),
   uniqueIndex('travelchat_messages_by_client_message_id')

@@ -3,6 +3,7 @@
 #include <travelchat/transactional_storage.hpp>
 
 #include "core/rules.hpp"
+#include "storage/columns.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -23,13 +24,14 @@ namespace {
 struct StoredMessage {
   Message message;  // with its reactions, in order
   std::uint64_t created_rev = 0;
+  std::uint64_t content_rev = 0;
 };
 
-// What raised a revision without being a message.
+// What raised a revision without bringing a message: a change of the message with this seq, or a mark.
 struct StoredChange {
-  Change::Kind kind = Change::Kind::reaction;
   std::uint64_t rev = 0;
-  std::uint64_t seq = 0;  // reaction: of the message
+  std::uint64_t seq = 0;
+  std::optional<Role> viewer;
   TimePoint at;
 };
 
@@ -39,6 +41,7 @@ struct StoredConversation {
   std::vector<StoredChange> changes;    // by rev
   std::uint64_t pruned_rev = 0;         // the newest of the changes that were deleted
   std::vector<TokenRow> tokens;         // oldest first
+  std::map<std::pair<Role, std::string>, Member> members;
   // (client message id, sender) to seq.
   std::map<std::tuple<std::string, Role, std::string>, std::uint64_t> repeats;
 
@@ -115,25 +118,39 @@ class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
     for (const StoredMessage& stored : conversation->messages) {
       if (stored.created_rev <= since_rev) continue;
       Change& change = list.changes.emplace_back();
-      change.kind = Change::Kind::message;
-      change.rev = stored.created_rev;
+      change.rev = change.created_rev = stored.created_rev;
+      change.content_rev = stored.content_rev;
       change.message = stored.message;
     }
     for (const StoredChange& stored : conversation->changes) {
       if (stored.rev <= since_rev) continue;
       Change& change = list.changes.emplace_back();
-      change.kind = stored.kind;
       change.rev = stored.rev;
-      if (stored.kind == Change::Kind::reaction) {
-        const Message& message = conversation->messages[stored.seq - 1].message;
-        change.message_id = message.id;
-        change.reactions = message.reactions;
+      if (stored.viewer) {
+        change.mark = Change::Mark{*stored.viewer, stored.at};
       } else {
-        change.at = stored.at;
+        const StoredMessage& changed = conversation->messages[stored.seq - 1];
+        change.created_rev = changed.created_rev;
+        change.content_rev = changed.content_rev;
+        change.message = changed.message;
       }
     }
     std::sort(list.changes.begin(), list.changes.end(), [](const Change& a, const Change& b) { return a.rev < b.rev; });
     return list;
+  }
+
+  result<std::vector<Member>> list_members(const Uuid& conversation_id) override {
+    const std::shared_lock lock(mutex_);
+    std::vector<Member> members;
+    const StoredConversation* conversation = find(conversation_id);
+    if (conversation == nullptr) return members;
+    for (const Role type : {Role::client, Role::advisor}) {
+      for (const auto& [key, member] : conversation->members) {
+        if (member.type == type) members.push_back(member);
+      }
+    }
+    storage::put_client_first(conversation->kept, members);
+    return members;
   }
 
   result<Revisions> list_revisions(const RevisionQuery& query) override {
@@ -294,6 +311,14 @@ class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
     for (const Uuid& id : questions.newest_of) {
       if (const StoredConversation* conversation = find(id)) add(*conversation, conversation->row().last_seq);
     }
+    const auto add_member = [&](const Questions::MemberKey& key) {
+      const StoredConversation* conversation = find(key.conversation_id);
+      if (conversation == nullptr) return;
+      const auto member = conversation->members.find({key.who->role, key.who->id});
+      if (member != conversation->members.end()) facts.members.push_back({key.conversation_id, member->second});
+    };
+    for (const Questions::MemberKey& key : questions.viewers) add_member(key);
+    for (const Questions::MemberKey& key : questions.clients) add_member(key);
     for (const PutToken* put : questions.tokens) {
       const StoredConversation* conversation = find(put->claims.conversation_id);
       if (conversation == nullptr) continue;
@@ -329,7 +354,8 @@ class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
     for (ConversationRow& row : effects.conversations) find(row.value.id)->kept = std::move(row);
     for (const Effects::Mark& mark : effects.marks) {
       StoredConversation& conversation = *find(mark.conversation_id);
-      for (std::uint64_t seq = mark.after_seq + 1; seq <= mark.up_to_seq; ++seq) {
+      const std::uint64_t last = std::min<std::uint64_t>(mark.up_to_seq, conversation.messages.size());
+      for (std::uint64_t seq = mark.after_seq + 1; seq <= last; ++seq) {
         Message& message = conversation.message(seq);
         const bool by_client = mark.viewer == Role::client;
         if (message.sender_type == mark.viewer || (by_client ? message.seen_at.has_value() : message.is_read)) continue;
@@ -349,11 +375,17 @@ class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
                                      message.seq);
       }
       message.reactions.clear();
-      conversation.messages.push_back({std::move(message), created_rev});
+      conversation.messages.push_back({std::move(message), created_rev, 0});
     }
     for (const Effects::Touched& touched : effects.touched) {
       Message& message = find(touched.conversation_id)->message(touched.seq);
       message.rev = std::max(message.rev, touched.rev);
+    }
+    for (auto& [message, content_rev] : effects.rewritten) {
+      StoredMessage& stored = find(message.conversation_id)->messages[message.seq - 1];
+      message.reactions = std::move(stored.message.reactions);
+      stored.message = std::move(message);
+      stored.content_rev = content_rev;
     }
     for (const Effects::RemovedReaction& removed : effects.removed_reactions) {
       remove_reaction(find(removed.conversation_id)->message(removed.seq), removed.reactor_type, removed.reactor_id);
@@ -365,8 +397,22 @@ class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
       remove_reaction(message, reaction.reactor_type, reaction.reactor_id);
       message.reactions.push_back(std::move(reaction));
     }
-    for (const Effects::ChangeRow& change : effects.changes) {
-      find(change.conversation_id)->changes.push_back({change.kind, change.rev, change.first_seq, change.at});
+    std::set<StoredConversation*> changed;
+    const auto log = [&](const Uuid& conversation_id, StoredChange change) {
+      StoredConversation* const conversation = find(conversation_id);
+      conversation->changes.push_back(change);
+      changed.insert(conversation);
+    };
+    for (const auto& [conversation_id, rev, seq, at] : effects.changes) log(conversation_id, {rev, seq, {}, at});
+    for (const Effects::Mark& mark : effects.marks) {
+      log(mark.conversation_id, {mark.rev, mark.up_to_seq, mark.viewer, mark.at});
+    }
+    for (StoredConversation* conversation : changed) {
+      std::sort(conversation->changes.begin(), conversation->changes.end(),
+                [](const StoredChange& a, const StoredChange& b) { return a.rev < b.rev; });
+    }
+    for (const auto& [conversation_id, member] : effects.members) {
+      find(conversation_id)->members[{member.type, member.id}] = member;
     }
     for (const Sha256Digest& digest : effects.removed_tokens) remove_token(digest);
     for (TokenRow& token : effects.tokens) {

@@ -3,6 +3,7 @@
 --
 -- - `last_seq` is null until a conversation's messages have been numbered (numbering.sql); later rows start at 0.
 -- - `read_seq` and `seen_seq`: every message up to there is marked, so marking looks at the newer ones only.
+-- - `content_rev`: the newest revision that changed more of a message than its reactions and marks; null: none has.
 -- - A reaction's `rev` is its place in the message's list; null, for one that was there before, comes first.
 -- - A token's row without `conversation_id` still holds the token itself (tokens.sql).
 
@@ -33,7 +34,8 @@ ALTER TABLE @.messages
   ADD COLUMN IF NOT EXISTS client_message_id varchar,
   ADD COLUMN IF NOT EXISTS seq bigint,
   ADD COLUMN IF NOT EXISTS rev bigint,
-  ADD COLUMN IF NOT EXISTS created_rev bigint;
+  ADD COLUMN IF NOT EXISTS created_rev bigint,
+  ADD COLUMN IF NOT EXISTS content_rev bigint;
 
 ALTER TABLE @.message_reactions
   ADD COLUMN IF NOT EXISTS created_at timestamp,

@@ -36,6 +36,9 @@ constexpr Query has_change{"has_change",
                            "SELECT EXISTS (SELECT FROM @.travelchat_changes WHERE conversation_id = $1::text"
                            " AND rev = $2::bigint AND kind = $3::bigint AND first_seq = $4::bigint"
                            " AND at = $5::timestamp)"};
+constexpr Query has_member{"has_member",
+                           "SELECT EXISTS (SELECT FROM @.travelchat_members WHERE conversation_id = $1::text"
+                           " AND type = $2::text AND id = $3::text AND seen_seq >= $4::bigint)"};
 constexpr Query has_token{"has_token", "SELECT EXISTS (SELECT FROM @.client_chat_tokens WHERE token = $1::text)"};
 
 constexpr Query find_by_client{
@@ -93,6 +96,11 @@ constexpr Query read_wanted_reactions{"read_wanted_reactions", "SELECT @r.* FROM
                                                                " JOIN @.message_reactions r ON r.message_id = w.id"
                                                                " ORDER BY r.message_id, " TRAVELCHAT_REACTION_ORDER};
 
+constexpr Query read_members{"read_members",
+                             "SELECT p.conversation_id, @p.*"
+                             " FROM unnest($1::text[], $2::text[], $3::text[]) k(conversation_id, type, id)"
+                             " JOIN @.travelchat_members p ON p.conversation_id = k.conversation_id"
+                             " AND p.type = k.type AND p.id = k.id"};
 constexpr Query read_tokens{
     "read_tokens",
     "SELECT t.token, t.org_id, t.client_id, t.trip_id, t.conversation_id, t.expires_at, t.created_at"
@@ -131,6 +139,10 @@ constexpr Query mark_seen{
 constexpr Query touch_messages{"touch_messages",
                                "UPDATE @.messages m SET rev = greatest(m.rev, k.rev)"
                                " FROM unnest($1::text[], $2::bigint[]) k(id, rev) WHERE m.id = k.id"};
+constexpr Query rewrite_messages{
+    "rewrite_messages",
+    "UPDATE @.messages m SET (content_rev, @(m)) = (SELECT k.*) FROM unnest($1::bigint[], @[m]) k(content_rev, @(m))"
+    " WHERE m.id = k.id"};
 constexpr Query put_reactions{
     "put_reactions",
     "INSERT INTO @.message_reactions (rev, @(r)) SELECT * FROM unnest($1::bigint[], @[r])"
@@ -146,6 +158,12 @@ constexpr Query insert_changes{
     "insert_changes",
     "INSERT INTO @.travelchat_changes (conversation_id, rev, kind, first_seq, last_seq, at)"
     " SELECT * FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::timestamp[])"};
+constexpr Query put_members{
+    "put_members",
+    "INSERT INTO @.travelchat_members (conversation_id, @(p)) SELECT * FROM unnest($1::text[], @[p])"
+    " ON CONFLICT (conversation_id, type, id) DO UPDATE SET name = excluded.name,"
+    " delivered_seq = greatest(travelchat_members.delivered_seq, excluded.delivered_seq),"
+    " seen_seq = greatest(travelchat_members.seen_seq, excluded.seen_seq)"};
 constexpr Query insert_tokens{
     "insert_tokens",
     "INSERT INTO @.client_chat_tokens (id, token, org_id, client_id, trip_id, conversation_id, expires_at, created_at)"
@@ -164,6 +182,30 @@ Array column(Type type, const Items& items, Value value) {
   Array array(type);
   for (const auto& item : items) array.add(value(item));
   return array;
+}
+
+// A row of travelchat_changes.
+struct LoggedChange {
+  const Uuid* conversation_id = nullptr;
+  std::uint64_t rev = 0;
+  storage::LoggedKind kind = storage::LoggedKind::message;
+  std::uint64_t first_seq = 0;
+  std::uint64_t last_seq = 0;
+  TimePoint at;
+};
+
+std::vector<LoggedChange> logged_changes(const Effects& effects) {
+  std::vector<LoggedChange> rows;
+  rows.reserve(effects.changes.size() + effects.marks.size());
+  for (const Effects::ChangedMessage& change : effects.changes) {
+    rows.push_back(
+        {&change.conversation_id, change.rev, storage::LoggedKind::message, change.seq, change.seq, change.at});
+  }
+  for (const Effects::Mark& mark : effects.marks) {
+    rows.push_back({&mark.conversation_id, mark.rev, storage::logged_kind(mark.viewer), mark.after_seq + 1,
+                    mark.up_to_seq, mark.at});
+  }
+  return rows;
 }
 
 Array column(const std::vector<Uuid>& ids) {
@@ -289,6 +331,15 @@ void Lane::ask() {
     connection_->send(read_wanted_messages, wanted);
     connection_->send(read_wanted_reactions, wanted);
   }
+  if (!questions_.viewers.empty() || !questions_.clients.empty()) {
+    std::vector<Questions::MemberKey> keys = questions_.viewers;
+    keys.insert(keys.end(), questions_.clients.begin(), questions_.clients.end());
+    connection_->send(
+        read_members,
+        Parameters(column(Type::text, keys, [](const auto& k) -> const Uuid& { return k.conversation_id; }),
+                   column(Type::text, keys, [](const auto& k) { return k.who->role; }),
+                   column(Type::text, keys, [](const auto& k) { return std::string_view(k.who->id); })));
+  }
   if (!questions_.tokens.empty()) {
     const auto& puts = questions_.tokens;
     connection_->send(
@@ -381,6 +432,14 @@ void Lane::decide(std::vector<Result> answers) {
     }
     answer += 2;
   }
+  if (!questions_.viewers.empty() || !questions_.clients.empty()) {
+    for (int i = 0; i < answer->size(); ++i) {
+      MemberRow& found = facts.members.emplace_back();
+      found.conversation_id = (*answer)[i].uuid(0);
+      storage::read<MemberColumns>((*answer)[i], 1, found.member);
+    }
+    ++answer;
+  }
   if (!questions_.tokens.empty()) {
     for (int i = 0; i < answer->size(); ++i) {
       const Row row = (*answer)[i];
@@ -400,8 +459,8 @@ void Lane::decide(std::vector<Result> answers) {
 }
 
 void Lane::write(const Effects& effects) {
-  if (parts_.back().waits && (!effects.marks.empty() || !effects.touched.empty() || !effects.reactions.empty() ||
-                              !effects.removed_reactions.empty())) {
+  if (parts_.back().waits && (!effects.marks.empty() || !effects.touched.empty() || !effects.rewritten.empty() ||
+                              !effects.reactions.empty() || !effects.removed_reactions.empty())) {
     connection_->send(give_way);
   }
   if (const auto& rows = effects.messages; !rows.empty()) {
@@ -409,21 +468,42 @@ void Lane::write(const Effects& effects) {
     add_arrays<MessageColumns>(parameters, rows, [](const auto& row) -> const Message& { return row.message; });
     connection_->send(insert_messages, parameters);
   }
-  if (const auto& rows = effects.conversations; !rows.empty()) {
-    const auto of = [&](Type type, auto value) { return column(type, rows, value); };
-    connection_->send(update_conversations,
-                      Parameters(of(Type::text, [](const auto& c) -> const Uuid& { return c.value.id; }),
-                                 of(Type::bigint, [](const auto& c) { return c.value.last_seq; }),
-                                 of(Type::bigint, [](const auto& c) { return c.value.rev; }),
-                                 of(Type::timestamp, [](const auto& c) { return c.value.last_message_at; }),
-                                 of(Type::bigint, [](const auto& c) { return c.value.unread_count; }),
-                                 of(Type::bigint, [](const auto& c) { return c.unseen_count; }),
-                                 of(Type::bigint, [](const auto& c) { return c.read_seq; }),
-                                 of(Type::bigint, [](const auto& c) { return c.seen_seq; })));
+  update(effects.conversations);
+  write_marks(effects.marks);
+  write_message_changes(effects);
+  write_changes(effects);
+  if (const auto& rows = effects.members; !rows.empty()) {
+    Parameters parameters(column(Type::text, rows, [](const auto& row) -> const Uuid& { return row.conversation_id; }));
+    add_arrays<MemberColumns>(parameters, rows, [](const auto& row) -> const Member& { return row.member; });
+    connection_->send(put_members, parameters);
   }
+  write_tokens(effects);
+  witness_ = witness_of(effects);
+  connection_->send(commit);
+  // From here on a lost connection leaves open whether the transaction is there.
+  phase_ = Phase::committing;
+  connection_->finish_sending();
+  answer_due_ = Clock::now() + answer_timeout;
+}
+
+void Lane::update(const std::vector<ConversationRow>& rows) {
+  if (rows.empty()) return;
+  const auto of = [&](Type type, auto value) { return column(type, rows, value); };
+  connection_->send(update_conversations,
+                    Parameters(of(Type::text, [](const auto& c) -> const Uuid& { return c.value.id; }),
+                               of(Type::bigint, [](const auto& c) { return c.value.last_seq; }),
+                               of(Type::bigint, [](const auto& c) { return c.value.rev; }),
+                               of(Type::timestamp, [](const auto& c) { return c.value.last_message_at; }),
+                               of(Type::bigint, [](const auto& c) { return c.value.unread_count; }),
+                               of(Type::bigint, [](const auto& c) { return c.unseen_count; }),
+                               of(Type::bigint, [](const auto& c) { return c.read_seq; }),
+                               of(Type::bigint, [](const auto& c) { return c.seen_seq; })));
+}
+
+void Lane::write_marks(const std::vector<Effects::Mark>& marks) {
   for (const Role viewer : {Role::advisor, Role::client}) {
     std::vector<Effects::Mark> rows;
-    std::copy_if(effects.marks.begin(), effects.marks.end(), std::back_inserter(rows),
+    std::copy_if(marks.begin(), marks.end(), std::back_inserter(rows),
                  [viewer](const auto& mark) { return mark.viewer == viewer; });
     if (rows.empty()) continue;
     Parameters parameters(column(Type::text, rows, [](const auto& m) -> const Uuid& { return m.conversation_id; }),
@@ -433,10 +513,18 @@ void Lane::write(const Effects& effects) {
     if (viewer == Role::client) parameters.add(column(Type::timestamp, rows, [](const auto& m) { return m.at; }));
     connection_->send(viewer == Role::client ? mark_seen : mark_read, parameters);
   }
+}
+
+void Lane::write_message_changes(const Effects& effects) {
   if (const auto& rows = effects.touched; !rows.empty()) {
     connection_->send(touch_messages,
                       Parameters(column(Type::text, rows, [](const auto& t) -> const Uuid& { return t.message_id; }),
                                  column(Type::bigint, rows, [](const auto& t) { return t.rev; })));
+  }
+  if (const auto& rows = effects.rewritten; !rows.empty()) {
+    Parameters parameters(column(Type::bigint, rows, [](const auto& row) { return row.content_rev; }));
+    add_arrays<MessageColumns>(parameters, rows, [](const auto& row) -> const Message& { return row.message; });
+    connection_->send(rewrite_messages, parameters);
   }
   if (const auto& rows = effects.removed_reactions; !rows.empty()) {
     connection_->send(
@@ -450,16 +538,22 @@ void Lane::write(const Effects& effects) {
     add_arrays<ReactionColumns>(parameters, rows, [](const auto& row) -> const Reaction& { return row.reaction; });
     connection_->send(put_reactions, parameters);
   }
-  if (const auto& rows = effects.changes; !rows.empty()) {
-    connection_->send(
-        insert_changes,
-        Parameters(column(Type::text, rows, [](const auto& c) -> const Uuid& { return c.conversation_id; }),
-                   column(Type::bigint, rows, [](const auto& c) { return c.rev; }),
-                   column(Type::smallint, rows, [](const auto& c) { return static_cast<std::int16_t>(c.kind); }),
-                   column(Type::bigint, rows, [](const auto& c) { return c.first_seq; }),
-                   column(Type::bigint, rows, [](const auto& c) { return c.last_seq; }),
-                   column(Type::timestamp, rows, [](const auto& c) { return c.at; })));
-  }
+}
+
+void Lane::write_changes(const Effects& effects) {
+  const std::vector<LoggedChange> rows = logged_changes(effects);
+  if (rows.empty()) return;
+  connection_->send(
+      insert_changes,
+      Parameters(column(Type::text, rows, [](const auto& c) -> const Uuid& { return *c.conversation_id; }),
+                 column(Type::bigint, rows, [](const auto& c) { return c.rev; }),
+                 column(Type::smallint, rows, [](const auto& c) { return static_cast<std::int16_t>(c.kind); }),
+                 column(Type::bigint, rows, [](const auto& c) { return c.first_seq; }),
+                 column(Type::bigint, rows, [](const auto& c) { return c.last_seq; }),
+                 column(Type::timestamp, rows, [](const auto& c) { return c.at; })));
+}
+
+void Lane::write_tokens(const Effects& effects) {
   if (const auto& rows = effects.tokens; !rows.empty()) {
     connection_->send(
         insert_tokens,
@@ -478,12 +572,6 @@ void Lane::write(const Effects& effects) {
     connection_->send(remove_tokens, Parameters(column(
                                          Type::text, rows, [](const auto& digest) -> const auto& { return digest; })));
   }
-  witness_ = witness_of(effects);
-  connection_->send(commit);
-  // From here on a lost connection leaves open whether the transaction is there.
-  phase_ = Phase::committing;
-  connection_->finish_sending();
-  answer_due_ = Clock::now() + answer_timeout;
 }
 
 void Lane::publish() {
@@ -538,12 +626,17 @@ std::optional<Lane::Witness> Lane::witness_of(const Effects& effects) const {
     const Message& message = effects.messages.front().message;
     return Witness{&has_message, Parameters(message.id), message.conversation_id};
   }
-  if (!effects.changes.empty()) {
-    const auto& change = effects.changes.front();
+  if (const auto changes = logged_changes(effects); !changes.empty()) {
+    const LoggedChange& change = changes.front();
     return Witness{&has_change,
-                   Parameters(change.conversation_id, change.rev, static_cast<std::uint64_t>(change.kind),
+                   Parameters(*change.conversation_id, change.rev, static_cast<std::uint64_t>(change.kind),
                               change.first_seq, change.at),
-                   change.conversation_id};
+                   *change.conversation_id};
+  }
+  if (!effects.members.empty()) {
+    const auto& [conversation_id, member] = effects.members.front();
+    return Witness{&has_member, Parameters(conversation_id, to_string(member.type), member.id, member.seen_seq),
+                   conversation_id};
   }
   if (!effects.tokens.empty()) {
     const TokenRow& token = effects.tokens.front();

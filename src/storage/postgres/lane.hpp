@@ -88,6 +88,11 @@ class Lane {
   void ask();
   void decide(std::vector<Result> answers);
   void write(const Effects& effects);
+  void update(const std::vector<ConversationRow>& rows);
+  void write_marks(const std::vector<Effects::Mark>& marks);
+  void write_message_changes(const Effects& effects);
+  void write_changes(const Effects& effects);
+  void write_tokens(const Effects& effects);
   void publish();
   void recover(const Failure& failure) noexcept;
   // Whether the transaction whose COMMIT was sent is there. Throws Failure when that cannot be found out.

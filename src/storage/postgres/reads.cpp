@@ -74,14 +74,14 @@ constexpr Query find_rev{"find_changes_rev",
                          "SELECT c.rev, (SELECT epoch FROM @.travelchat_epoch WHERE only_row), " TRAVELCHAT_IS_PRUNED
                          " FROM @.conversations c WHERE c.id = $1::text"};
 constexpr Query find_epoch{"find_epoch", "SELECT epoch FROM @.travelchat_epoch WHERE only_row"};
-constexpr Query list_created{
-    "list_created",
-    "SELECT @m.*, m.created_rev FROM @.messages m WHERE m.conversation_id = $1::text AND " TRAVELCHAT_NOT_TOO_MANY
-    " AND m.seq >= @.travelchat_first_created_after($1::text, $2::bigint) ORDER BY m.seq"};
+constexpr Query list_created{"list_created",
+                             "SELECT @m.*, m.created_rev, coalesce(m.content_rev, 0) FROM @.messages m WHERE "
+                             "m.conversation_id = $1::text AND " TRAVELCHAT_NOT_TOO_MANY
+                             " AND m.seq >= @.travelchat_first_created_after($1::text, $2::bigint) ORDER BY m.seq"};
 constexpr Query list_other_changes{
     "list_other_changes",
-    "SELECT c.rev, c.kind, c.at, m.id FROM @.travelchat_changes c"
-    " LEFT JOIN @.messages m ON c.kind = 1 AND m.conversation_id = c.conversation_id AND m.seq = c.first_seq"
+    "SELECT @m.*, m.created_rev, coalesce(m.content_rev, 0), c.rev, c.kind, c.at FROM @.travelchat_changes c"
+    " LEFT JOIN @.messages m ON c.kind NOT IN (2, 3) AND m.conversation_id = c.conversation_id AND m.seq = c.first_seq"
     " WHERE c.conversation_id = $1::text AND c.rev > $2::bigint AND " TRAVELCHAT_NOT_TOO_MANY " ORDER BY c.rev"};
 constexpr Query list_change_reactions{
     "list_change_reactions",
@@ -91,8 +91,12 @@ constexpr Query list_change_reactions{
     "  UNION"
     "  SELECT m.id FROM @.travelchat_changes c JOIN @.messages m ON m.conversation_id = c.conversation_id"
     "    AND m.seq = c.first_seq"
-    "  WHERE c.conversation_id = $1::text AND c.rev > $2::bigint AND c.kind = 1 AND " TRAVELCHAT_NOT_TOO_MANY
+    "  WHERE c.conversation_id = $1::text AND c.rev > $2::bigint AND c.kind NOT IN (2, 3) AND " TRAVELCHAT_NOT_TOO_MANY
     " ) m JOIN @.message_reactions r ON r.message_id = m.id ORDER BY r.message_id, " TRAVELCHAT_REACTION_ORDER};
+
+constexpr Query list_members_of{"list_members",
+                                "SELECT @p.* FROM @.travelchat_members p WHERE p.conversation_id = $1::text"
+                                " ORDER BY p.type DESC, p.id COLLATE \"C\""};
 
 constexpr Query find_revs{"find_revs",
                           "SELECT k.place, c.rev FROM unnest($1::text[]) WITH ORDINALITY k(id, place)"
@@ -278,27 +282,43 @@ std::optional<ChangeList> Reader::list_changes(const Uuid& conversation_id, std:
     const auto found = reactions.find(id);
     return found == reactions.end() ? std::vector<Reaction>() : found->second;
   };
+  const auto read_changed_message = [&](const Row& row, Change& change) {
+    change.message = read_message(row);
+    change.message->reactions = reactions_of(change.message->id);
+    change.created_rev = row.count(message_columns);
+    change.content_rev = row.count(message_columns + 1);
+  };
   for (int i = 0; i < answers[1].size(); ++i) {
     Change& change = list.changes.emplace_back();
-    change.kind = Change::Kind::message;
-    change.rev = answers[1][i].count(message_columns);
-    change.message = read_message(answers[1][i]);
-    change.message->reactions = reactions_of(change.message->id);
+    read_changed_message(answers[1][i], change);
+    change.rev = change.created_rev;
   }
   for (int i = 0; i < answers[2].size(); ++i) {
     const Row row = answers[2][i];
     Change& change = list.changes.emplace_back();
-    change.rev = row.count(0);
-    change.kind = static_cast<Change::Kind>(row.integer(1));
-    if (change.kind != Change::Kind::reaction) {
-      change.at = row.time(2);
-    } else if (!row.is_null(3)) {
-      change.message_id = row.uuid(3);
-      change.reactions = reactions_of(change.message_id);
+    change.rev = row.count(message_columns + 2);
+    if (const auto viewer = storage::viewer_of(row.integer(message_columns + 3))) {
+      change.mark = Change::Mark{*viewer, row.time(message_columns + 4)};
+    } else if (!row.is_null(0)) {
+      read_changed_message(row, change);
     }
   }
   std::sort(list.changes.begin(), list.changes.end(), [](const Change& a, const Change& b) { return a.rev < b.rev; });
   return list;
+}
+
+std::vector<Member> Reader::list_members(const Uuid& conversation_id) {
+  begin_snapshot();
+  connection_.send(find_conversation_by_id, Parameters(conversation_id));
+  connection_.send(list_members_of, Parameters(conversation_id));
+  const auto answers = end_snapshot();
+  std::vector<Member> members;
+  if (answers[0].empty()) return members;
+  for (int i = 0; i < answers[1].size(); ++i) {
+    storage::read<MemberColumns>(answers[1][i], 0, members.emplace_back());
+  }
+  storage::put_client_first(read_conversation(answers[0][0]), members);
+  return members;
 }
 
 Revisions Reader::list_revisions(const RevisionQuery& query) {

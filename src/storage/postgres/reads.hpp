@@ -22,6 +22,7 @@ class Reader {
   std::vector<ConversationSummary> list_conversations(const ConversationQuery& query);
   // nullopt: more messages than a page may have (`max_changed_messages`).
   std::optional<MessagePage> list_messages(const MessageQuery& query);
+  std::vector<Member> list_members(const Uuid& conversation_id);
   // nullopt: no such conversation.
   std::optional<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit);
   Revisions list_revisions(const RevisionQuery& query);

@@ -46,10 +46,13 @@ const ColumnsText* find_columns_text(std::string_view sql) noexcept {
       {"@c.*", storage::names<ConversationColumns>("c.")},
       {"@m.*", storage::names<MessageColumns>("m.")},
       {"@r.*", storage::names<ReactionColumns>("r.")},
+      {"@p.*", storage::names<MemberColumns>("p.")},
       {"@(m)", storage::names<MessageColumns>()},
       {"@(r)", storage::names<ReactionColumns>()},
+      {"@(p)", storage::names<MemberColumns>()},
       {"@[m]", array_parameters<Message, MessageColumns>()},
       {"@[r]", array_parameters<Reaction, ReactionColumns>()},
+      {"@[p]", array_parameters<Member, MemberColumns>()},
   };
   const auto found = std::find_if(all.begin(), all.end(),
                                   [&](const ColumnsText& columns) { return sql.starts_with(columns.placeholder); });

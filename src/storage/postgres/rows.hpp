@@ -22,6 +22,8 @@ using storage::ConversationColumns;
 using MessageColumns = detail::MembersWithout<Message, &Message::reactions>;
 using ReactionColumns = detail::MembersOf<Reaction>;
 
+using storage::MemberColumns;
+
 // What stands in SQL for columns; see Query.
 struct ColumnsText {
   std::string_view placeholder;

@@ -11,7 +11,7 @@ namespace travelchat::postgres {
 
 namespace {
 
-constexpr std::int64_t newest_version = 2;
+constexpr std::int64_t newest_version = 3;
 constexpr std::chrono::milliseconds poll_pause{100};
 // A statement that changes a table waits this long for its lock, with every writer behind it in the queue, then makes
 // way and tries again; this often, which is some two minutes.
@@ -70,6 +70,7 @@ constexpr std::array columns = {
     Column{"messages", "seq", Kind::bigint, false},
     Column{"messages", "rev", Kind::bigint, false},
     Column{"messages", "created_rev", Kind::bigint, false},
+    Column{"messages", "content_rev", Kind::bigint, false},
     Column{"message_reactions", "id", Kind::text, true},
     Column{"message_reactions", "message_id", Kind::text, true},
     Column{"message_reactions", "conversation_id", Kind::text, true},
@@ -407,6 +408,7 @@ constexpr std::array needed_privileges = {
     Needed{"message_reactions", "SELECT, INSERT, UPDATE, DELETE"},
     Needed{"client_chat_tokens", "SELECT, INSERT, DELETE"},
     Needed{"travelchat_changes", "SELECT, INSERT, DELETE"},
+    Needed{"travelchat_members", "SELECT, INSERT, UPDATE"},
     Needed{"travelchat_pruned", "SELECT, INSERT, UPDATE"},
     Needed{"travelchat_epoch", "SELECT, INSERT, UPDATE"},
     Needed{"travelchat_schema", "SELECT"},
@@ -441,8 +443,8 @@ void check_rights_to_migrate(Connection& database, const Target& target) {
       "SELECT c.relname::text, pg_get_userbyid(c.relowner)::text FROM pg_class c"
       " JOIN pg_namespace n ON n.oid = c.relnamespace"
       " WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p') AND c.relname = ANY (ARRAY['conversations', 'messages',"
-      " 'message_reactions', 'client_chat_tokens', 'travelchat_changes', 'travelchat_pruned', 'travelchat_epoch',"
-      " 'travelchat_schema'])"
+      " 'message_reactions', 'client_chat_tokens', 'travelchat_changes', 'travelchat_members', 'travelchat_pruned',"
+      " 'travelchat_epoch', 'travelchat_schema'])"
       " AND NOT pg_has_role(c.relowner, 'USAGE')"
       " UNION ALL"
       " SELECT p.proname::text, pg_get_userbyid(p.proowner)::text FROM pg_proc p"
@@ -493,8 +495,8 @@ void give_to_owner(Connection& database, const Target& target) {
       "SELECT format('TABLE %s', c.oid::regclass) FROM pg_class c"
       " JOIN pg_namespace n ON n.oid = c.relnamespace"
       " WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p') AND c.relname = ANY (ARRAY['messages',"
-      " 'message_reactions', 'client_chat_tokens', 'travelchat_changes', 'travelchat_pruned', 'travelchat_epoch',"
-      " 'travelchat_schema'])"
+      " 'message_reactions', 'client_chat_tokens', 'travelchat_changes', 'travelchat_members', 'travelchat_pruned',"
+      " 'travelchat_epoch', 'travelchat_schema'])"
       " AND c.relowner = current_user::regrole"
       " UNION ALL"
       " SELECT format('FUNCTION %s', p.oid::regprocedure) FROM pg_proc p"

@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS @.client_chat_tokens (
   created_at timestamp DEFAULT now()
 );
 
--- What raised a revision without being a message: `kind` is a Change::Kind, the seqs are what it touched.
+-- What raised a revision without bringing a message: `kind` is a storage::LoggedKind, the seqs are what it touched.
 CREATE TABLE IF NOT EXISTS @.travelchat_changes (
   conversation_id varchar NOT NULL REFERENCES @.conversations (id) ON DELETE CASCADE,
   rev bigint NOT NULL,
@@ -52,6 +52,17 @@ CREATE TABLE IF NOT EXISTS @.travelchat_changes (
   last_seq bigint NOT NULL,
   at timestamp NOT NULL,
   PRIMARY KEY (conversation_id, rev)
+);
+
+-- A conversation's client is a member also without a row; rows come with the first mark.
+CREATE TABLE IF NOT EXISTS @.travelchat_members (
+  conversation_id varchar NOT NULL REFERENCES @.conversations (id) ON DELETE CASCADE,
+  type text NOT NULL CHECK (type IN ('advisor', 'client')),
+  id varchar NOT NULL,
+  name text NOT NULL,
+  delivered_seq bigint NOT NULL,
+  seen_seq bigint NOT NULL,
+  PRIMARY KEY (conversation_id, type, id)
 );
 
 -- The newest row is the version that has been reached; none while the first migration is under way.

@@ -52,7 +52,7 @@ Reader::Reader(const std::filesystem::path& path)
       list_messages_(database_, select_message() +
                                     " FROM travelchat_messages WHERE conversation_pk = ? AND seq < ?"
                                     " ORDER BY seq DESC LIMIT ?"),
-      list_messages_from_(database_, select_message(", created_rev") +
+      list_messages_from_(database_, select_message(", created_rev, coalesce(content_rev, 0)") +
                                          " FROM travelchat_messages WHERE conversation_pk = ? AND seq >= ?"
                                          " ORDER BY seq"),
       created_rev_(database_, "SELECT created_rev FROM travelchat_messages WHERE conversation_pk = ? AND seq = ?"),
@@ -73,6 +73,10 @@ Reader::Reader(const std::filesystem::path& path)
       list_changes_(database_,
                     "SELECT rev, kind, first_seq, at FROM travelchat_changes WHERE conversation_pk = ? AND rev > ?"
                     " ORDER BY rev"),
+      find_changed_(database_, select_message(", created_rev, coalesce(content_rev, 0)") +
+                                   " FROM travelchat_messages WHERE conversation_pk = ? AND seq = ?"),
+      list_members_(database_, "SELECT " + storage::names<MemberColumns>() +
+                                   " FROM travelchat_members WHERE conversation_pk = ? ORDER BY type DESC, id"),
       find_epoch_(database_, "SELECT epoch FROM travelchat_epoch"),
       find_pruned_rev_(database_, "SELECT pruned_rev FROM travelchat_conversations WHERE pk = ?"),
       find_rev_(database_, "SELECT rev FROM travelchat_conversations WHERE id = ?"),
@@ -212,40 +216,62 @@ std::optional<ChangeList> Reader::list_changes(const Uuid& conversation_id, std:
   if (since_rev == list.current_rev) return list;
 
   std::vector<Message> messages;
-  std::vector<std::uint64_t> created_revs;
+  std::vector<Change> created;  // without their messages
+  const auto read_change = [](const Run& row, std::uint64_t rev) {
+    Change change;
+    change.created_rev = row.count(message_columns);
+    change.content_rev = row.count(message_columns + 1);
+    change.rev = rev != 0 ? rev : change.created_rev;
+    return change;
+  };
   {
     Run row = list_messages_from_.run(conversation->pk, first_created_after(*conversation, since_rev));
     while (row.next()) {
       messages.push_back(read_message(row, conversation->value));
-      created_revs.push_back(row.count(message_columns));
+      created.push_back(read_change(row, 0));
     }
   }
   rows_.load_reactions(*conversation, messages);
 
   std::size_t next_message = 0;
   const auto take_messages_before = [&](std::uint64_t rev) {
-    for (; next_message < messages.size() && created_revs[next_message] < rev; ++next_message) {
-      Change& change = list.changes.emplace_back();
-      change.kind = Change::Kind::message;
-      change.rev = created_revs[next_message];
-      change.message = std::move(messages[next_message]);
+    for (; next_message < messages.size() && created[next_message].rev < rev; ++next_message) {
+      list.changes.push_back(std::move(created[next_message]));
+      list.changes.back().message = std::move(messages[next_message]);
     }
   };
   Run row = list_changes_.run(conversation->pk, since_rev);
   while (row.next()) {
-    take_messages_before(row.count(0));
-    Change& change = list.changes.emplace_back();
-    change.rev = row.count(0);
-    change.kind = static_cast<Change::Kind>(row.integer(1));
-    if (change.kind != Change::Kind::reaction) {
-      change.at = row.time(3);
-    } else if (const auto message = rows_.find_message(*conversation, row.count(2))) {
-      change.message_id = message->id;
-      change.reactions = rows_.list_reactions(*conversation, message->id, message->seq);
+    const std::uint64_t rev = row.count(0);
+    take_messages_before(rev);
+    if (const auto viewer = storage::viewer_of(row.integer(1))) {
+      Change& change = list.changes.emplace_back();
+      change.rev = rev;
+      change.mark = Change::Mark{*viewer, row.time(3)};
+      continue;
     }
+    Run changed = find_changed_.run(conversation->pk, row.count(2));
+    if (!changed.next()) {
+      list.changes.emplace_back().rev = rev;
+      continue;
+    }
+    Change& change = list.changes.emplace_back(read_change(changed, rev));
+    Message& message = change.message.emplace(read_message(changed, conversation->value));
+    message.reactions = rows_.list_reactions(*conversation, message.id, message.seq);
   }
   take_messages_before(std::numeric_limits<std::uint64_t>::max());
   return list;
+}
+
+std::vector<Member> Reader::list_members(const Uuid& conversation_id) {
+  Transaction snapshot(database_, begin_);
+  const auto conversation = rows_.find_conversation(conversation_id);
+  if (!conversation) return {};
+  std::vector<Member> members;
+  Run row = list_members_.run(conversation->pk);
+  while (row.next()) storage::read<MemberColumns>(row, 0, members.emplace_back());
+  storage::put_client_first(*conversation, members);
+  return members;
 }
 
 Revisions Reader::list_revisions(const RevisionQuery& query) {

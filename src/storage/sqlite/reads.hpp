@@ -25,6 +25,7 @@ class Reader {
   std::vector<ConversationSummary> list_conversations(const ConversationQuery& query);
   // nullopt: more messages than a page may have (`max_changed_messages`).
   std::optional<MessagePage> list_messages(const MessageQuery& query);
+  std::vector<Member> list_members(const Uuid& conversation_id);
   // nullopt: no such conversation.
   std::optional<ChangeList> list_changes(const Uuid& conversation_id, std::uint64_t since_rev, std::size_t limit);
   Revisions list_revisions(const RevisionQuery& query);
@@ -57,6 +58,8 @@ class Reader {
   Statement list_changed_;
   Statement list_changed_by_rev_;
   Statement list_changes_;
+  Statement find_changed_;
+  Statement list_members_;
   Statement find_epoch_;
   Statement find_pruned_rev_;
   Statement find_rev_;

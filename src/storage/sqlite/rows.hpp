@@ -29,6 +29,8 @@ using ReactionColumns =
 // Without its reactions.
 Message read_message(const Run& row, const Conversation& conversation);
 
+using storage::MemberColumns;
+
 // "SELECT pk, id, ..." and "SELECT id, ...", for the two above; `more` columns may follow.
 std::string select_conversation();
 std::string select_message(const std::string& more = {});

@@ -17,9 +17,8 @@ namespace {
 //   changed since a revision follows from `created_rev`, which grows with `seq`, and from travelchat_changes.
 // - `read_seq` and `seen_seq`: every message up to there is marked, so marking looks at the newer ones only.
 // - A reaction's `rev` is its place in the message's list.
-// - travelchat_changes holds what raised a revision without being a message: `kind` is a Change::Kind, the seqs are
-// what it
-//   touched.
+// - travelchat_changes holds what raised a revision without bringing a message: `kind` is a storage::LoggedKind, the
+//   seqs are what it touched.
 constexpr std::array migrations = {
     R"sql(
 CREATE TABLE travelchat_conversations (
@@ -106,6 +105,21 @@ CREATE TABLE travelchat_epoch (
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
   epoch BLOB NOT NULL
 );
+)sql",
+    // - `content_rev`: the newest revision that changed more of a message than its reactions and marks.
+    // - A conversation's client is a member also without a row; rows come with the first mark.
+    R"sql(
+ALTER TABLE travelchat_messages ADD COLUMN content_rev INTEGER;
+
+CREATE TABLE travelchat_members (
+  conversation_pk INTEGER NOT NULL REFERENCES travelchat_conversations (pk),
+  type INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  delivered_seq INTEGER NOT NULL,
+  seen_seq INTEGER NOT NULL,
+  PRIMARY KEY (conversation_pk, type, id)
+) WITHOUT ROWID;
 )sql",
 };
 

@@ -40,6 +40,12 @@ std::string parameters() {
   return storage::join<Columns>([](const std::string&) { return "?"; });
 }
 
+// "?4, ?5, ?6"
+template <class Columns>
+std::string numbered_parameters(int first) {
+  return storage::join<Columns>([&](const std::string&) { return "?" + std::to_string(first++); });
+}
+
 // "rev = excluded.rev, ..."
 template <class Columns>
 std::string replacements() {
@@ -98,9 +104,16 @@ Writer::Writer(Database& database)
                        " WHERE conversation_pk = ? AND seq = ? AND reactor_type = ? AND reactor_id = ?"),
       touch_message_(database,
                      "UPDATE travelchat_messages SET rev = max(rev, ?) WHERE conversation_pk = ? AND seq = ?"),
+      rewrite_message_(
+          database, "UPDATE travelchat_messages SET content_rev = ?1, (" + storage::names<MessageColumns>() + ") = (" +
+                        numbered_parameters<MessageColumns>(4) + ") WHERE conversation_pk = ?2 AND seq = ?3"),
       insert_change_(database,
                      "INSERT INTO travelchat_changes (conversation_pk, rev, kind, first_seq, last_seq, at)"
                      " VALUES (?, ?, ?, ?, ?, ?)"),
+      find_member_(database, "SELECT " + storage::names<MemberColumns>() +
+                                 " FROM travelchat_members WHERE conversation_pk = ? AND type = ? AND id = ?"),
+      put_member_(database, "INSERT OR REPLACE INTO travelchat_members (conversation_pk, " +
+                                storage::names<MemberColumns>() + ") VALUES (?, " + parameters<MemberColumns>() + ")"),
       mark_read_(database,
                  "UPDATE travelchat_messages SET is_read = 1, rev = ? WHERE conversation_pk = ? AND seq > ?"
                  " AND seq <= ? AND sender_type = ? AND is_read = 0"),
@@ -258,6 +271,7 @@ Facts Writer::load(const Questions& questions) {
     facts.conversations.push_back(conversation);
     add_newest_of(conversation);
   }
+  load_members(questions, facts);
   for (const PutToken* put : questions.tokens) {
     const KeyedConversation* conversation = find_conversation(put->claims.conversation_id);
     if (conversation == nullptr) continue;
@@ -269,6 +283,23 @@ Facts Writer::load(const Questions& questions) {
     }
   }
   return facts;
+}
+
+void Writer::load_members(const Questions& questions, Facts& facts) {
+  const auto add = [&](const KeyedConversation& conversation, const Participant& who) {
+    Run row = find_member_.run(conversation.pk, who.role, who.id);
+    if (!row.next()) return;
+    MemberRow& found = facts.members.emplace_back();
+    found.conversation_id = conversation.value.id;
+    storage::read<MemberColumns>(row, 0, found.member);
+  };
+  for (const auto& [conversation_id, who] : questions.viewers) {
+    if (const KeyedConversation* conversation = find_conversation(conversation_id)) add(*conversation, *who);
+  }
+  for (const auto& [conversation_id, who] : questions.clients) {
+    const KeyedConversation* conversation = find_conversation(conversation_id);
+    if (conversation != nullptr && who->id != conversation->value.client_id) add(*conversation, *who);
+  }
 }
 
 // In the order of the keys: what lies together in the file is written together.
@@ -325,6 +356,11 @@ void Writer::store(Effects effects) {
   for (const Effects::Touched& touched : effects.touched) {
     touch_message_.execute(touched.rev, key_of(touched.conversation_id), touched.seq);
   }
+  for (const auto& [message, content_rev] : effects.rewritten) {
+    const std::int64_t key = key_of(message.conversation_id);
+    std::apply([&](const auto&... values) { rewrite_message_.execute(content_rev, key, message.seq, values...); },
+               storage::values(MessageColumns(), message));
+  }
   for (const Effects::RemovedReaction& removed : effects.removed_reactions) {
     delete_reaction_.execute(key_of(removed.conversation_id), removed.seq, removed.reactor_type, removed.reactor_id);
   }
@@ -334,9 +370,18 @@ void Writer::store(Effects effects) {
                std::tuple_cat(std::tie(std::get<0>(key), std::get<1>(key), std::get<2>(key)),
                               storage::values(ReactionColumns(), reaction)));
   }
-  for (const Effects::ChangeRow& change : effects.changes) {
-    insert_change_.execute(key_of(change.conversation_id), change.rev, static_cast<int>(change.kind), change.first_seq,
-                           change.last_seq, change.at);
+  for (const Effects::ChangedMessage& change : effects.changes) {
+    insert_change_.execute(key_of(change.conversation_id), change.rev, static_cast<int>(storage::LoggedKind::message),
+                           change.seq, change.seq, change.at);
+  }
+  for (const Effects::Mark& mark : effects.marks) {
+    insert_change_.execute(key_of(mark.conversation_id), mark.rev, static_cast<int>(storage::logged_kind(mark.viewer)),
+                           mark.after_seq + 1, mark.up_to_seq, mark.at);
+  }
+  for (const auto& [conversation_id, member] : effects.members) {
+    const std::int64_t key = key_of(conversation_id);
+    std::apply([&](const auto&... values) { put_member_.execute(key, values...); },
+               storage::values(MemberColumns(), member));
   }
   for (const Sha256Digest& digest : effects.removed_tokens) delete_token_.execute(digest);
   for (const TokenRow& token : effects.tokens) {

@@ -51,6 +51,7 @@ class Writer {
 
   // The row as it is now; nullptr: none. Valid until `forget`.
   KeyedConversation* find_conversation(const Uuid& id);
+  void load_members(const Questions& questions, Facts& facts);
   // Of one that is there.
   std::int64_t key_of(const Uuid& conversation_id);
 
@@ -74,7 +75,10 @@ class Writer {
   Statement put_reaction_;
   Statement delete_reaction_;
   Statement touch_message_;
+  Statement rewrite_message_;
   Statement insert_change_;
+  Statement find_member_;
+  Statement put_member_;
   Statement mark_read_;
   Statement mark_seen_;
   Statement insert_token_;

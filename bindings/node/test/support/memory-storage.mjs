@@ -6,12 +6,14 @@ import { travelchat } from './package.mjs';
 
 const { ChatError, foldText } = travelchat;
 
+const memberKey = ({ conversationId, type, id }) => JSON.stringify([conversationId, type, id]);
 const laterTurn = () => new Promise(setImmediate);
 
 export class JsMemoryStorage {
   #rows = new Map(); // by id of the conversation
   #ofClient = new Map(); // by organization and client
   #messages = new Map(); // the conversation's row and the seq, by id of the message
+  #members = new Map(); // by `memberKey`
   #tokens = new Map(); // by digest, in the order in which they came
   #epoch = randomUUID();
 
@@ -21,7 +23,7 @@ export class JsMemoryStorage {
     this.#store(decide(this.#load(questions)));
   }
 
-  #load({ conversations, openings, repeatable, messages, newestOf, tokens }) {
+  #load({ conversations, openings, repeatable, messages, newestOf, viewers, clients, tokens }) {
     const opened = openings.map(({ orgId, clientId }) => this.#ofClient.get(JSON.stringify([orgId, clientId])));
     const newest = [...newestOf.map((id) => this.#rows.get(id)), ...opened].map((row) => row?.messages.at(-1));
     const repeats = repeatable.map((wanted) => this.#rows.get(wanted.conversationId)?.messages.find((message) =>
@@ -32,6 +34,7 @@ export class JsMemoryStorage {
       conversations: [...conversations.map((id) => this.#rows.get(id)), ...opened].filter(isThere)
         .map(({ conversation }) => conversation),
       messages: [...newest, ...repeats, ...named].filter(isThere),
+      members: [...viewers, ...clients].map((wanted) => this.#members.get(memberKey(wanted))).filter(isThere),
       tokens: [...this.#tokens.values()].filter(({ claims }) => tokens.some((wanted) =>
         wanted.conversationId === claims.conversationId && wanted.tripId === claims.tripId)),
     };
@@ -45,7 +48,7 @@ export class JsMemoryStorage {
     ];
     if (isTaken.includes(true)) throw new ChatError('internal');
     for (const conversation of effects.opened) {
-      const row = { conversation, messages: [], born: [], changes: [], prunedRev: 0 };
+      const row = { conversation, messages: [], born: [], contentRevs: [], changes: [], prunedRev: 0 };
       this.#rows.set(conversation.id, row);
       this.#ofClient.set(JSON.stringify([conversation.orgId, conversation.clientId]), row);
     }
@@ -66,6 +69,10 @@ export class JsMemoryStorage {
     for (const { conversationId, seq, rev } of effects.touched) {
       this.#change(conversationId, seq, (message) => ({ rev: Math.max(message.rev, rev) }));
     }
+    for (const { message, contentRev } of effects.rewritten) {
+      this.#change(message.conversationId, message.seq, ({ reactions }) => ({ ...message, reactions }));
+      this.#rows.get(message.conversationId).contentRevs[message.seq - 1] = contentRev;
+    }
     const othersThan = (message, { reactorType, reactorId }) => message.reactions.filter((reaction) =>
       reaction.reactorType !== reactorType || reaction.reactorId !== reactorId);
     for (const removed of effects.removedReactions) {
@@ -74,10 +81,13 @@ export class JsMemoryStorage {
     for (const { reaction, seq } of effects.reactions.sort((a, b) => a.rev - b.rev)) {
       this.#change(reaction.conversationId, seq, (message) => ({ reactions: [...othersThan(message, reaction), reaction] }));
     }
-    for (const { conversationId, rev, kind, firstSeq, at } of effects.changes) {
-      const row = this.#rows.get(conversationId);
-      const messageId = kind === 'reaction' ? row.messages[firstSeq - 1].id : undefined;
-      row.changes.push({ kind, rev, messageId, at });
+    for (const { conversationId, rev, seq, at } of effects.changes) this.#rows.get(conversationId).changes.push({ rev, seq, at });
+    for (const { conversationId, rev, viewer, at } of effects.marks) {
+      this.#rows.get(conversationId).changes.push({ rev, at, mark: { viewer, at } });
+    }
+    for (const { changes } of this.#rows.values()) changes.sort((a, b) => a.rev - b.rev);
+    for (const { conversationId, member } of effects.members) {
+      this.#members.set(memberKey({ conversationId, ...member }), { conversationId, member });
     }
     for (const digest of effects.removedTokens) this.#tokens.delete(digest);
     for (const token of effects.tokens) this.#tokens.set(token.digest, token);
@@ -138,16 +148,26 @@ export class JsMemoryStorage {
     if (sinceRev > currentRev || currentRev - sinceRev > limit || sinceRev < row.prunedRev) {
       return { currentRev, tooMany: true, changes: [], epoch };
     }
-    const reactionsOf = (id) => row.messages.find((message) => message.id === id).reactions;
+    const asItIs = (seq) =>
+      ({ message: row.messages[seq - 1], createdRev: row.born[seq - 1], contentRev: row.contentRevs[seq - 1] });
     const changes = [
-      ...row.messages.map((message, i) => ({ kind: 'message', rev: row.born[i], message })),
-      ...row.changes.map((change) =>
-        change.kind === 'reaction' ? { ...change, reactions: reactionsOf(change.messageId) } : change),
+      ...row.messages.map((message) => ({ rev: row.born[message.seq - 1], ...asItIs(message.seq) })),
+      ...row.changes.map(({ rev, seq, mark }) => (mark === undefined ? { rev, ...asItIs(seq) } : { rev, mark })),
     ];
     return {
       currentRev, tooMany: false, epoch,
       changes: changes.filter(({ rev }) => rev > sinceRev).sort((a, b) => a.rev - b.rev),
     };
+  }
+
+  listMembers(conversationId) {
+    const conversation = this.#rows.get(conversationId)?.conversation;
+    if (conversation === undefined) return [];
+    const rows = [...this.#members.values()].filter((row) => row.conversationId === conversationId).map(({ member }) => member);
+    const isClient = ({ type, id }) => type === 'client' && id === conversation.clientId;
+    const client = rows.find(isClient) ?? { type: 'client', id: conversation.clientId, name: '', deliveredSeq: 0, seenSeq: 0 };
+    const others = rows.filter((member) => !isClient(member));
+    return [client, ...others.sort((a, b) => compare(b.type, a.type) || compare(a.id, b.id))];
   }
 
   listRevisions({ conversationIds, orgIds }) {

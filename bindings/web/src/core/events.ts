@@ -60,6 +60,7 @@ function isWellFormed(event: Members): boolean | null {
     case 'typing':
       return isFlag(event.advisorTyping) && isFlag(event.clientTyping);
     case 'new_message':
+    case 'message_update':
       return isCount(event.rev) && isMessage(event.message);
     case 'reaction_update':
       return isCount(event.rev) && isText(event.messageId) && isReactions(event.reactions);

@@ -182,6 +182,10 @@ function applyTruth(state: ThreadState, event: ChatEvent): ThreadState {
   switch (event.type) {
     case 'new_message':
       return setStored(state, event.message);
+    case 'message_update': {
+      const at = find(state, event.message.id);
+      return at < 0 ? state : setStored(state, event.message);
+    }
     case 'reaction_update': {
       const at = find(state, event.messageId);
       const truth = at < 0 ? null : truthOf(state, state.rows[at]!);
