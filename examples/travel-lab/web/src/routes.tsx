@@ -1,21 +1,13 @@
 // The pages by their paths, each loaded when it is first opened: the trip page, which clients open on phones, brings
 // nothing of the advisors' pages along.
 import { createBrowserRouter, Navigate, Outlet } from 'react-router';
+import { client, clients, messages } from './dashboard_pages';
 import { NotFound, PageFailure, Splash } from './parts/whole_page';
 import { home } from './return_path';
 
 const desk = async () => ({ Component: (await import('./pages/desk')).Desk });
-const messages = async () => ({ Component: (await import('./pages/messages')).MessagesPage });
-const clients = async () => ({ Component: (await import('./pages/clients')).ClientsPage });
-const client = async () => ({ Component: (await import('./pages/client')).ClientPage });
 const login = async () => ({ Component: (await import('./pages/login')).LoginPage });
 const trip = async () => ({ Component: (await import('./pages/trip')).TripPage });
-
-/** For later: from a page of the desk the others open at once, and also while there is no connection. */
-export function loadDeskPages() {
-  // What does not arrive now is asked for again when it is opened.
-  void Promise.allSettled([messages(), clients(), client()]);
-}
 
 export function createRouter() {
   return createBrowserRouter([

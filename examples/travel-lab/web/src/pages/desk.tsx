@@ -8,6 +8,7 @@ import { ChatClient, createChime, soundSwitch } from 'travelchat-web';
 import { ChatProvider, useInbox, useStore } from 'travelchat-web/react';
 import 'travelchat-web/styles.css';
 import { api, ApiError, type Account } from '../api';
+import { preloadDashboardPages } from '../dashboard_pages';
 import { Avatar } from '../parts/avatar';
 import { DeskContext, useDesk } from '../parts/desk_context';
 import { useDisclosure } from '../parts/disclosure';
@@ -18,7 +19,6 @@ import { UnreadContext } from '../parts/title';
 import { Notice, Splash } from '../parts/whole_page';
 import { turnOffPush } from '../push';
 import { home, loginPath } from '../return_path';
-import { loadDeskPages } from '../routes';
 import { expireSession, leaveSession, sessionQuery, useOtherTabs } from '../session';
 
 export function Desk() {
@@ -81,7 +81,7 @@ function Frame() {
   const { pathname, search } = useLocation();
   const hasConversation = pathname === home && new URLSearchParams(search).has('id');
 
-  useEffect(loadDeskPages, []);
+  useEffect(preloadDashboardPages, []);
   useEffect(() => {
     const chime = createChime();
     const end = inbox.onIncoming((conversation) => {
