@@ -1,14 +1,15 @@
 // What travels over the sockets, both ways (docs/protocol.md, "Events from the server", "Frames from the client").
 //
 // tests/vectors/events.json holds this file and the C++ codec to the same texts. What is not understood is null, never
-// an exception. Later servers add events and members, which a client ignores; but what an event of an unknown type
-// brought counts as applied, or the next one would look as if something before it had been lost.
+// an exception. Later servers add events, members and values such as a further role. A client passes over what it does
+// not know, but counts the `rev` of such an event as applied: otherwise the next event would look as if one before it
+// had been lost.
 import type { Message, Reaction } from './types';
 import type * as wire from './wire';
 
 export type AliveEvent = wire.AliveEvent;
 
-/** Of any type that is not known here, and durable. */
+/** A durable event of a type that is not known here, or about somebody in a role that is not. */
 type UnknownEvent = { readonly type: 'unknown'; readonly rev: number };
 
 export type ChatEvent = Exclude<wire.ConversationEvent, AliveEvent> | UnknownEvent;
@@ -26,42 +27,45 @@ const isText = (value: unknown): value is string => typeof value === 'string';
 const isFlag = (value: unknown): value is boolean => typeof value === 'boolean';
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const isTime = (value: unknown): value is string => isText(value) && !Number.isNaN(Date.parse(value));
-const isPerson = (value: unknown): boolean => value === 'advisor' || value === 'client';
+const isKnownRole = (value: unknown): boolean => value === 'advisor' || value === 'client';
 
+// Also by a reactor whose role is not known here: it is shown by its name and emoji.
 const isReaction = (value: unknown): value is Reaction =>
-  isMembers(value) && isPerson(value.reactorType) && isText(value.reactorId) && isText(value.emoji);
+  isMembers(value) && isText(value.reactorType) && isText(value.reactorId) && isText(value.emoji);
 
 const isReactions = (value: unknown): value is Reaction[] => Array.isArray(value) && value.every(isReaction);
 
-// Reactions apart: the last message of a list row has none.
-const isLine = (value: unknown): value is Members =>
+// Without its reactions, which the last message of a conversation's row does not have; by a sender of any role.
+const isMessageRow = (value: unknown): value is Members =>
   isMembers(value) &&
   isText(value.id) &&
-  isPerson(value.senderType) &&
+  isText(value.senderType) &&
   isText(value.senderId) &&
   isText(value.content) &&
   isTime(value.createdAt) &&
   isCount(value.seq) &&
   isCount(value.rev);
 
+const isAnyMessage = (value: unknown): value is Members => isMessageRow(value) && isReactions(value.reactions);
+
 /** What the rest of the core relies on; further members may be there or not. */
-export const isMessage = (value: unknown): value is Message => isLine(value) && isReactions(value.reactions);
+export const isMessage = (value: unknown): value is Message => isAnyMessage(value) && isKnownRole(value.senderType);
 
 export const isConversation = (value: unknown): value is wire.ConversationRow =>
   isMembers(value) &&
   isText(value.id) &&
   isText(value.clientId) &&
   isCount(value.unreadCount ?? 0) &&
-  (value.lastMessage == null || isLine(value.lastMessage));
+  (value.lastMessage == null || isMessageRow(value.lastMessage));
 
-/** Null for a type that is not known. */
+/** Null for a type that is not known, and for a message whose sender's role is not. */
 function isWellFormed(event: Members): boolean | null {
   switch (event.type) {
     case 'typing':
       return isFlag(event.advisorTyping) && isFlag(event.clientTyping);
     case 'new_message':
     case 'message_update':
-      return isCount(event.rev) && isMessage(event.message);
+      return isCount(event.rev) && isAnyMessage(event.message) && (isKnownRole(event.message.senderType) || null);
     case 'reaction_update':
       return isCount(event.rev) && isText(event.messageId) && isReactions(event.reactions);
     case 'seen':

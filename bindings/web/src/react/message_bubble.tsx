@@ -108,7 +108,7 @@ export const MessageBubble = memo(function MessageBubble(props: MessageBubblePro
                   type="button"
                   className="tc-pill"
                   aria-pressed={emoji === mine}
-                  aria-label={strings.reactedBy(strings.emoji[emoji], people)}
+                  aria-label={reactedBy(emoji, people, strings)}
                   title={people}
                   tabIndex={innerTab}
                   onClick={() => actions.onReact(row, emoji)}
@@ -228,6 +228,11 @@ function byEmoji(reactions: readonly Reaction[]): [Emoji, Reaction[]][] {
   return [...groups];
 }
 
+// An emoji that a later version adds has no name here, and stands for itself.
+function reactedBy(emoji: Emoji, people: string, strings: ChatStrings): string {
+  return strings.reactedBy(Object.hasOwn(strings.emoji, emoji) ? strings.emoji[emoji] : emoji, people);
+}
+
 /** "Ann and you". */
 export function peopleLabel(reactions: readonly Reaction[], me: Participant, text: ChatText): string {
   const others = reactions.filter((reaction) => !isBy(reaction, me)).map((reaction) => reaction.reactorName);
@@ -251,7 +256,7 @@ function rowLabel({ message, isOwn, status }: ThreadRow, me: Participant, at: Da
     isMine ? strings.youSaid(body) : strings.personSaid(message.senderName, body),
     status === 'failed' ? strings.notSent : timeLabel(at, locale),
     ...byEmoji(message.reactions).map(([emoji, by]) =>
-      strings.reactedBy(strings.emoji[emoji], peopleLabel(by, me, text)),
+      reactedBy(emoji, peopleLabel(by, me, text), strings),
     ),
   ].join(', ');
 }

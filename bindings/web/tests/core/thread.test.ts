@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Message, ThreadSnapshot } from '../../src/core';
+import type { Message, Participant, ThreadSnapshot } from '../../src/core';
 import { Site } from './site';
 import { answer, refusal } from './world';
 
@@ -506,6 +506,28 @@ describe('what comes', () => {
     expect(site.sockets[1]!.query.get('since')).toBe('5');
     expect(thread.snapshot().connection.phase).toBe('open');
     expect(contents(thread.snapshot())).toEqual(['first', 'second']);
+  });
+
+  it('a message by somebody in an unknown role is passed over, live, in a replay and in a page', async () => {
+    const site = new Site();
+    const bot = { type: 'assistant', id: 'bot' } as unknown as Participant;
+    site.other('first');
+    site.server.send(bot, 'in the page', null);
+    const thread = await site.open();
+    expect(contents(thread.snapshot())).toEqual(['first']);
+    site.server.send(bot, 'live', null);
+    site.other('second');
+    await site.turn();
+    expect(contents(thread.snapshot())).toEqual(['first', 'second']);
+    expect(site.sockets).toHaveLength(1);
+    site.cut();
+    site.server.send(bot, 'replayed', null);
+    await site.pass(1000);
+    site.other('third');
+    await site.turn();
+    expect(contents(thread.snapshot())).toEqual(['first', 'second', 'third']);
+    expect(site.sockets.map(({ query }) => query.get('since'))).toEqual(['1', '4']);
+    expect(thread.snapshot().connection.phase).toBe('open');
   });
 });
 

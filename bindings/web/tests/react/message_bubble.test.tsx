@@ -196,6 +196,12 @@ describe('reactions', () => {
     expect(all('.tc-pill').map((pill) => pill.getAttribute('aria-label'))).toEqual(['Thumbs up, María and you', 'Heart, Bea']);
   });
 
+  test('an emoji of a later version stands for its own name', async () => {
+    await render({ message: message({ reactions: [reaction('\u{1f9ed}' as Reaction['emoji'], 'Bea')] }) });
+    expect(all('.tc-pill').map((pill) => pill.getAttribute('aria-label'))).toEqual(['\u{1f9ed}, Bea']);
+    expect(find('.tc-row')!.getAttribute('aria-label')).toContain('\u{1f9ed}, Bea');
+  });
+
   test('a pill toggles its emoji', async () => {
     await render({ message: message({ reactions }) });
     act(() => all('.tc-pill')[1]!.click());
