@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 
-import { Door, type Handed } from './door';
+import { Door, type Handed } from './server_adapter';
 import type { ChatEngine } from './engine';
 import { standBefore } from './express_app';
 import type { ChatHost, Middleware, ServerOptions } from './host';

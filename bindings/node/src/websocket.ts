@@ -5,7 +5,7 @@ import { Socket } from 'node:net';
 import { pipeline, type Duplex } from 'node:stream';
 import { Server as TlsServer } from 'node:tls';
 
-import { Door, refusalOf } from './door';
+import { Door, refusalOf } from './server_adapter';
 import type { ChatEngine } from './engine';
 import type { ChatHost, ServerOptions } from './host';
 import { mustBe } from './options';
