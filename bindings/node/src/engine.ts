@@ -1,7 +1,7 @@
 import { addon, type NativeEngine, type NativeListener } from './addon';
 import { asChatError, callNative, outcomeError, warn } from './errors';
 import {
-  anyFunction, check, isObject, milliseconds, mustBe, optional, refuseNothing, refuseUnknown, requireObject, whole, type Check,
+  anyFunction, check, isObject, milliseconds, mustBe, optional, refuseNullish, refuseUnknown, requireObject, whole, type Check,
 } from './options';
 import { toNativeStorage, type BuiltInStorage, type ChatStorage } from './storage';
 import type {
@@ -79,7 +79,7 @@ const participant: Names<Participant> = { orgId: true, role: true, id: true, nam
 const reactionTarget: Names<ReactionTarget> = { conversationId: true, messageId: true };
 
 /** What an operation is called with, before its options. */
-interface Shape {
+interface Operation {
   /** The whole of it. */
   usage: string;
   /** The full name of the participant, which comes first. */
@@ -91,10 +91,10 @@ interface Shape {
   /** Of these, what is left out widens what is meant: to tokens that outlive their link, to more tokens. */
   narrowing?: string[];
   /** What is an argument of its own, and which. */
-  elsewhere?: Record<string, string>;
+  misplaced?: Record<string, string>;
 }
 
-const shapes: Record<string, Shape> = {
+const operations: Record<string, Operation> = {
   listConversations: {
     usage: 'listConversations(query)',
     object: 'listConversations.query',
@@ -107,21 +107,21 @@ const shapes: Record<string, Shape> = {
     members: {
       conversationId: true, content: true, clientMessageId: true, attachmentUrl: true, attachmentType: true, attachmentName: true,
     } satisfies Names<Draft>,
-    elsewhere: { sender: 'it is the first argument of send(sender, draft)' },
+    misplaced: { sender: 'it is the first argument of send(sender, draft)' },
   },
   listMessages: {
     usage: 'listMessages(reader, query)',
     who: 'listMessages.reader',
     object: 'listMessages.query',
     members: { conversationId: true, before: true, since: true, epoch: true, limit: true } satisfies Names<MessageQuery>,
-    elsewhere: { reader: 'it is the first argument of listMessages(reader, query)' },
+    misplaced: { reader: 'it is the first argument of listMessages(reader, query)' },
   },
   react: {
     usage: 'react(reactor, target, emoji)',
     who: 'react.reactor',
     object: 'react.target',
     members: reactionTarget,
-    elsewhere: {
+    misplaced: {
       reactor: 'it is the first argument of react(reactor, target, emoji)',
       emoji: 'it is the third argument of react(reactor, target, emoji)',
     },
@@ -131,7 +131,7 @@ const shapes: Record<string, Shape> = {
     who: 'unreact.reactor',
     object: 'unreact.target',
     members: reactionTarget,
-    elsewhere: { reactor: 'it is the first argument of unreact(reactor, target)' },
+    misplaced: { reactor: 'it is the first argument of unreact(reactor, target)' },
   },
   mark: { usage: 'mark(viewer, conversationId)', who: 'mark.viewer' },
   issueToken: {
@@ -153,15 +153,15 @@ function checkParticipant(who: object, name: string): void {
   if ((who as Participant).name === null) throw new TypeError(`${name}.name must be a string, or be left out, not null`);
 }
 
-function checkArguments(name: string, shape: Shape, who: unknown, given: unknown): void {
-  if (shape.who !== undefined) {
-    requireObject(who, shape.who, shape.usage);
-    checkParticipant(who as object, shape.who);
+function checkArguments(name: string, operation: Operation, who: unknown, given: unknown): void {
+  if (operation.who !== undefined) {
+    requireObject(who, operation.who, operation.usage);
+    checkParticipant(who as object, operation.who);
   }
-  if (shape.object === undefined) return;
-  requireObject(given, shape.object, shape.usage);
-  refuseUnknown(given as object, name, shape.members as object, shape.elsewhere);
-  if (shape.narrowing !== undefined) refuseNothing(given as object, name, ...shape.narrowing);
+  if (operation.object === undefined) return;
+  requireObject(given, operation.object, operation.usage);
+  refuseUnknown(given as object, name, operation.members as object, operation.misplaced);
+  if (operation.narrowing !== undefined) refuseNullish(given as object, name, ...operation.narrowing);
 }
 
 function checkOptions(options: CallOptions, name: string, known: object): void {
@@ -222,11 +222,11 @@ export class ChatEngine {
    * `storage_failed` or `invalid_argument` (a URL that is none); where more is known, `cause` says it to an operator.
    */
   constructor(storage: BuiltInStorage | ChatStorage, options: EngineOptions = {}) {
-    const floor = toNativeStorage(storage);
+    const nativeStorage = toNativeStorage(storage);
     check(options, 'options', optionChecks);
     const { log, ...rest } = options;
     const native = log === undefined ? rest : { ...rest, log: toNativeLog(log) };
-    this.#native = callNative(() => new (addon().Engine)(floor, native));
+    this.#native = callNative(() => new (addon().Engine)(nativeStorage, native));
     natives.set(this, this.#native);
   }
 
@@ -336,7 +336,7 @@ export class ChatEngine {
    */
   subscribe(conversationId: string, options: SubscribeOptions = {}): Subscription<ChatEvent> {
     checkOptions(options, 'subscribe', subscribeOptions);
-    refuseNothing(options, 'subscribe', 'as');
+    refuseNullish(options, 'subscribe', 'as');
     const { since, epoch, as, maxQueued = 10_000, signal } = options;
     if (isObject(as)) checkParticipant(as, 'subscribe.as');
     atLeastOne(maxQueued, 'subscribe.maxQueued', options);
@@ -396,8 +396,8 @@ export class ChatEngine {
 
   // `who` and `given`: the participant and the object that the caller has given, where the operation has one.
   async #invoke<T>(name: string, args: object, options: CallOptions = {}, who?: unknown, given?: unknown): Promise<T> {
-    const shape = shapes[name];
-    if (shape !== undefined) checkArguments(name, shape, who, given);
+    const operation = operations[name];
+    if (operation !== undefined) checkArguments(name, operation, who, given);
     checkOptions(options, name, callOptions);
     const { signal } = options;
     signal?.throwIfAborted();
@@ -428,7 +428,7 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
   #next = 0;
   #waiting: { resolve(result: IteratorResult<E>): void; reject(error: unknown): void }[] = [];
   #ended: { error?: unknown } | undefined;
-  #holds = false;
+  #isHeld = false;
   readonly #signal: AbortSignal | undefined;
   readonly #abort = () => this.#end({ error: this.#signal?.reason });
 
@@ -443,7 +443,7 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
         return;
       }
       callNative(() =>
-        native.subscribe(args, () => this.#pump(), (error, listener) => {
+        native.subscribe(args, () => this.#deliver(), (error, listener) => {
           if (error !== null) {
             reject(outcomeError(error));
           } else if (this.#ended !== undefined) {
@@ -452,7 +452,7 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
           } else {
             this.#listener = listener;
             resolve();
-            this.#pump();
+            this.#deliver();
           }
         }),
       );
@@ -467,7 +467,7 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
 
   /** The next event; the rejection says once why nothing more comes. */
   next(): Promise<IteratorResult<E>> {
-    if (this.#next === this.#events.length && this.#ended === undefined) this.#fill();
+    if (this.#next === this.#events.length && this.#ended === undefined) this.#takeEvents();
     if (this.#next < this.#events.length) {
       return Promise.resolve({ done: false, value: this.#events[this.#next++] as E });
     }
@@ -499,7 +499,7 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
   }
 
   // Takes what is there; the addon wakes us when there was nothing.
-  #fill(): void {
+  #takeEvents(): void {
     const taken = this.#listener?.take();
     if (taken === undefined || taken === null) return;
     if (taken.startsWith('!')) {
@@ -510,9 +510,9 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
     this.#next = 0;
   }
 
-  #pump(): void {
+  #deliver(): void {
     while (this.#waiting.length > 0) {
-      if (this.#next === this.#events.length) this.#fill();
+      if (this.#next === this.#events.length) this.#takeEvents();
       if (this.#next === this.#events.length || this.#waiting.length === 0) break;
       this.#waiting.shift()?.resolve({ done: false, value: this.#events[this.#next++] as E });
     }
@@ -538,10 +538,10 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
 
   // Whoever waits for an event keeps the process alive.
   #keepAlive(): void {
-    const holds = this.#waiting.length > 0;
-    if (holds === this.#holds) return;
-    this.#holds = holds;
-    if (holds) addon().hold();
+    const isHeld = this.#waiting.length > 0;
+    if (isHeld === this.#isHeld) return;
+    this.#isHeld = isHeld;
+    if (isHeld) addon().hold();
     else addon().release();
   }
 }

@@ -14,11 +14,11 @@ export function isExpressApplication(value: unknown): value is ExpressApplicatio
 }
 
 // A listener of a server's requests that passes them on to others, and those.
-const behind = new WeakMap<object, readonly unknown[]>();
+const wrappedListeners = new WeakMap<object, readonly unknown[]>();
 
 /** @internal Says that `listener` stands before others, which are no listeners of the server's any more. */
-export function standBefore(others: readonly unknown[], listener: object): void {
-  behind.set(listener, others);
+export function setWrappedListeners(others: readonly unknown[], listener: object): void {
+  wrappedListeners.set(listener, others);
 }
 
 /**
@@ -36,7 +36,7 @@ export function applicationOf(request: IncomingMessage, named?: ExpressApplicati
   for (let i = 0; i < listeners.length; ++i) {
     const listener = listeners[i] as object;
     if (isExpressApplication(listener)) return listener;
-    listeners.push(...(behind.get(listener) ?? []));
+    listeners.push(...(wrappedListeners.get(listener) ?? []));
   }
   return undefined;
 }

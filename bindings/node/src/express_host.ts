@@ -1,7 +1,7 @@
 import { applicationOf, isExpressApplication, type ExpressApplication } from './express_app';
 import type { Advisor, ChatHost, ClientCard, Credentials, Middleware } from './host';
-import { Visit } from './middlewares';
-import { anyFunction, check, mustBe, optional, refuseNothing, type Check } from './options';
+import { MiddlewareRun } from './middlewares';
+import { anyFunction, check, mustBe, optional, refuseNullish, type Check } from './options';
 import type { MaybePromise } from './types';
 
 /** What `expressHost` makes a host of: the functions that a Travel Lab application has. */
@@ -90,20 +90,20 @@ function mustAnswer(answer: unknown, name: string, expected: string, ...texts: u
  */
 export function expressHost(app: ExpressHost): ChatHost {
   check(app, 'expressHost', parts);
-  refuseNothing(app, 'expressHost', 'checkSessions');
+  refuseNullish(app, 'expressHost', 'checkSessions');
   const application = app.app as ExpressApplication | undefined;
   const chain: readonly Middleware[] = [...(app.session ?? []), app.isAuthenticated, app.orgMiddleware];
   return {
     async authenticate(credentials, request) {
-      const visit = new Visit(request, applicationOf(request, application));
+      const run = new MiddlewareRun(request, applicationOf(request, application));
       try {
-        if (!(await visit.passes(chain))) return null;
-        const advisor = await app.advisor(visit.request);
+        if (!(await run.passes(chain))) return null;
+        const advisor = await app.advisor(run.request);
         if (advisor === null || advisor === undefined) return null;
         mustAnswer(advisor, 'advisor', '{ orgId, id }', advisor.orgId, advisor.id);
         return { ...advisor, byCookie: isAmbient(credentials) };
       } finally {
-        visit.end();
+        run.end();
       }
     },
     async findTrip(tripId) {

@@ -1,31 +1,33 @@
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 
-import { Door, type Handed } from './server_adapter';
 import type { ChatEngine } from './engine';
-import { standBefore } from './express_app';
+import { setWrappedListeners } from './express_app';
 import type { ChatHost, Middleware, ServerOptions } from './host';
 import { cookiesFor } from './middlewares';
+import { ServerAdapter, type PendingRequest } from './server_adapter';
 import { mustBeServer, setupWebSocket } from './websocket';
 
 // Requests of one connection are carried out one after the other. Node sends their answers in order, but hands over what
 // was pipelined all at once.
-class Turns {
-  #isTaken = false;
+class RequestQueue {
+  #isBusy = false;
   readonly #waiting: (() => void)[] = [];
 
-  take(go: () => void): void {
-    if (this.#isTaken) {
-      this.#waiting.push(go);
+  /** Calls `start` once no request before it is being carried out. */
+  enter(start: () => void): void {
+    if (this.#isBusy) {
+      this.#waiting.push(start);
     } else {
-      this.#isTaken = true;
-      go();
+      this.#isBusy = true;
+      start();
     }
   }
 
-  pass(): void {
+  /** The request that was started last is answered. */
+  leave(): void {
     const next = this.#waiting.shift();
-    if (next === undefined) this.#isTaken = false;
+    if (next === undefined) this.#isBusy = false;
     else next();
   }
 }
@@ -33,25 +35,25 @@ class Turns {
 // Drops the rest of a body that was not read, then `done`. A connection that is closed while its peer still sends is reset,
 // and the answer may be lost with it. Whoever sends for longer than this is cut off nevertheless.
 function discard(request: IncomingMessage, done: () => void): void {
-  const patience = setTimeout(end, 2_000).unref();
+  const timer = setTimeout(onEnd, 2_000).unref();
   let left = 8 * 1024 * 1024;
-  function take(chunk: Buffer) {
+  function onData(chunk: Buffer) {
     left -= chunk.length;
-    if (left < 0) end();
+    if (left < 0) onEnd();
   }
-  function end() {
-    clearTimeout(patience);
-    request.off('data', take).off('end', end).off('close', end);
+  function onEnd() {
+    clearTimeout(timer);
+    request.off('data', onData).off('end', onEnd).off('close', onEnd);
     done();
   }
-  request.on('data', take).on('end', end).on('close', end).resume();
+  request.on('data', onData).on('end', onEnd).on('close', onEnd).resume();
 }
 
-const turnsOf = new WeakMap<object, Turns>();
+const queues = new WeakMap<object, RequestQueue>();
 
-function turns(socket: object): Turns {
-  let found = turnsOf.get(socket);
-  if (found === undefined) turnsOf.set(socket, (found = new Turns()));
+function queueOf(socket: object): RequestQueue {
+  let found = queues.get(socket);
+  if (found === undefined) queues.set(socket, (found = new RequestQueue()));
   return found;
 }
 
@@ -77,52 +79,52 @@ function parseHeaders(lines: string): Readonly<Record<string, string | string[]>
 }
 
 // One request of the chat's: reads its body, hands it over, and writes the answer.
-class Exchange implements Handed {
-  readonly #turn: Turns;
+class Exchange implements PendingRequest {
+  readonly #queue: RequestQueue;
   readonly #chunks: Buffer[] = [];
   #size = 0;
 
   constructor(
     readonly request: IncomingMessage & { body?: unknown },
     readonly response: ServerResponse,
-    readonly door: Door,
+    readonly adapter: ServerAdapter,
   ) {
-    this.#turn = turns(request.socket);
+    this.#queue = queueOf(request.socket);
   }
 
   begin(): void {
-    const { request, door } = this;
+    const { request, adapter } = this;
     if (request.body !== undefined || request.readableEnded) {
-      this.#hand(Buffer.from(request.body === undefined ? '' : JSON.stringify(request.body)));
+      this.#handle(Buffer.from(request.body === undefined ? '' : JSON.stringify(request.body)));
       return;
     }
-    if (Number(request.headers['content-length'] ?? 0) > door.maxBodyBytes) {
-      this.#hand(undefined);
+    if (Number(request.headers['content-length'] ?? 0) > adapter.maxBodyBytes) {
+      this.#handle(undefined);
       return;
     }
-    request.on('data', this.#take).on('end', this.#finish);
+    request.on('data', this.#onData).on('end', this.#onEnd);
   }
 
-  readonly #take = (chunk: Buffer): void => {
+  readonly #onData = (chunk: Buffer): void => {
     this.#chunks.push(chunk);
     this.#size += chunk.length;
-    if (this.#size > this.door.maxBodyBytes) this.#finish();
+    if (this.#size > this.adapter.maxBodyBytes) this.#onEnd();
   };
 
-  readonly #finish = (): void => {
+  readonly #onEnd = (): void => {
     const { request } = this;
     // Of one that is longer than allowed, the rest is not read here.
-    if (!request.readableEnded) request.off('data', this.#take).off('end', this.#finish).pause();
-    this.#hand(this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks, this.#size));
+    if (!request.readableEnded) request.off('data', this.#onData).off('end', this.#onEnd).pause();
+    this.#handle(this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks, this.#size));
   };
 
-  #hand(body: Buffer | undefined): void {
-    this.#turn.take(() => this.door.handle(this, body));
+  #handle(body: Buffer | undefined): void {
+    this.#queue.enter(() => this.adapter.handle(this, body));
   }
 
   respond(status: number, headers: string, body: string): void {
     const { request, response } = this;
-    this.#turn.pass();
+    this.#queue.leave();
     if (response.destroyed || response.headersSent) return;
     const fields = { ...parseHeaders(headers) };
     const cookies = cookiesFor(request);
@@ -147,9 +149,9 @@ class Exchange implements Handed {
  * parsed already is taken as it is.
  */
 export function chatRoutes(engine: ChatEngine, host?: ChatHost, options?: ServerOptions): Middleware {
-  const door = Door.of(engine, host, options);
+  const adapter = ServerAdapter.of(engine, host, options);
   return (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
-    if (door.serves(request)) new Exchange(request, response, door).begin();
+    if (adapter.serves(request)) new Exchange(request, response, adapter).begin();
     else next();
   };
 }
@@ -173,7 +175,7 @@ export function attachChat(
     routes(request, response, () => {
       for (const other of others) other.call(httpServer, request, response);
     });
-  standBefore(others, serve);
+  setWrappedListeners(others, serve);
   httpServer.removeAllListeners('request').on('request', serve);
   const stopUpgrades = setupWebSocket(httpServer, engine);
   return () => {

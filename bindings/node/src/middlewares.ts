@@ -6,7 +6,7 @@ import type { ExpressApplication } from './express_app';
 import type { Middleware } from './host';
 
 // What a response without a connection writes to.
-class Nowhere extends Writable {
+class DiscardingSocket extends Writable {
   constructor() {
     super({ write: (_chunk, _encoding, done) => done() });
     // Whoever destroys a response may give an error, which is nobody's here.
@@ -21,22 +21,22 @@ class Nowhere extends Writable {
 function ignore(): void {}
 
 // A response that is sent to nobody, and tells when somebody answers with it.
-class Answer extends ServerResponse {
+class DetachedResponse extends ServerResponse {
   locals?: object;
-  begun: ((status?: number) => void) | undefined;
+  onHead: ((status?: number) => void) | undefined;
 
   // Whatever answers writes the head first.
   override writeHead(...head: [any]): this {
-    this.begun?.(Number(head[0]));
+    this.onHead?.(Number(head[0]));
     if (this.socket === null) {
       this.on('error', ignore);
-      this.assignSocket(new Nowhere() as never);
+      this.assignSocket(new DiscardingSocket() as never);
       this.on('finish', () => this.socket?.destroy());
     }
     return super.writeHead(...head);
   }
   override destroy(error?: Error): this {
-    this.begun?.();
+    this.onHead?.();
     return super.destroy(error);
   }
   /** Whether somebody waits for its end, by an event or a function of their own. */
@@ -47,7 +47,7 @@ class Answer extends ServerResponse {
 }
 
 // The same where there is no Express: enough to refuse with, for middlewares that are written for it.
-class PlainAnswer extends Answer {
+class PlainResponse extends DetachedResponse {
   status(): this {
     return this;
   }
@@ -79,7 +79,7 @@ interface Request extends IncomingMessage {
 
 interface Classes {
   Request: new (socket: IncomingMessage['socket']) => Request;
-  Answer: new (request: IncomingMessage) => Answer;
+  DetachedResponse: new (request: IncomingMessage) => DetachedResponse;
 }
 const classes = new WeakMap<ExpressApplication, Classes>();
 
@@ -88,12 +88,12 @@ const classes = new WeakMap<ExpressApplication, Classes>();
 function classesOf(application: ExpressApplication): Classes {
   let found = classes.get(application);
   if (found === undefined) {
-    found = { Request: class extends IncomingMessage {}, Answer: class extends Answer {} };
+    found = { Request: class extends IncomingMessage {}, DetachedResponse: class extends DetachedResponse {} };
     Object.setPrototypeOf(found.Request.prototype, application.request);
-    // With the functions of `Answer`, before those of the application.
-    const { constructor, ...own } = Object.getOwnPropertyDescriptors(Answer.prototype);
-    Object.defineProperties(found.Answer.prototype, own);
-    Object.setPrototypeOf(found.Answer.prototype, application.response);
+    // With the functions of `DetachedResponse`, before those of the application.
+    const { constructor, ...own } = Object.getOwnPropertyDescriptors(DetachedResponse.prototype);
+    Object.defineProperties(found.DetachedResponse.prototype, own);
+    Object.setPrototypeOf(found.DetachedResponse.prototype, application.response);
     classes.set(application, found);
   }
   return found;
@@ -122,15 +122,15 @@ function expressRequest(of: IncomingMessage, { Request }: Classes): Request {
 }
 
 // What does not mean that nobody is signed in.
-const refusals = new Map<number | undefined, ErrorCode>([
+const failureCodes = new Map<number | undefined, ErrorCode>([
   [429, 'rate_limited'], [500, 'internal'], [502, 'internal'], [503, 'overloaded'], [504, 'overloaded'],
 ]);
 
-const renewed = new WeakMap<IncomingMessage, string[]>();
+const cookiesSet = new WeakMap<IncomingMessage, string[]>();
 
 /** @internal The cookies that middlewares have set for the answer to a request. */
 export function cookiesFor(request: IncomingMessage): string[] | undefined {
-  return renewed.get(request);
+  return cookiesSet.get(request);
 }
 
 /**
@@ -138,24 +138,24 @@ export function cookiesFor(request: IncomingMessage): string[] | undefined {
  * application would give it to them, and a response of their own: the chat's answer is what the protocol says, whatever
  * they answer. Only the cookies that they set go with it, so that a session which is renewed by use stays alive.
  */
-export class Visit {
+export class MiddlewareRun {
   /** What the middlewares see. */
   readonly request: Request;
-  readonly #came: IncomingMessage;
-  readonly #response: Answer;
+  readonly #original: IncomingMessage;
+  readonly #response: DetachedResponse;
   #isOver = false;
 
-  constructor(came: IncomingMessage, application: ExpressApplication | undefined) {
-    this.#came = came;
-    this.request = came;
+  constructor(original: IncomingMessage, application: ExpressApplication | undefined) {
+    this.#original = original;
+    this.request = original;
     if (application === undefined) {
-      this.#response = new PlainAnswer(came);
+      this.#response = new PlainResponse(original);
       return;
     }
     const made = classesOf(application);
-    const isNew = !Object.hasOwn(came, 'res');
-    if (isNew) this.request = expressRequest(came, made);
-    this.#response = new made.Answer(this.request);
+    const isNew = !Object.hasOwn(original, 'res');
+    if (isNew) this.request = expressRequest(original, made);
+    this.#response = new made.DetachedResponse(this.request);
     this.#response.locals = Object.create(null) as object;
     if (isNew) this.request.res = this.#response;
   }
@@ -171,8 +171,8 @@ export class Visit {
         this.#isOver = true;
         settle(how);
       };
-      this.#response.begun = (status) => {
-        const code = refusals.get(status);
+      this.#response.onHead = (status) => {
+        const code = failureCodes.get(status);
         if (code === undefined) end(resolve, false);
         else end(reject, new ChatError(code));
       };
@@ -210,6 +210,6 @@ export class Visit {
     const response = this.#response;
     if (!response.headersSent && response.isAwaited) response.end();
     const cookies = response.getHeader('set-cookie');
-    if (cookies !== undefined) renewed.set(this.#came, [cookies].flat().map(String));
+    if (cookies !== undefined) cookiesSet.set(this.#original, [cookies].flat().map(String));
   }
 }

@@ -47,14 +47,14 @@ export function check<T extends object>(given: T, name: string, checks: Record<k
 
 /**
  * @internal Throws a TypeError unless each property of `given` is one of `known`, too. One that has a class may have others,
- * which are its own business. `elsewhere`: where that belongs which somebody may look for here.
+ * which are its own business. `misplaced`: where that belongs which somebody may look for here.
  */
-export function refuseUnknown(given: object, name: string, known: object, elsewhere: Record<string, string> = {}): void {
+export function refuseUnknown(given: object, name: string, known: object, misplaced: Record<string, string> = {}): void {
   const kind: unknown = Object.getPrototypeOf(given);
   if (kind !== Object.prototype && kind !== null) return;
   for (const key of Object.keys(given)) {
     if (Object.hasOwn(known, key)) continue;
-    throw new TypeError(`${name} has no option "${key}"${Object.hasOwn(elsewhere, key) ? `: ${elsewhere[key]}` : ''}`);
+    throw new TypeError(`${name} has no option "${key}"${Object.hasOwn(misplaced, key) ? `: ${misplaced[key]}` : ''}`);
   }
 }
 
@@ -62,7 +62,7 @@ export function refuseUnknown(given: object, name: string, known: object, elsewh
  * @internal Throws a TypeError where one of `keys` is there and is nothing. For what means more when it is left out than
  * whatever it could name: a value that an application has not found must not count as leaving it out.
  */
-export function refuseNothing(given: object, name: string, ...keys: string[]): void {
+export function refuseNullish(given: object, name: string, ...keys: string[]): void {
   for (const key of keys) {
     const value = (given as Record<string, unknown>)[key];
     const isNothing = value === undefined || value === null;

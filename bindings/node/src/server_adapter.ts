@@ -4,16 +4,16 @@ import { addon, type NativeEngine, type NativeRequest } from './addon';
 import { nativeOf, type ChatEngine } from './engine';
 import { callNative, ChatError, codeOf, outcomeError, sentenceOf, warn } from './errors';
 import type { ChatHost, RateLimit, ServerOptions } from './host';
-import { anyFunction, boolean, check, milliseconds, mustBe, optional, refuseNothing, strings, whole, type Check } from './options';
+import { anyFunction, boolean, check, milliseconds, mustBe, optional, refuseNullish, strings, whole, type Check } from './options';
 
-/** @internal A request that was handed to the engine. */
-export interface Handed {
+/** @internal A request that the engine has, and has not answered yet. */
+export interface PendingRequest {
   readonly request: IncomingMessage;
   /** `headers`: names and values by turns, each in a line of its own. `body`: a byte in each character. */
   respond(status: number, headers: string, body: string): void;
 }
 
-const doors = new WeakMap<ChatEngine, Door>();
+const adapters = new WeakMap<ChatEngine, ServerAdapter>();
 
 const rateLimit: Check = (value, name) =>
   check(value as RateLimit, name, { count: whole(0), windowMs: optional(milliseconds(1)) });
@@ -68,25 +68,25 @@ const optionChecks: Record<keyof ServerOptions, Check> = {
  * @internal The way into an engine's server: hands over what Node's HTTP server has received, and asks the host. Made by
  * the first who needs it, with its options.
  */
-export class Door {
+export class ServerAdapter {
   readonly maxBodyBytes: number;
   readonly #basePath: string;
-  readonly #others: RegExp | undefined;
+  readonly #applicationPaths: RegExp | undefined;
   readonly #native: NativeEngine;
   readonly #host: ChatHost;
   readonly #onError: (error: unknown) => void;
   // Those that the engine has, by the numbers that it knows them by.
-  readonly #requests = new Map<number, Handed>();
+  readonly #requests = new Map<number, PendingRequest>();
   #lastNumber = 0;
   #isFlushDue = false;
 
-  static of(engine: ChatEngine, host: ChatHost | undefined, options: ServerOptions | undefined): Door {
-    const present = doors.get(engine);
+  static of(engine: ChatEngine, host: ChatHost | undefined, options: ServerOptions | undefined): ServerAdapter {
+    const present = adapters.get(engine);
     if (options !== undefined) check(options, 'options', optionChecks);
     if (present === undefined) {
-      const door = new Door(nativeOf(engine), host, options ?? {});
-      doors.set(engine, door);
-      return door;
+      const adapter = new ServerAdapter(nativeOf(engine), host, options ?? {});
+      adapters.set(engine, adapter);
+      return adapter;
     }
     if (host !== undefined && host !== present.#host) throw new TypeError('this engine has another host already');
     if (options !== undefined && Object.keys(options).length > 0) {
@@ -103,7 +103,7 @@ export class Door {
     mustBe(typeof host === 'object' && host !== null, host, 'host', 'an object');
     for (const name of ['authenticate', 'findTrip', 'findClients'] as const) anyFunction(host[name], `host.${name}`, host);
     for (const name of ['checkSessions', 'searchClients', 'notify'] as const) optional(anyFunction)(host[name], `host.${name}`, host);
-    refuseNothing(host, 'host', 'checkSessions');
+    refuseNullish(host, 'host', 'checkSessions');
     const { onError = warn, probes = true, ...rest } = options;
     this.#native = native;
     this.#host = host;
@@ -117,14 +117,14 @@ export class Door {
     };
     this.#basePath = options.basePath ?? '';
     // Those of the probes that are the application's.
-    if (!probes) this.#others = /^\/(livez|readyz|metrics)(\?|$)/;
-    else if (options.metrics === 'nobody') this.#others = /^\/metrics(\?|$)/;
+    if (!probes) this.#applicationPaths = /^\/(livez|readyz|metrics)(\?|$)/;
+    else if (options.metrics === 'nobody') this.#applicationPaths = /^\/metrics(\?|$)/;
     this.maxBodyBytes = options.maxBodyBytes ?? addon().defaultMaxBodyBytes;
     callNative(() =>
       native.serve(
         rest,
-        (question, method, json, request) => this.#ask(question, method, json, request),
-        (number, status, headers, body) => this.#take(number)?.respond(status, headers, body),
+        (question, method, json, request) => this.#onQuestion(question, method, json, request),
+        (number, status, headers, body) => this.#removeRequest(number)?.respond(status, headers, body),
         (number) => this.#requests.delete(number),
       ),
     );
@@ -132,29 +132,29 @@ export class Door {
 
   /** Whether a request is the chat's. */
   serves(request: IncomingMessage): boolean {
-    const target = this.#targetOf(request);
+    const target = this.#requestTarget(request);
     if (!addon().serves(target, this.#basePath)) return false;
-    return this.#others?.test(target.slice(this.#basePath.length)) !== true;
+    return this.#applicationPaths?.test(target.slice(this.#basePath.length)) !== true;
   }
 
   // Express takes the path at which a middleware is mounted out of the URL, and says which it was; Connect keeps the URL that
   // there was.
-  #targetOf(request: IncomingMessage & { baseUrl?: string; originalUrl?: string }): string {
+  #requestTarget(request: IncomingMessage & { baseUrl?: string; originalUrl?: string }): string {
     const { url = '', baseUrl, originalUrl = url } = request;
     if (this.#basePath === '') return url;
     return baseUrl === undefined ? originalUrl : baseUrl + url;
   }
 
-  /** Answers by `handed.respond`. */
-  handle(handed: Handed, body: Buffer | undefined): void {
-    const number = this.#keep(handed);
+  /** Answers by `pending.respond`. */
+  handle(pending: PendingRequest, body: Buffer | undefined): void {
+    const number = this.#addRequest(pending);
     try {
-      callNative(() => this.#native.handle(number, ...this.#fieldsOf(handed.request, body)));
+      callNative(() => this.#native.handle(number, ...this.#nativeRequest(pending.request, body)));
     } catch (error) {
       // The engine is closed.
       this.#requests.delete(number);
       const { status, body } = refusalOf(error);
-      handed.respond(status, 'Content-Type\napplication/json', body);
+      pending.respond(status, 'Content-Type\napplication/json', body);
       return;
     }
     this.#flushSoon();
@@ -165,16 +165,16 @@ export class Door {
    * take it: it is closed, or has as many connections as it may.
    */
   adopt(descriptor: number, request: IncomingMessage, head: Buffer): void {
-    this.#upgrade(request, (number) => this.#native.adopt(descriptor, number, ...this.#fieldsOf(request, head)));
+    this.#upgrade(request, (number) => this.#native.adopt(descriptor, number, ...this.#nativeRequest(request, head)));
   }
 
   /** The same for one that has no descriptor: gives that of the end of a pipe which stands for it. */
   bridge(request: IncomingMessage, head: Buffer): number {
-    return this.#upgrade(request, (number) => this.#native.bridge(number, ...this.#fieldsOf(request, head))) as number;
+    return this.#upgrade(request, (number) => this.#native.bridge(number, ...this.#nativeRequest(request, head))) as number;
   }
 
   #upgrade(request: IncomingMessage, handOver: (number: number) => number | string | null): number | null {
-    const number = this.#keep({ request, respond: () => undefined });
+    const number = this.#addRequest({ request, respond: () => undefined });
     try {
       const end = callNative(() => handOver(number));
       if (typeof end === 'string') throw outcomeError(end);
@@ -185,11 +185,11 @@ export class Door {
     }
   }
 
-  #fieldsOf(request: IncomingMessage & { ip?: string; secure?: boolean }, body: Buffer | undefined): NativeRequest {
+  #nativeRequest(request: IncomingMessage & { ip?: string; secure?: boolean }, body: Buffer | undefined): NativeRequest {
     const { socket } = request;
     return [
       request.method ?? '',
-      this.#targetOf(request),
+      this.#requestTarget(request),
       // No name and no value has a line feed in it: Node's parser refuses it (RFC 9110 section 5.5).
       request.rawHeaders.join('\n'),
       body,
@@ -199,16 +199,16 @@ export class Door {
     ];
   }
 
-  #keep(handed: Handed): number {
+  #addRequest(pending: PendingRequest): number {
     const number = (this.#lastNumber += 1);
-    this.#requests.set(number, handed);
+    this.#requests.set(number, pending);
     return number;
   }
 
-  #take(number: number): Handed | undefined {
-    const handed = this.#requests.get(number);
+  #removeRequest(number: number): PendingRequest | undefined {
+    const pending = this.#requests.get(number);
     this.#requests.delete(number);
-    return handed;
+    return pending;
   }
 
   // What a turn of the event loop brings goes to the engine's threads together, with one wake-up.
@@ -223,10 +223,10 @@ export class Door {
     this.#native.flush();
   };
 
-  #ask(question: number, method: string, json: string, number: number): void {
+  #onQuestion(question: number, method: string, json: string, number: number): void {
     let answer: unknown;
     try {
-      answer = this.#question(method, json, this.#requests.get(number)?.request);
+      answer = this.#callHost(method, json, this.#requests.get(number)?.request);
     } catch (error) {
       this.#fail(question, error);
       return;
@@ -241,7 +241,7 @@ export class Door {
     }
   }
 
-  #question(method: string, json: string, request: IncomingMessage | undefined): unknown {
+  #callHost(method: string, json: string, request: IncomingMessage | undefined): unknown {
     const host = this.#host;
     if (method === 'authenticate') {
       if (request === undefined) return null;

@@ -27,11 +27,11 @@ export interface SqliteOptions {
 
 // SQLite would take an empty path for a database that is forgotten when it is closed, libpq an empty URL for the one of
 // whoever runs the process.
-const named: Check = (value, name) =>
+const notEmpty: Check = (value, name) =>
   mustBe(typeof value === 'string' && /^[^\0]+$/.test(value), value, name, 'a string that is not empty');
 
 const sqliteChecks: Record<keyof SqliteOptions, Check> = {
-  path: named,
+  path: notEmpty,
   maxReaders: optional(whole(0, 1_024)),
   checkpointBytes: optional(whole(0)),
   log: optional(anyFunction),
@@ -64,7 +64,7 @@ export interface PostgresOptions {
 }
 
 const postgresChecks: Record<keyof PostgresOptions, Check> = {
-  url: named,
+  url: notEmpty,
   lanes: optional(whole(0, 1_024)),
   maxReaders: optional(whole(0, 1_024)),
   patience: optional(milliseconds()),
@@ -315,7 +315,7 @@ const required = [
   'findToken',
 ] as const;
 
-const nobodys = '00000000-0000-0000-0000-000000000000';
+const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 
 /** @internal What the addon is given for a storage. */
 export function toNativeStorage(storage: BuiltInStorage | ChatStorage): object {
@@ -393,7 +393,7 @@ function run(storage: ChatStorage, method: string, query: any, decide?: NativeDe
     case 'beginEpoch':
       return storage.beginEpoch?.(query.epoch);
     case 'ping':
-      return storage.ping === undefined ? storage.findConversation(nobodys) : storage.ping();
+      return storage.ping === undefined ? storage.findConversation(NIL_UUID) : storage.ping();
     default:
       throw new ChatError('internal');
   }

@@ -5,10 +5,10 @@ import { Socket } from 'node:net';
 import { pipeline, type Duplex } from 'node:stream';
 import { Server as TlsServer } from 'node:tls';
 
-import { Door, refusalOf } from './server_adapter';
 import type { ChatEngine } from './engine';
 import type { ChatHost, ServerOptions } from './host';
 import { mustBe } from './options';
+import { refusalOf, ServerAdapter } from './server_adapter';
 
 /** For `setupWebSocket`: what `chatRoutes` takes, too, and who the host is. */
 export interface WebSocketOptions extends ServerOptions {
@@ -30,17 +30,17 @@ export function setupWebSocket(
   mustBeServer(httpServer);
   mustBe(typeof options === 'object' && options !== null, options, 'options', 'an object');
   const { host, ...rest } = options;
-  const door = Door.of(engine, host, rest);
+  const adapter = ServerAdapter.of(engine, host, rest);
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Node takes its own listener away before it emits the event, and an error that nobody listens to ends the process. A
     // peer may reset the connection at any time: while it waits here, in another listener's hands, or after we are done.
     socket.on('error', ignore);
-    const isChat = door.serves(request);
+    const isChat = adapter.serves(request);
     if (!isChat && httpServer.listenerCount('upgrade') > 1) return;
-    behindAnswers(socket, () => {
-      if (!asksForWebSocket(request)) goOnWithout(httpServer, request, socket, head);
-      else if (isChat) handOver(door, request, socket, head);
-      else refuse(socket, nothingHere);
+    afterResponses(socket, () => {
+      if (!asksForWebSocket(request)) serveWithoutUpgrade(httpServer, request, socket, head);
+      else if (isChat) handOver(adapter, request, socket, head);
+      else refuse(socket, notFoundResponse);
     });
   };
   httpServer.on('upgrade', upgrade);
@@ -68,17 +68,17 @@ type Connection = Duplex & {
 };
 
 // Runs `next` once the answers to earlier requests of the connection have left, and never when it is closed before that.
-function behindAnswers(socket: Connection, next: () => void): void {
+function afterResponses(socket: Connection, next: () => void): void {
   const answer = socket._httpMessage;
   if (answer !== null && answer !== undefined) {
-    answer.once('close', () => behindAnswers(socket, next));
+    answer.once('close', () => afterResponses(socket, next));
   } else if (socket.destroyed || socket.writableEnded) {
     // One of them was the last that the server wanted to give. An ended one is closed with its own time-out.
     return;
   } else if (socket.writableLength > 0) {
     // 'drain' would come only if the last write had been told to wait.
     socket.write('', (error) => {
-      if (!error) behindAnswers(socket, next);
+      if (!error) afterResponses(socket, next);
     });
   } else {
     next();
@@ -92,7 +92,7 @@ function asksForWebSocket({ headers }: IncomingMessage): boolean {
 // Node gives every request that names another protocol to the listeners of upgrades, and has not read its body. A server may
 // ignore the header (RFC 9110 section 7.8), and this one goes on as if it were not there: the request is given back to be
 // read again without it, and so are whatever follows it on the connection, and time-outs.
-function goOnWithout(httpServer: HttpServer | HttpsServer, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+function serveWithoutUpgrade(httpServer: HttpServer | HttpsServer, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   const { method, url, httpVersion, rawHeaders } = request;
   let lines = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
@@ -104,34 +104,34 @@ function goOnWithout(httpServer: HttpServer | HttpsServer, request: IncomingMess
   httpServer.emit(httpServer instanceof TlsServer ? 'secureConnection' : 'connection', socket);
 }
 
-const nothingHere = 'HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
+const notFoundResponse = 'HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 
 // How long a peer that was refused may take to close its side.
 const lingerMs = 2_000;
 
 function refuse(socket: Duplex, answer: string): void {
-  const patience = setTimeout(() => socket.destroy(), lingerMs).unref();
-  socket.once('close', () => clearTimeout(patience));
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
+  socket.once('close', () => clearTimeout(timer));
   // What it still sends is read, or the answer would be lost in a reset.
   socket.resume().end(answer);
 }
 
-function handOver(door: Door, request: IncomingMessage, socket: Connection, head: Buffer): void {
+function handOver(adapter: ServerAdapter, request: IncomingMessage, socket: Connection, head: Buffer): void {
   const handle = socket._handle;
   try {
     if (!('encrypted' in socket) && handle?.fd !== undefined && handle.fd >= 0) {
       // What came while it waited.
       const more = socket.read() as Buffer | null;
-      door.adopt(handle.fd, request, more === null ? head : Buffer.concat([head, more]));
+      adapter.adopt(handle.fd, request, more === null ? head : Buffer.concat([head, more]));
       handle.readStop();
       // The connection lives on in the duplicate.
       socket.destroy();
       return;
     }
-    const inner = openPipe(door.bridge(request, head));
+    const engineSide = openSocket(adapter.bridge(request, head));
     // Either side's error ends both; there is nobody to tell.
-    pipeline(socket, inner, ignore);
-    pipeline(inner, socket, ignore);
+    pipeline(socket, engineSide, ignore);
+    pipeline(engineSide, socket, ignore);
   } catch (error) {
     // A closed engine, one that has as many connections as it may, or no descriptor left.
     const { status, body } = refusalOf(error);
@@ -140,14 +140,14 @@ function handOver(door: Door, request: IncomingMessage, socket: Connection, head
   }
 }
 
-function openPipe(descriptor: number): Socket {
-  let inner: Socket;
+function openSocket(descriptor: number): Socket {
+  let engineSide: Socket;
   try {
-    inner = new Socket({ fd: descriptor, readable: true, writable: true, allowHalfOpen: true });
+    engineSide = new Socket({ fd: descriptor, readable: true, writable: true, allowHalfOpen: true });
   } catch (error) {
     closeSync(descriptor);
     throw error;
   }
   // Beyond what `pipeline` listens to, which is until both have ended.
-  return inner.on('error', ignore);
+  return engineSide.on('error', ignore);
 }
