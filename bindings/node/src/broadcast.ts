@@ -26,7 +26,7 @@ export function broadcasts(engine: ChatEngine): Broadcasts {
     try {
       engine.refresh(conversationId);
     } catch (error) {
-      // Its sockets are closed, and hear of it when they come back.
+      // The sockets of a closed engine are closed too, and read what changed when they reconnect.
       if (!(error instanceof ChatError && error.code === 'closed')) throw error;
     }
   };

@@ -47,7 +47,7 @@ const optionChecks: Record<keyof EngineOptions, Check> = {
   maxLiveTokens: optional(whole(1)),
   tokenCacheEntries: optional(whole(0)),
   tokenCacheLifetime: optional(milliseconds()),
-  // Counted in seconds: a fraction of one would be 0, which is never.
+  // The engine counts whole seconds: a fraction of one would become 0, which means never.
   sweepInterval: optional((value, name, from) => {
     if (value !== 0) milliseconds(1_000)(value, name, from);
   }),
@@ -86,11 +86,11 @@ interface Operation {
   who?: string;
   /** The full name of the object that comes next. */
   object?: string;
-  /** What that may hold: a misspelt name must not pass for one that was left out. */
+  /** The names that it may have: a misspelt one must not pass for one that was left out. */
   members?: object;
-  /** Of these, what is left out widens what is meant: to tokens that outlive their link, to more tokens. */
+  /** Of these, the ones whose absence widens the operation (to tokens that outlive their link, to more tokens). */
   narrowing?: string[];
-  /** What is an argument of its own, and which. */
+  /** Names that are arguments of their own, and which argument each is. */
   misplaced?: Record<string, string>;
 }
 
@@ -498,7 +498,7 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
     await this.return();
   }
 
-  // Takes what is there; the addon wakes us when there was nothing.
+  // Takes the events that have gathered. Where there are none, the addon calls #deliver when the next one comes.
   #takeEvents(): void {
     const taken = this.#listener?.take();
     if (taken === undefined || taken === null) return;

@@ -51,7 +51,8 @@ export class ChatError extends Error {
   }
 }
 
-// Mistakes of whoever calls the engine, who is told which: the table's sentence is for people, and names nothing.
+// Mistakes of the program that calls the engine. The error says in the addon's words what is wrong; the table's sentence is
+// for people, and does not.
 const mistakes = new Set<unknown>(['invalid_argument', 'closed']);
 
 /** @internal What the addon throws, in its own words. */
@@ -87,7 +88,7 @@ export function codeOf(error: unknown, otherwise: ErrorCode): ErrorCode {
   return error instanceof ChatError ? error.code : otherwise;
 }
 
-/** @internal A mistake in the application, which whoever called the engine is not told of. */
+/** @internal Reports a mistake in the application that no caller can be told of. */
 export function warn(error: unknown): void {
   process.emitWarning(error instanceof Error ? error : String(error));
 }

@@ -13,10 +13,10 @@ export function isExpressApplication(value: unknown): value is ExpressApplicatio
   return typeof request === 'object' && request !== null && typeof response === 'object' && response !== null;
 }
 
-// A listener of a server's requests that passes them on to others, and those.
+// By a listener that has taken the place of a server's other listeners of requests: those others, which it calls itself.
 const wrappedListeners = new WeakMap<object, readonly unknown[]>();
 
-/** @internal Says that `listener` stands before others, which are no listeners of the server's any more. */
+/** @internal Says that `listener` calls `others`, which are no listeners of the server any more. */
 export function setWrappedListeners(others: readonly unknown[], listener: object): void {
   wrappedListeners.set(listener, others);
 }

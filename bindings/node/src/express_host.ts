@@ -55,7 +55,7 @@ const middleware: Check = (value, name) => mustBe(isMiddleware(value), value, na
 
 const parts: Record<keyof ExpressHost, Check> = {
   app: optional((value, name) => mustBe(isExpressApplication(value), value, name, 'an Express application')),
-  // One that is named and is nothing would leave out what isAuthenticated relies on.
+  // Named and undefined is refused: without the session, isAuthenticated has nothing to look at.
   session(value, name, from) {
     if (value === undefined && !('session' in from)) return;
     mustBe(Array.isArray(value), value, name, 'an array of middlewares');
@@ -78,7 +78,8 @@ function isAmbient({ cookie, authorization }: Credentials): boolean {
   return cookie !== '' || authorization === '' || /^(basic|digest|negotiate|ntlm)\b/i.test(authorization);
 }
 
-// Names the application's function; the chat's own check would name one of ChatHost, or what is made of the answer.
+// Checked here already, so that the error names the application's function. The chat's own check would name a function of
+// ChatHost, or a part of what is made of the answer.
 function mustAnswer(answer: unknown, name: string, expected: string, ...texts: unknown[]): void {
   const isRight = texts.every((text) => typeof text === 'string');
   mustBe(isRight, answer, `${name}()`, `an object ${expected} with strings, or nothing`);
@@ -136,7 +137,7 @@ export function expressHost(app: ExpressHost): ChatHost {
       return cards.filter((card) => card !== undefined);
     },
     searchClients: (orgId, text) => app.searchClients?.(orgId, text) ?? [],
-    // An answer that is none must not stand for all of them.
+    // Without a default: an application that answers nothing by mistake must not keep every session alive.
     checkSessions: (sessionIds) => (app.checkSessions === undefined ? sessionIds : app.checkSessions(sessionIds)),
     async notify({ orgId, title, body, url }) {
       await app.sendPushToOrg(orgId, { title, body, url });

@@ -32,7 +32,7 @@ class RequestQueue {
   }
 }
 
-// Drops the rest of a body that was not read, then `done`. A connection that is closed while its peer still sends is reset,
+// Drops the rest of a body that was not read, then calls `done`. A connection that is closed while its peer still sends is reset,
 // and the answer may be lost with it. Whoever sends for longer than this is cut off nevertheless.
 function discard(request: IncomingMessage, done: () => void): void {
   const timer = setTimeout(onEnd, 2_000).unref();
@@ -57,7 +57,7 @@ function queueOf(socket: object): RequestQueue {
   return found;
 }
 
-// The headers of the answers are few and the same again and again.
+// There are few different sets of headers, so each is parsed once.
 const parsedHeaders = new Map<string, Readonly<Record<string, string | string[]>>>();
 
 function parseHeaders(lines: string): Readonly<Record<string, string | string[]>> {
@@ -113,7 +113,7 @@ class Exchange implements PendingRequest {
 
   readonly #onEnd = (): void => {
     const { request } = this;
-    // Of one that is longer than allowed, the rest is not read here.
+    // The rest of a body that is longer than allowed is not read here.
     if (!request.readableEnded) request.off('data', this.#onData).off('end', this.#onEnd).pause();
     this.#handle(this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks, this.#size));
   };

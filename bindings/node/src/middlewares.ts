@@ -9,7 +9,7 @@ import type { Middleware } from './host';
 class DiscardingSocket extends Writable {
   constructor() {
     super({ write: (_chunk, _encoding, done) => done() });
-    // Whoever destroys a response may give an error, which is nobody's here.
+    // A middleware may destroy its response with an error, which concerns nobody else.
     this.on('error', ignore);
   }
   /** As sockets have it. */
@@ -20,7 +20,7 @@ class DiscardingSocket extends Writable {
 
 function ignore(): void {}
 
-// A response that is sent to nobody, and tells when somebody answers with it.
+// A response that no connection carries: it tells when a middleware begins to answer, and drops what that writes.
 class DetachedResponse extends ServerResponse {
   locals?: object;
   onHead: ((status?: number) => void) | undefined;
@@ -46,7 +46,7 @@ class DetachedResponse extends ServerResponse {
   }
 }
 
-// The same where there is no Express: enough to refuse with, for middlewares that are written for it.
+// The same where there is no Express: with as much of Express's response as its middlewares need to refuse a request.
 class PlainResponse extends DetachedResponse {
   status(): this {
     return this;
@@ -113,7 +113,7 @@ function expressRequest(of: IncomingMessage, { Request }: Classes): Request {
   request.params = {};
   request.complete = true;
   request.readable = false;
-  // With what others have added.
+  // Also the properties that other code has added to the request.
   const from = of as unknown as Record<string, unknown>;
   const to = request as unknown as Record<string, unknown>;
   for (const key of Object.keys(from)) if (!(key in to)) to[key] = from[key];
@@ -121,7 +121,7 @@ function expressRequest(of: IncomingMessage, { Request }: Classes): Request {
   return request;
 }
 
-// What does not mean that nobody is signed in.
+// Statuses that say something else than that nobody is signed in.
 const failureCodes = new Map<number | undefined, ErrorCode>([
   [429, 'rate_limited'], [500, 'internal'], [502, 'internal'], [503, 'overloaded'], [504, 'overloaded'],
 ]);

@@ -1,5 +1,5 @@
-// What an application names is looked at when it names it. A misspelt name, or a function that is not there, would mean
-// something else than it says: a check that is left out, a limit that is off.
+// Options are checked when they are given. A misspelt name, or a function that is missing, would otherwise silently mean
+// something else: a check that is left out, a limit that is off.
 
 /** @internal Throws a TypeError that says what `name` must be. `from`: the object that it is a property of. */
 export type Check = (value: unknown, name: string, from: object) => void;
@@ -47,7 +47,7 @@ export function check<T extends object>(given: T, name: string, checks: Record<k
 
 /**
  * @internal Throws a TypeError unless each property of `given` is one of `known`, too. One that has a class may have others,
- * which are its own business. `misplaced`: where that belongs which somebody may look for here.
+ * which are its own business. `misplaced`: names that belong elsewhere, and what the error says about each.
  */
 export function refuseUnknown(given: object, name: string, known: object, misplaced: Record<string, string> = {}): void {
   const kind: unknown = Object.getPrototypeOf(given);
@@ -59,8 +59,8 @@ export function refuseUnknown(given: object, name: string, known: object, mispla
 }
 
 /**
- * @internal Throws a TypeError where one of `keys` is there and is nothing. For what means more when it is left out than
- * whatever it could name: a value that an application has not found must not count as leaving it out.
+ * @internal Throws a TypeError where one of `keys` is there and is null or undefined. For options that permit more when they
+ * are left out than any value would: a value that an application failed to find must not count as left out.
  */
 export function refuseNullish(given: object, name: string, ...keys: string[]): void {
   for (const key of keys) {

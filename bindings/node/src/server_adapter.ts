@@ -65,8 +65,9 @@ const optionChecks: Record<keyof ServerOptions, Check> = {
 };
 
 /**
- * @internal The way into an engine's server: hands over what Node's HTTP server has received, and asks the host. Made by
- * the first who needs it, with its options.
+ * @internal Connects Node's HTTP server with the engine's own: hands over the requests and connections that Node has
+ * received, and asks the host what the engine wants to know. There is one for each engine, made by the first call of
+ * chatRoutes, setupWebSocket or attachChat with the options of that call.
  */
 export class ServerAdapter {
   readonly maxBodyBytes: number;
@@ -75,7 +76,7 @@ export class ServerAdapter {
   readonly #native: NativeEngine;
   readonly #host: ChatHost;
   readonly #onError: (error: unknown) => void;
-  // Those that the engine has, by the numbers that it knows them by.
+  // What the engine has not answered yet, by the number under which it knows each request.
   readonly #requests = new Map<number, PendingRequest>();
   #lastNumber = 0;
   #isFlushDue = false;
@@ -99,7 +100,7 @@ export class ServerAdapter {
     if (host === undefined) {
       throw new TypeError('host is missing: the first call of chatRoutes, setupWebSocket or attachChat names it');
     }
-    // It may have a class, and other functions besides.
+    // Other names are not refused: it may be an instance of a class with further functions.
     mustBe(typeof host === 'object' && host !== null, host, 'host', 'an object');
     for (const name of ['authenticate', 'findTrip', 'findClients'] as const) anyFunction(host[name], `host.${name}`, host);
     for (const name of ['checkSessions', 'searchClients', 'notify'] as const) optional(anyFunction)(host[name], `host.${name}`, host);
@@ -111,12 +112,12 @@ export class ServerAdapter {
       try {
         onError(error);
       } catch (failed) {
-        // Nobody is above this who could be told, and the process would end.
+        // Nothing above this call would catch it, and the process would end.
         warn(failed);
       }
     };
     this.#basePath = options.basePath ?? '';
-    // Those of the probes that are the application's.
+    // The probes that the application answers itself.
     if (!probes) this.#applicationPaths = /^\/(livez|readyz|metrics)(\?|$)/;
     else if (options.metrics === 'nobody') this.#applicationPaths = /^\/metrics(\?|$)/;
     this.maxBodyBytes = options.maxBodyBytes ?? addon().defaultMaxBodyBytes;
@@ -211,7 +212,7 @@ export class ServerAdapter {
     return pending;
   }
 
-  // What a turn of the event loop brings goes to the engine's threads together, with one wake-up.
+  // All requests of one turn of the event loop go to the engine's threads together, with one wake-up.
   #flushSoon(): void {
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
@@ -267,7 +268,7 @@ export class ServerAdapter {
     try {
       this.#native.answer(question, null, value);
     } catch (error) {
-      // Of the wrong type, and told as `internal` already.
+      // The value is of the wrong type. The addon has answered the question with `internal` by now.
       this.#onError(error);
     }
     this.#flushSoon();
@@ -280,7 +281,7 @@ export class ServerAdapter {
   }
 }
 
-/** @internal What a request is answered that the engine did not take. */
+/** @internal The answer to a request that the engine did not take. */
 export function refusalOf(error: unknown): { status: number; body: string } {
   const { status, code } = error instanceof ChatError ? error : new ChatError('internal');
   return { status, body: JSON.stringify({ message: sentenceOf(code), code }) };

@@ -25,8 +25,7 @@ export interface SqliteOptions {
   log?: (line: string) => void;
 }
 
-// SQLite would take an empty path for a database that is forgotten when it is closed, libpq an empty URL for the one of
-// whoever runs the process.
+// SQLite takes an empty path for a temporary database, libpq an empty URL for the database of the user who runs the process.
 const notEmpty: Check = (value, name) =>
   mustBe(typeof value === 'string' && /^[^\0]+$/.test(value), value, name, 'a string that is not empty');
 
@@ -221,8 +220,9 @@ export interface StoredChange {
 
 /**
  * Where conversations live, in JavaScript: for an application that keeps its own tables. It loads rows and stores rows, and
- * knows no rule of a conversation. `transact` and `removeTokens` are called once at a time, the reads several at once. Each may give a value or a promise. What throws a `ChatError` fails with its code.
- * Anything else that is thrown, and an answer of the wrong shape, is `storage_failed` and becomes a process warning.
+ * knows no rule of a conversation. `transact` and `removeTokens` are called one at a time, the reads several at once. Each
+ * may give a value or a promise. What throws a `ChatError` fails with its code. Anything else that is thrown, and an answer
+ * of the wrong shape, is `storage_failed` and becomes a process warning.
  */
 export interface ChatStorage {
   /**
@@ -355,7 +355,7 @@ export function call(storage: ChatStorage, method: string, json: string, answer:
     try {
       answer(null, value);
     } catch (error) {
-      // It names a value of the wrong type.
+      // A value is of the wrong type, which the error names.
       warn(error);
     }
   })();

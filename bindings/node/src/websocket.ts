@@ -73,7 +73,7 @@ function afterResponses(socket: Connection, next: () => void): void {
   if (answer !== null && answer !== undefined) {
     answer.once('close', () => afterResponses(socket, next));
   } else if (socket.destroyed || socket.writableEnded) {
-    // One of them was the last that the server wanted to give. An ended one is closed with its own time-out.
+    // The server closes the connection after its last answer: there is nothing to take over any more.
     return;
   } else if (socket.writableLength > 0) {
     // 'drain' would come only if the last write had been told to wait.
@@ -124,7 +124,7 @@ function handOver(adapter: ServerAdapter, request: IncomingMessage, socket: Conn
       const more = socket.read() as Buffer | null;
       adapter.adopt(handle.fd, request, more === null ? head : Buffer.concat([head, more]));
       handle.readStop();
-      // The connection lives on in the duplicate.
+      // The engine has a duplicate of the descriptor, which keeps the connection open.
       socket.destroy();
       return;
     }
@@ -148,6 +148,6 @@ function openSocket(descriptor: number): Socket {
     closeSync(descriptor);
     throw error;
   }
-  // Beyond what `pipeline` listens to, which is until both have ended.
+  // `pipeline` listens to errors only until both sides have ended.
   return engineSide.on('error', ignore);
 }
