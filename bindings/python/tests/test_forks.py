@@ -223,15 +223,15 @@ async def main():
         async with travelchat.Server(engine, Slow(), app=application, port=0) as server:
             asking = asyncio.ensure_future(asyncio.to_thread(ask, server.url))
             await asyncio.to_thread(asked.wait)
-            desks = [server._transport._desk, server._transport._runner]
+            callers = [server._transport._host_caller, server._transport._application_runner]
 
             def work(number):
                 # As the end of the interpreter would.
-                for desk in desks:
-                    for task in desk._under_way:
+                for caller in callers:
+                    for task in caller._tasks:
                         task.cancel()
                         task.get_coro().close()
-                desks.clear()
+                callers.clear()
                 gc.collect()
 
             made = children(2, work)

@@ -24,7 +24,7 @@ class Everything(enum.Enum):
 EVERYTHING = Everything.EVERYTHING
 
 
-def who_listens(listener: Participant | Everything) -> Participant | None:
+def checked_listener(listener: Participant | Everything) -> Participant | None:
     """As the engine takes it. TypeError for None: a look-up that found nobody must not read everything."""
     if listener is EVERYTHING:
         return None
@@ -35,7 +35,7 @@ def who_listens(listener: Participant | Everything) -> Participant | None:
     return listener
 
 
-class Ended(Protocol):
+class Endable(Protocol):
     """What an engine ends before itself: a server on it, or the application that serves it."""
 
     def end(self) -> None:
@@ -47,7 +47,7 @@ class EngineBase:
 
     _open: ClassVar[weakref.WeakSet[EngineBase]] = weakref.WeakSet()
 
-    @_options.by_name
+    @_options.check_arguments
     def __init__(
         self,
         storage: AnyStorage,
@@ -129,7 +129,7 @@ class EngineBase:
         require_storage(storage)
         self._core = _core.Engine(storage, backplane, **options)
         # Ended before the engine.
-        self._transports: weakref.WeakSet[Ended] = weakref.WeakSet()
+        self._transports: weakref.WeakSet[Endable] = weakref.WeakSet()
         self._storage_name = type(storage).__name__
         self._closed = False
         EngineBase._open.add(self)

@@ -20,7 +20,7 @@ Start = Callable[Concatenate[_core.Doorbell, int, P], None]
 
 
 class Listener(Protocol):
-    def _heard(self, value: Any) -> None: ...
+    def _on_arrival(self, value: Any) -> None: ...
 
 
 class Bridge:
@@ -32,16 +32,16 @@ class Bridge:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.bell = _core.Doorbell()
+        self.doorbell = _core.Doorbell()
         self._tokens = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._listeners: dict[int, weakref.ref[Listener]] = {}
-        loop.add_reader(self.bell.fileno(), self._answer_bell)
+        loop.add_reader(self.doorbell.fileno(), self._on_doorbell)
 
     def call(self, start: Start[P], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[Any]:
         """Starts one of the engine's operations. Whoever cancels the future is not told of the outcome."""
         token = next(self._tokens)
-        start(self.bell, token, *args, **kwargs)
+        start(self.doorbell, token, *args, **kwargs)
         future = self._calls[token] = self.loop.create_future()
         return future
 
@@ -55,8 +55,8 @@ class Bridge:
         """What comes for it from now on is dropped."""
         self._listeners.pop(token, None)
 
-    def _answer_bell(self) -> None:
-        for token, value, error in self.bell.take():
+    def _on_doorbell(self) -> None:
+        for token, value, error in self.doorbell.take():
             if (future := self._calls.pop(token, None)) is not None:
                 if future.done():
                     continue
@@ -65,13 +65,13 @@ class Bridge:
                 else:
                     future.set_exception(error)
             elif (known := self._listeners.get(token)) is not None and (listener := known()) is not None:
-                listener._heard(value)
+                listener._on_arrival(value)
 
 
 _bridges: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Bridge]] = weakref.WeakKeyDictionary()
 _bridges_lock = threading.Lock()
 # Of a forked child: the loops of its parent that had a bridge.
-_parents_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+_loops_of_parent: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
 
 def running_bridge() -> Bridge:
@@ -80,7 +80,7 @@ def running_bridge() -> Bridge:
     """
     loop = asyncio.get_running_loop()
     with _bridges_lock:
-        if loop in _parents_loops:
+        if loop in _loops_of_parent:
             raise RuntimeError("this event loop was made before a fork, and is its parent's: run one in each process")
         known = _bridges.get(loop)
         bridge = None if known is None else known()
@@ -94,34 +94,34 @@ class Waiter:
     """The same for a thread that waits for one thing at a time."""
 
     def __init__(self) -> None:
-        self.bell = _core.Doorbell()
+        self.doorbell = _core.Doorbell()
         self._tokens = itertools.count(1)
         # A signal's handler, or the destructor of something that is collected meanwhile, may make a call within another one
         # of this thread. What the inner one takes for the outer one is here.
         self._kept: dict[int, tuple[int, Any, TravelchatError | None]] = {}
         # Calls that a signal broke off, whose answers nobody wants.
-        self._broken_off: set[int] = set()
+        self._interrupted: set[int] = set()
 
     def call(self, start: Start[P], *args: P.args, **kwargs: P.kwargs) -> Any:
         """Runs one of the engine's operations to its end. A signal's handler may raise out of it."""
         token = next(self._tokens)
-        start(self.bell, token, *args, **kwargs)
+        start(self.doorbell, token, *args, **kwargs)
         own = None
         try:
             while own is None:
-                self.bell.wait()
-                for arrival in self.bell.take():
+                self.doorbell.wait()
+                for arrival in self.doorbell.take():
                     if arrival[0] == token:
                         own = arrival
-                    elif arrival[0] in self._broken_off:
-                        self._broken_off.remove(arrival[0])
+                    elif arrival[0] in self._interrupted:
+                        self._interrupted.remove(arrival[0])
                     else:
                         self._kept[arrival[0]] = arrival
                 if own is None:
                     own = self._kept.pop(token, None)
         except BaseException:
             if self._kept.pop(token, None) is None:
-                self._broken_off.add(token)
+                self._interrupted.add(token)
             raise
         _, value, error = own
         if error is not None:
@@ -132,7 +132,7 @@ class Waiter:
 _threads = threading.local()
 
 
-def own_waiter() -> Waiter:
+def thread_waiter() -> Waiter:
     """That of the calling thread."""
     try:
         return _threads.waiter  # type: ignore[no-any-return]
@@ -141,15 +141,15 @@ def own_waiter() -> Waiter:
         return made
 
 
-def _begin_anew() -> None:
+def _reset_in_child() -> None:
     """In a forked child, which has its parent's thread, with the waiter and the loop that are the parent's, and its locks as
     other threads held them.
     """
     global _threads, _bridges_lock
     _threads = threading.local()
     _bridges_lock = threading.Lock()
-    _parents_loops.update(_bridges)
+    _loops_of_parent.update(_bridges)
     _bridges.clear()
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_reset_in_child)

@@ -29,7 +29,7 @@ def refuse_type(name: str, wanted: str, value: object) -> TypeError:
     return TypeError(f"{name} must be {wanted}, not {what}")
 
 
-def _call(of: type, init: Callable[..., None], given: tuple[object, ...], options: dict[str, object]) -> None:
+def _refuse_misfits(of: type, init: Callable[..., None], given: tuple[object, ...], options: dict[str, object]) -> None:
     known = inspect.signature(init)
     for name in options:
         if name not in known.parameters:
@@ -42,13 +42,13 @@ def _call(of: type, init: Callable[..., None], given: tuple[object, ...], option
         raise TypeError(f"{of.__name__}: {error}") from None
 
 
-def by_name(init: Init) -> Init:
+def check_arguments(init: Init) -> Init:
     """Decorates a constructor: arguments that do not fit it are refused in the name of the object's own class, which may
     inherit it, and a name that is not known with the one that it is near to."""
 
     @functools.wraps(init)
     def construct(self: object, *given: object, **options: object) -> None:
-        _call(type(self), init, given, options)
+        _refuse_misfits(type(self), init, given, options)
         init(self, *given, **options)
 
     return cast(Init, construct)

@@ -39,7 +39,7 @@ class ChatApp:
     found out about a session need not be looked up again.
     """
 
-    @_options.by_name
+    @_options.check_arguments
     def __init__(
         self,
         engine: EngineBase,
@@ -114,14 +114,14 @@ class ChatApp:
             metrics_token=metrics_token,
         )
         self._transport.core.start()
-        self._contexts = itertools.count(1)
+        self._context_numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application's one call."""
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        target = _target(scope, self._base_path)
+        target = _request_target(scope, self._base_path)
         if self._app is not None and not self._transport.core.serves(target):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -147,11 +147,11 @@ class ChatApp:
 
     async def _http(self, scope: Scope, target: bytes, receive: Receive, send: Send) -> None:
         # As they are now: some servers (uvicorn with httptools) add the trailers of a chunked body to this very list.
-        asked_headers = list(scope["headers"])
+        received_headers = list(scope["headers"])
         body = b""
         too_long = self._max_body_bytes + 1
         # One byte too many is enough for a refusal, and so is its announcement.
-        if _announced_length(scope) >= too_long:
+        if _content_length(scope) >= too_long:
             body = bytes(too_long)
         while len(body) < too_long:
             message = await receive()
@@ -160,15 +160,15 @@ class ChatApp:
             body += message.get("body", b"")
             if not message.get("more_body", False):
                 break
-        bridge = self._transport.answer_here()
-        context = next(self._contexts)
+        bridge = self._transport.use_running_loop()
+        context = next(self._context_numbers)
         self._transport.scopes[context] = scope
         try:
             status, headers, content = await bridge.call(
-                self._transport.core.handle, scope["method"], target, asked_headers, body, *_peer(scope), context
+                self._transport.core.handle, scope["method"], target, received_headers, body, *_peer(scope), context
             )
         except by_code["closed"] as error:
-            status, headers, content = error.http_status, [(b"content-type", b"application/json")], _told(error)
+            status, headers, content = error.http_status, [(b"content-type", b"application/json")], _error_body(error)
         finally:
             del self._transport.scopes[context]
         if status not in (204, 304):
@@ -180,7 +180,7 @@ class ChatApp:
     async def _websocket(self, scope: Scope, target: bytes, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
             return
-        context = next(self._contexts)
+        context = next(self._context_numbers)
         self._transport.scopes[context] = scope
         try:
             try:
@@ -197,27 +197,29 @@ class _Socket:
     """One WebSocket between an ASGI server, which has its frames, and the chat."""
 
     def __init__(self, transport: Transport, scope: Scope, target: bytes, context: int) -> None:
-        bridge = transport.answer_here()
+        bridge = transport.use_running_loop()
         self._loop = bridge.loop
         self._bridge = bridge
         self._token = bridge.listen(self)
         self._task = asyncio.current_task()
-        self._awaited: asyncio.Future[None] | None = None
-        self._has_gone = False
+        self._wakeup: asyncio.Future[None] | None = None
+        self._has_disconnected = False
         self._is_sending = False
-        self._is_cut = False
-        self._core = transport.core.open_socket(bridge.bell, self._token, target, scope["headers"], *_peer(scope), context)
+        self._is_send_cancelled = False
+        self._core = transport.core.open_socket(
+            bridge.doorbell, self._token, target, scope["headers"], *_peer(scope), context
+        )
 
     async def run(self, receive: Receive, send: Send) -> None:
         reading: asyncio.Task[None] | None = None
         sent = 0
         try:
-            while not self._has_gone:
+            while not self._has_disconnected:
                 taken = self._core.take(sent)
                 sent = 0
                 if taken is None:
-                    self._awaited = self._loop.create_future()
-                    await self._awaited
+                    self._wakeup = self._loop.create_future()
+                    await self._wakeup
                     continue
                 accepted, texts, batches, closed = taken
                 if accepted is not None:
@@ -245,7 +247,7 @@ class _Socket:
             for text in texts:
                 await send({"type": "websocket.send", "text": text})
         except asyncio.CancelledError:
-            if not self._is_cut or self._task is None:
+            if not self._is_send_cancelled or self._task is None:
                 raise
             self._task.uncancel()
         finally:
@@ -256,8 +258,8 @@ class _Socket:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 # Nothing may be sent any more, not even a close.
-                self._has_gone = True
-                self._heard(None)
+                self._has_disconnected = True
+                self._on_arrival(None)
                 return
             text = message.get("text")
             if text is None:
@@ -265,16 +267,16 @@ class _Socket:
             else:
                 self._core.receive_text(text)
 
-    def _heard(self, _: object) -> None:
-        if self._is_sending and self._task is not None and not self._has_gone:
+    def _on_arrival(self, _: object) -> None:
+        if self._is_sending and self._task is not None and not self._has_disconnected:
             # The server has given up a peer that takes nothing.
-            self._is_cut = True
+            self._is_send_cancelled = True
             self._task.cancel()
-        elif self._awaited is not None and not self._awaited.done():
-            self._awaited.set_result(None)
+        elif self._wakeup is not None and not self._wakeup.done():
+            self._wakeup.set_result(None)
 
 
-def _told(error: TravelchatError) -> bytes:
+def _error_body(error: TravelchatError) -> bytes:
     return json.dumps({"message": error.message, "code": error.code}).encode()
 
 
@@ -285,7 +287,7 @@ async def _refuse_socket(error: TravelchatError, scope: Scope, send: Send) -> No
     await send({"type": "websocket.close", "code": error.close_code, "reason": error.code})
 
 
-def _target(scope: Scope, base_path: str) -> bytes:
+def _request_target(scope: Scope, base_path: str) -> bytes:
     """Path and query as they came, without the prefix under which the application is mounted, but with ``base_path``."""
     raw: bytes | None = scope.get("raw_path")
     path = scope["path"].encode() if raw is None else raw.partition(b"?")[0]
@@ -300,7 +302,7 @@ def _target(scope: Scope, base_path: str) -> bytes:
     return (path or b"/") + (b"?" + query if query else b"")
 
 
-def _announced_length(scope: Scope) -> int:
+def _content_length(scope: Scope) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             return int(value)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import _core, _options
-from ._base import EVERYTHING, EngineBase, Everything, who_listens
+from ._base import EVERYTHING, EngineBase, Everything, checked_listener
 from ._bridge import Bridge, running_bridge
 from .errors import by_code
 from .types import (
@@ -31,7 +31,7 @@ from .types import (
 __all__ = ["ChatEngine", "Subscription"]
 
 # Events that are turned into Python objects at once, and after which other tasks of the loop have their turn.
-_STRETCH = 256
+_BATCH_SIZE = 256
 
 
 class Subscription:
@@ -50,11 +50,11 @@ class Subscription:
         self._bridge: Bridge = running_bridge()
         self._reports_typing = reports_typing
         self._token = self._bridge.listen(self)
-        self._feed = _core.Feed(self._bridge.bell, self._token, max_pending)
+        self._feed = _core.Feed(self._bridge.doorbell, self._token, max_pending)
         self._listening: _core.Listening | None = None
         self._closed = False
-        self._awaited: asyncio.Future[None] | None = None
-        self._stretch: Iterator[Event] = iter(())
+        self._wakeup: asyncio.Future[None] | None = None
+        self._batch: Iterator[Event] = iter(())
         try:
             self._joining: asyncio.Future[_core.Listening] | None = self._bridge.call(start, self._feed, *args)
         except BaseException:
@@ -65,9 +65,9 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Event:
-        for event in self._stretch:
+        for event in self._batch:
             return event
-        return await self._next_stretch()
+        return await self._next_batch()
 
     async def __aenter__(self) -> Self:
         """Waits until the subscription stands: whatever happens from then on is heard."""
@@ -93,7 +93,7 @@ class Subscription:
         """Ends it; an iteration that waits ends as well. Idempotent."""
         self._closed = True
         self._bridge.unlisten(self._token)
-        self._stretch = iter(())
+        self._batch = iter(())
         if self._joining is not None and self._joining.done() and not self._joining.cancelled():
             self._joining.exception()  # it is looked at now: nobody else will
         self._joining = None
@@ -102,12 +102,12 @@ class Subscription:
             self._listening = None
         self._wake()
 
-    def _heard(self, _: object) -> None:
+    def _on_arrival(self, _: object) -> None:
         self._wake()
 
     def _wake(self) -> None:
-        if self._awaited is not None and not self._awaited.done():
-            self._awaited.set_result(None)
+        if self._wakeup is not None and not self._wakeup.done():
+            self._wakeup.set_result(None)
 
     async def _joined(self) -> None:
         joining = self._joining
@@ -119,35 +119,35 @@ class Subscription:
             self._listening = listening
             self._joining = None
 
-    async def _next_stretch(self) -> Event:
+    async def _next_batch(self) -> Event:
         has_waited = False
         if self._joining is not None:
             await self._joined()
             has_waited = True
         while not self._closed:
             reason = self._feed.closed()
-            events = self._feed.take(_STRETCH)
+            events = self._feed.take(_BATCH_SIZE)
             if events:
                 if not has_waited:
                     # They came faster than they were taken: without this, nobody else would have a turn.
                     try:
                         await asyncio.sleep(0)
                     except asyncio.CancelledError:
-                        self._stretch = iter(events)
+                        self._batch = iter(events)
                         raise
                     if self._closed:
                         break
-                self._stretch = iter(events)
-                return next(self._stretch)
+                self._batch = iter(events)
+                return next(self._batch)
             if reason is not None:
                 self.close()
                 if reason.code == by_code["closed"].code:
                     break
                 raise reason
-            if self._awaited is not None and not self._awaited.done():
+            if self._wakeup is not None and not self._wakeup.done():
                 raise RuntimeError("another task iterates over this subscription")
-            self._awaited = self._bridge.loop.create_future()
-            await self._awaited
+            self._wakeup = self._bridge.loop.create_future()
+            await self._wakeup
             has_waited = True
         raise StopAsyncIteration
 
@@ -352,7 +352,7 @@ class ChatEngine(EngineBase):
                 itself, by a program that reads everything; None is nobody, and raises TypeError.
             max_pending: Events that may wait for the iteration.
         """
-        who = who_listens(listener)
+        who = checked_listener(listener)
         return Subscription(
             self._core.subscribe,
             (conversation_id, who, since, epoch),

@@ -15,7 +15,7 @@ from .types import Advisor, ClientCard, PushNotification, RequestCredentials, Sh
 __all__ = ["Host"]
 
 T = TypeVar("T")
-Answer: TypeAlias = T | Awaitable[T]
+MaybeAwaitable: TypeAlias = T | Awaitable[T]
 
 
 class Host(abc.ABC):
@@ -27,11 +27,11 @@ class Host(abc.ABC):
     """
 
     @abc.abstractmethod
-    def authenticate(self, credentials: RequestCredentials) -> Answer[Advisor | None]:
+    def authenticate(self, credentials: RequestCredentials) -> MaybeAwaitable[Advisor | None]:
         """Who has signed in. None: no credential for an advisor, a bad one, or an expired one."""
 
     @abc.abstractmethod
-    def find_trip(self, trip_id: str) -> Answer[SharedTrip | None]:
+    def find_trip(self, trip_id: str) -> MaybeAwaitable[SharedTrip | None]:
         """None: no such trip.
 
         Asked when a chat token is wanted, and again every ``share_check_interval`` while tokens of the trip are in use: they
@@ -39,14 +39,14 @@ class Host(abc.ABC):
         """
 
     @abc.abstractmethod
-    def find_clients(self, org_id: str, client_ids: Sequence[str]) -> Answer[Sequence[ClientCard]]:
+    def find_clients(self, org_id: str, client_ids: Sequence[str]) -> MaybeAwaitable[Sequence[ClientCard]]:
         """Those of ``client_ids`` that belong to the organization, in any order."""
 
     @abc.abstractmethod
-    def search_clients(self, org_id: str, text: str) -> Answer[Sequence[str]]:
+    def search_clients(self, org_id: str, text: str) -> MaybeAwaitable[Sequence[str]]:
         """The ids of the organization's clients whose name contains ``text``, without regard to case (see `fold_text`)."""
 
-    def check_sessions(self, session_ids: Sequence[str]) -> Answer[Sequence[str]]:
+    def check_sessions(self, session_ids: Sequence[str]) -> MaybeAwaitable[Sequence[str]]:
         """Those of ``session_ids`` (see `Advisor`) that have not ended; the sockets of the others are closed with 4401.
 
         Asked every ``session_check_interval`` about the sessions of open sockets, all at once. What it raises ends nothing.
@@ -54,11 +54,11 @@ class Host(abc.ABC):
         """
         return session_ids
 
-    def notify(self, notification: PushNotification) -> Answer[None]:
+    def notify(self, notification: PushNotification) -> MaybeAwaitable[None]:
         """A client wrote. Nobody waits for the outcome; unless it is overridden, nothing happens."""
 
 
-class HostDesk:
+class HostCaller:
     """Answers the server's questions on one event loop."""
 
     def __init__(
@@ -69,9 +69,9 @@ class HostDesk:
         self._timeout = timeout
         self._loop = loop
         self._scopes = scopes
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def _heard(self, question: tuple[str, tuple[Any, ...], _core.HostReply]) -> None:
+    def _on_arrival(self, question: tuple[str, tuple[Any, ...], _core.HostReply]) -> None:
         """Asks the host, and replies with what it says or will say."""
         method, arguments, reply = question
         if method == "authenticate":
@@ -84,8 +84,8 @@ class HostDesk:
             return
         if inspect.isawaitable(outcome):
             task = self._loop.create_task(self._wait(method, outcome, reply))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         else:
             self._succeed(method, reply, outcome)
 

@@ -20,7 +20,7 @@ from ._asgi import App, Message, Scope
 from ._base import EngineBase
 from ._bridge import Bridge, running_bridge
 from .errors import by_code
-from .host import Host, HostDesk
+from .host import Host, HostCaller
 
 __all__ = ["RateLimit", "RateLimits", "Server"]
 
@@ -140,9 +140,9 @@ class Transport:
         self._app = app
         self._bridge: weakref.ref[Bridge] | None = None
         # Kept here: a bridge keeps nobody who listens.
-        self._desk: HostDesk | None = None
-        self._runner: _Runner | None = None
-        self.when_ended: Callable[[], None] | None = None
+        self._host_caller: HostCaller | None = None
+        self._application_runner: _ApplicationRunner | None = None
+        self.on_ended: Callable[[], None] | None = None
         """Called by whatever thread has ended it."""
         engine._transports.add(self)
         if engine.closed:
@@ -150,24 +150,24 @@ class Transport:
             self.end(timedelta(0))
             raise by_code["closed"]("the engine is closed")
 
-    def answer_here(self) -> Bridge:
+    def use_running_loop(self) -> Bridge:
         """From now on, the host answers on the running loop."""
         bridge = running_bridge()
         if self._bridge is None or self._bridge() is not bridge:
-            self._desk = HostDesk(self._host, bridge.loop, self.scopes, self._host_timeout)
+            self._host_caller = HostCaller(self._host, bridge.loop, self.scopes, self._host_timeout)
             http_token = 0
             if self._app is not None:
-                self._runner = _Runner(self._app, bridge.loop, self._host_timeout)
-                http_token = bridge.listen(self._runner)
-            self.core.answer_at(bridge.bell, bridge.listen(self._desk), http_token)
+                self._application_runner = _ApplicationRunner(self._app, bridge.loop, self._host_timeout)
+                http_token = bridge.listen(self._application_runner)
+            self.core.answer_at(bridge.doorbell, bridge.listen(self._host_caller), http_token)
             self._bridge = weakref.ref(bridge)
         return bridge
 
     def end(self, grace: timedelta = timedelta(seconds=4)) -> None:
         """Blocks until its connections are gone. Any thread but the loop's."""
         self.core.end(grace)
-        if self.when_ended is not None:
-            self.when_ended()
+        if self.on_ended is not None:
+            self.on_ended()
 
 
 class Server:
@@ -183,7 +183,7 @@ class Server:
     the server was started; so does ``app``, an ASGI application for every path that is not the chat's.
     """
 
-    @_options.by_name
+    @_options.check_arguments
     def __init__(
         self,
         engine: EngineBase,
@@ -318,7 +318,7 @@ class Server:
         Raises:
             OSError: the address is in use, or not allowed.
         """
-        self._transport.answer_here()
+        self._transport.use_running_loop()
         loop = asyncio.get_running_loop()
         closed = self._closed = asyncio.Event()
 
@@ -326,7 +326,7 @@ class Server:
             with contextlib.suppress(RuntimeError):  # the loop has ended before
                 loop.call_soon_threadsafe(closed.set)
 
-        self._transport.when_ended = tell
+        self._transport.on_ended = tell
         try:
             self._transport.core.start()
         except OSError as error:
@@ -370,19 +370,19 @@ class Server:
         await self.stop()
 
 
-class _Runner:
+class _ApplicationRunner:
     """Runs an ASGI application for the requests that the server passes on."""
 
     def __init__(self, app: App, loop: asyncio.AbstractEventLoop, timeout: float | None) -> None:
         self._app = app
         self._loop = loop
         self._timeout = timeout
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def _heard(self, request: tuple[str, bytes, list[tuple[bytes, bytes]], bytes, str, bool, _core.HttpReply]) -> None:
+    def _on_arrival(self, request: tuple[str, bytes, list[tuple[bytes, bytes]], bytes, str, bool, _core.HttpReply]) -> None:
         task = self._loop.create_task(self._answer(*request))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _answer(
         self,

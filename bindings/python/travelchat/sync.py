@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import _core, _options
-from ._base import EVERYTHING, EngineBase, Everything, who_listens
-from ._bridge import Waiter, own_waiter
+from ._base import EVERYTHING, EngineBase, Everything, checked_listener
+from ._bridge import Waiter, thread_waiter
 from .errors import by_code
 from .types import (
     Conversation,
@@ -33,7 +33,7 @@ from .types import (
 
 __all__ = ["ChatEngine", "Subscription"]
 
-_STRETCH = 256
+_BATCH_SIZE = 256
 
 
 class Subscription:
@@ -46,31 +46,31 @@ class Subscription:
         _options.count("max_pending", max_pending, 1)
         self._waiter = Waiter()
         self._reports_typing = reports_typing
-        self._feed = _core.Feed(self._waiter.bell, 0, max_pending)
+        self._feed = _core.Feed(self._waiter.doorbell, 0, max_pending)
         self._closed = False
-        self._stretch: Iterator[Event] = iter(())
+        self._batch: Iterator[Event] = iter(())
         self._listening: _core.Listening = self._waiter.call(start, self._feed, *args)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Event:
-        for event in self._stretch:
+        for event in self._batch:
             return event
         while not self._closed:
             reason = self._feed.closed()
-            events = self._feed.take(_STRETCH)
+            events = self._feed.take(_BATCH_SIZE)
             if events:
-                self._stretch = iter(events)
-                return next(self._stretch)
+                self._batch = iter(events)
+                return next(self._batch)
             if reason is not None:
                 self.close()
                 if reason.code == by_code["closed"].code:
                     break
                 raise reason
             # It may return for nothing: then the feed is looked at for nothing.
-            self._waiter.bell.wait()
-            self._waiter.bell.take()
+            self._waiter.doorbell.wait()
+            self._waiter.doorbell.take()
         raise StopIteration
 
     def __enter__(self) -> Self:
@@ -220,7 +220,7 @@ class ChatEngine(EngineBase):
         max_pending: int = 10_000,
     ) -> Subscription:
         """Follows a conversation; returns once the subscription stands."""
-        who = who_listens(listener)
+        who = checked_listener(listener)
         return Subscription(
             self._core.subscribe,
             (conversation_id, who, since, epoch),
@@ -245,4 +245,4 @@ class ChatEngine(EngineBase):
         self.close()
 
     def _call(self, start: Any, *args: Any) -> Any:
-        return own_waiter().call(start, *args)
+        return thread_waiter().call(start, *args)
