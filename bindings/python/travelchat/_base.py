@@ -16,7 +16,7 @@ from .types import EngineStats, Participant
 
 
 class Everything(enum.Enum):
-    """In place of a listener."""
+    """The type of `EVERYTHING`, which stands in place of a listener for a program that reads every conversation."""
 
     EVERYTHING = "a program that reads everything"
 
@@ -25,7 +25,7 @@ EVERYTHING = Everything.EVERYTHING
 
 
 def checked_listener(listener: Participant | Everything) -> Participant | None:
-    """As the engine takes it. TypeError for None: a look-up that found nobody must not read everything."""
+    """The listener as the engine takes it. TypeError for None: a look-up that found nobody must not read everything."""
     if listener is EVERYTHING:
         return None
     if not isinstance(listener, Participant):
@@ -43,7 +43,7 @@ class Endable(Protocol):
 
 
 class EngineBase:
-    """An engine of the library's, and its end."""
+    """Makes and closes an engine of the library's."""
 
     _open: ClassVar[weakref.WeakSet[EngineBase]] = weakref.WeakSet()
 
@@ -116,7 +116,7 @@ class EngineBase:
             "max_live_tokens": _options.count("max_live_tokens", max_live_tokens, 1),
             "token_cache_entries": _options.count("token_cache_entries", token_cache_entries),
             "token_cache_lifetime": _options.duration("token_cache_lifetime", token_cache_lifetime, zero="no memory"),
-            # It counts in whole seconds, where half of one would be none and so "never".
+            # The engine counts whole seconds: half of one would become 0, which means never.
             "sweep_interval": _options.duration("sweep_interval", sweep_interval, timedelta(seconds=1), zero="never"),
             "max_kept_changes": _options.count("max_kept_changes", max_kept_changes),
             "max_change_age": _options.duration("max_change_age", max_change_age, zero="for ever"),

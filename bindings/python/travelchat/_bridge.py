@@ -24,7 +24,7 @@ class Listener(Protocol):
 
 
 class Bridge:
-    """One for each event loop: a doorbell that the loop watches, and who waits for what.
+    """One for each event loop: the doorbell that the loop watches, and the calls and listeners that wait for answers.
 
     The loop's reader is what keeps a bridge alive, beside the calls and listeners that are under way: when the loop is
     closed, the bridge goes with it.
@@ -75,8 +75,8 @@ _loops_of_parent: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
 
 def running_bridge() -> Bridge:
-    """That of the running loop. RuntimeError when there is none, or when it was the parent's before a fork: processes that
-    wait at the same descriptors take each other's wake-ups, and one of them waits for ever.
+    """The bridge of the running loop. RuntimeError when no loop runs, or when the loop was the parent's before a fork:
+    processes that wait at the same descriptors take each other's wake-ups, and one of them waits for ever.
     """
     loop = asyncio.get_running_loop()
     with _bridges_lock:
@@ -91,13 +91,13 @@ def running_bridge() -> Bridge:
 
 
 class Waiter:
-    """The same for a thread that waits for one thing at a time."""
+    """What `Bridge` is to an event loop, for a thread that waits for one answer at a time."""
 
     def __init__(self) -> None:
         self.doorbell = _core.Doorbell()
         self._tokens = itertools.count(1)
-        # A signal's handler, or the destructor of something that is collected meanwhile, may make a call within another one
-        # of this thread. What the inner one takes for the outer one is here.
+        # Answers that a call took while it waited for its own. A signal's handler, or the destructor of an object that is
+        # collected meanwhile, may make a call while another one of this thread waits.
         self._kept: dict[int, tuple[int, Any, TravelchatError | None]] = {}
         # Calls that a signal broke off, whose answers nobody wants.
         self._interrupted: set[int] = set()
@@ -133,7 +133,7 @@ _threads = threading.local()
 
 
 def thread_waiter() -> Waiter:
-    """That of the calling thread."""
+    """The waiter of the calling thread, made by its first call."""
     try:
         return _threads.waiter  # type: ignore[no-any-return]
     except AttributeError:

@@ -1,6 +1,6 @@
-"""Options are looked at when they are given: what is wrong is refused by its name, with what came and what would be right.
+"""Options are checked when they are given: a wrong one is refused by its name, with what came and what would be right.
 
-None stands for nothing here, not for a default: it is what a misspelled environment variable gives.
+None is no way to ask for a default: it is what a look-up of a misspelled environment variable gives.
 """
 
 from __future__ import annotations

@@ -257,7 +257,7 @@ class _Socket:
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                # Nothing may be sent any more, not even a close.
+                # After this ASGI allows nothing to be sent, not even a close.
                 self._has_disconnected = True
                 self._on_arrival(None)
                 return
@@ -269,7 +269,7 @@ class _Socket:
 
     def _on_arrival(self, _: object) -> None:
         if self._is_sending and self._task is not None and not self._has_disconnected:
-            # The server has given up a peer that takes nothing.
+            # The chat has given up a peer that reads nothing: what is being sent to it is cancelled.
             self._is_send_cancelled = True
             self._task.cancel()
         elif self._wakeup is not None and not self._wakeup.done():

@@ -30,7 +30,7 @@ from .types import (
 
 __all__ = ["ChatEngine", "Subscription"]
 
-# Events that are turned into Python objects at once, and after which other tasks of the loop have their turn.
+# This many events are turned into Python objects at a time; after them, other tasks of the loop run.
 _BATCH_SIZE = 256
 
 
@@ -95,7 +95,7 @@ class Subscription:
         self._bridge.unlisten(self._token)
         self._batch = iter(())
         if self._joining is not None and self._joining.done() and not self._joining.cancelled():
-            self._joining.exception()  # it is looked at now: nobody else will
+            self._joining.exception()  # marks it as retrieved: nobody awaits this future any more
         self._joining = None
         if self._listening is not None:
             self._listening.end()
@@ -129,7 +129,7 @@ class Subscription:
             events = self._feed.take(_BATCH_SIZE)
             if events:
                 if not has_waited:
-                    # They came faster than they were taken: without this, nobody else would have a turn.
+                    # Events come faster than they are taken: without this, no other task of the loop would run.
                     try:
                         await asyncio.sleep(0)
                     except asyncio.CancelledError:
@@ -368,7 +368,7 @@ class ChatEngine(EngineBase):
         """Carries out what was accepted, ends every subscription, and gives the storage free. Idempotent."""
         running_bridge()  # the loop of a parent might never hear that the thread below has ended
         self._closed = True
-        # Not here: a storage or a host written in Python may need this loop meanwhile.
+        # In a thread: a storage or a host written in Python may need this loop meanwhile.
         await asyncio.to_thread(self._close)
 
     async def __aenter__(self) -> Self:

@@ -59,13 +59,13 @@ class Host(abc.ABC):
 
 
 class HostCaller:
-    """Answers the server's questions on one event loop."""
+    """Calls the host's methods on one event loop, and gives the server their answers."""
 
     def __init__(
         self, host: Host, loop: asyncio.AbstractEventLoop, scopes: Mapping[int, Any], timeout: float | None
     ) -> None:
         self._host = host
-        # The server waits no longer, so what would take longer is cancelled: it counts among `max_host_calls`.
+        # The server waits no longer than this. What takes longer is cancelled, because it counts among `max_host_calls`.
         self._timeout = timeout
         self._loop = loop
         self._scopes = scopes

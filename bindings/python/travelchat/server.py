@@ -79,7 +79,7 @@ class RateLimits:
 
 MetricsAccess: TypeAlias = Literal["everyone", "loopback", "token", "nobody"]
 
-# What no time at all stands for.
+# The options that may be zero, and what zero stands for.
 _MAY_BE_ZERO = {"session_check_interval": "never", "share_check_interval": "not asking again"}
 
 
@@ -134,19 +134,19 @@ class Transport:
             **options,
         )
         self.scopes: dict[int, Scope] = {}
-        """What came with the requests that are under way, for `RequestCredentials.scope`."""
+        """Of each request that is being answered, by its number: for `RequestCredentials.scope`."""
         self._host = host
         self._host_timeout = host_timeout.total_seconds() or None
         self._app = app
         self._bridge: weakref.ref[Bridge] | None = None
-        # Kept here: a bridge keeps nobody who listens.
+        # A bridge refers to its listeners weakly, so they are kept alive here.
         self._host_caller: HostCaller | None = None
         self._application_runner: _ApplicationRunner | None = None
         self.on_ended: Callable[[], None] | None = None
-        """Called by whatever thread has ended it."""
+        """Called when it has ended, by whichever thread ended it."""
         engine._transports.add(self)
         if engine.closed:
-            # By another thread, which may have looked for servers to end before this one was among them.
+            # Another thread closes the engine, and may have ended its servers before this one was among them.
             self.end(timedelta(0))
             raise by_code["closed"]("the engine is closed")
 
@@ -323,7 +323,7 @@ class Server:
         closed = self._closed = asyncio.Event()
 
         def tell() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended before
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
                 loop.call_soon_threadsafe(closed.set)
 
         self._transport.on_ended = tell
@@ -350,7 +350,7 @@ class Server:
         """Stops accepting, lets requests that were read finish, closes sockets with 1012. What is left after ``grace`` is
         cut. Idempotent.
         """
-        # Not here: requests that finish may need this loop.
+        # In a thread: requests that finish may need this loop.
         running_bridge()  # the loop of a parent might never hear that the thread below has ended
         await asyncio.to_thread(self._transport.end, grace)
 
@@ -435,7 +435,7 @@ class _ApplicationRunner:
                 if not message.get("more_body", False):
                     reply.respond(status, answer_headers, b"".join(parts))
                     ended.set()
-                    # What it does behind its answer may take its time.
+                    # After its answer, the application may go on for as long as it likes.
                     if not limit.expired():
                         limit.reschedule(None)
 

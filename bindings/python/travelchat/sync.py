@@ -2,6 +2,9 @@
 
 The same calls as `travelchat.ChatEngine`, with the same errors; each blocks its thread, and no other: the GIL is given
 away meanwhile. Any number of threads may use one engine.
+
+The signatures are those of `travelchat.ChatEngine` once more, because type checkers and `help` read them where they stand;
+tests/test_sync.py compares the two.
 """
 
 # What an answer is made of is decided in _core, which mypy cannot see.
@@ -68,7 +71,7 @@ class Subscription:
                 if reason.code == by_code["closed"].code:
                     break
                 raise reason
-            # It may return for nothing: then the feed is looked at for nothing.
+            # It may return without an event; then the next round finds none and waits again.
             self._waiter.doorbell.wait()
             self._waiter.doorbell.take()
         raise StopIteration

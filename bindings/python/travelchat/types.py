@@ -1,4 +1,4 @@
-"""The words of the chat as values: participants, messages, reactions, conversations, and what happens to them.
+"""The chat's objects as values: participants, messages, reactions, conversations, and events about them.
 
 All of them are frozen dataclasses with slots: equal by value, hashable, fit for ``match`` and ``dataclasses.replace``.
 Times are aware datetimes in UTC with millisecond precision. Ids that the engine makes are strings of 36 characters
@@ -259,7 +259,7 @@ class IssuedToken:
     expires_at: datetime
 
     def __repr__(self) -> str:
-        # A token in a log is a key under the mat.
+        # Whoever could read it in a log could use it.
         return f"IssuedToken(token='{self.token[:4]}...', expires_at={self.expires_at!r})"
 
 
