@@ -123,7 +123,7 @@ async def main(given: argparse.Namespace) -> None:
     address, _, port = given.listen.rpartition(":")
     address = address.strip("[]")
     given.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    async with contextlib.AsyncExitStack() as open_ones:
+    async with contextlib.AsyncExitStack() as stack:
         if given.storage:
             # In a thread: it waits for the database.
             storage = await asyncio.to_thread(travelchat.postgres, given.storage)
@@ -134,8 +134,8 @@ async def main(given: argparse.Namespace) -> None:
             travelchat.sync.ChatEngine(travelchat.sqlite(database)).close()
             directory = Directory(database, given.demo)
             storage = travelchat.sqlite(database)
-        sessions = open_ones.enter_context(contextlib.closing(Sessions(given.data / "sessions.db")))
-        engine = await open_ones.enter_async_context(
+        sessions = stack.enter_context(contextlib.closing(Sessions(given.data / "sessions.db")))
+        engine = await stack.enter_async_context(
             travelchat.ChatEngine(
                 storage,
                 shards=given.io_threads,
@@ -168,11 +168,11 @@ async def main(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    # uvicorn passes on the signal that ended it; it is dealt with by then.
+    # uvicorn raises the signal again that ended it, when everything is closed already: it must not end the process then.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     given = options()
-    # Sessions and password hashes are in files that `sqlite3` makes, which takes the mode that this leaves.
+    # `sqlite3` makes the files that hold sessions and password hashes: with this, only their owner may read them.
     os.umask(0o077)
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())

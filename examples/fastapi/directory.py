@@ -70,7 +70,7 @@ class Trip:
     created_at: int
 
     def is_opened_by(self, token: str) -> bool:
-        """Whether this is the token of its link; nothing opens nothing. In a time that does not tell how much was right."""
+        """Whether this is the token of its link, compared in constant time. An empty token opens no trip."""
         return bool(self.share_enabled and token) and hmac.compare_digest(
             token.encode("utf-8", "replace"), self.share_token.encode()
         )
@@ -87,7 +87,8 @@ def hash_password(password: str, salt: bytes | None = None) -> str:
     return f"scrypt${salt.hex()}${hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1).hex()}"
 
 
-NOBODYS_HASH = hash_password(secrets.token_hex())
+# Compared with where no advisor has the e-mail address, so that the answer takes as long as to a wrong password.
+DUMMY_HASH = hash_password(secrets.token_hex())
 
 
 def verify_password(password: str, stored: str) -> bool:
