@@ -5,7 +5,7 @@ import { client, clients, messages } from './dashboard_pages';
 import { NotFound, PageFailure, Splash } from './parts/whole_page';
 import { home } from './return_path';
 
-const desk = async () => ({ Component: (await import('./pages/desk')).Desk });
+const desk = async () => ({ Component: (await import('./pages/dashboard')).Desk });
 const login = async () => ({ Component: (await import('./pages/login')).LoginPage });
 const trip = async () => ({ Component: (await import('./pages/trip')).TripPage });
 

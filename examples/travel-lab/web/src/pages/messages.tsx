@@ -5,7 +5,7 @@ import { Link, useLocation, useNavigate, useSearchParams } from 'react-router';
 import type { ConnectionStatus, Conversation, Inbox, InboxSnapshot } from 'travelchat-web';
 import { ChatThread, ConversationList, useInbox, useStore } from 'travelchat-web/react';
 import { Avatar } from '../parts/avatar';
-import { useDesk, useShownThread } from '../parts/desk_context';
+import { useDesk, useShownThread } from '../parts/dashboard_context';
 import { PushBanner } from '../parts/push_banner';
 import { useTitle } from '../parts/title';
 import { Spinner } from '../parts/whole_page';

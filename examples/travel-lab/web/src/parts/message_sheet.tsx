@@ -5,7 +5,7 @@ import { X } from 'lucide-react';
 import { ChatThread } from 'travelchat-web/react';
 import type { ClientRow } from '../api';
 import { Avatar } from './avatar';
-import { useDesk, useShownThread } from './desk_context';
+import { useDesk, useShownThread } from './dashboard_context';
 import { FailedQuery } from './failed_query';
 import { Spinner } from './whole_page';
 

@@ -10,7 +10,7 @@ import 'travelchat-web/styles.css';
 import { api, ApiError, type Account } from '../api';
 import { preloadDashboardPages } from '../dashboard_pages';
 import { Avatar } from '../parts/avatar';
-import { DeskContext, useDesk } from '../parts/desk_context';
+import { DeskContext, useDesk } from '../parts/dashboard_context';
 import { useDisclosure } from '../parts/disclosure';
 import { locale } from '../parts/locale';
 import { pushQuery, useTurnOnPush } from '../parts/push_state';
