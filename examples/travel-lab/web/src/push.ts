@@ -46,13 +46,13 @@ async function subscribe(key: Uint8Array<ArrayBuffer>): Promise<void> {
   try {
     subscription ??= await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
   } catch (failure) {
-    // What the browser says is for developers.
+    // The browser's own message is for developers.
     throw new Error('The browser did not get on to its push service.', { cause: failure });
   }
   await request('POST', '/api/push/subscriptions', { body: subscription });
 }
 
-/** After signing in: a browser that may notify is registered again without a word, for this advisor. Asks nobody. */
+/** After signing in: a browser that has the permission is subscribed again for this advisor. Never asks for it. */
 export async function resumePush(): Promise<PushState> {
   if (!isSupported) return 'unsupported';
   if (Notification.permission === 'denied') return 'denied';
@@ -77,9 +77,9 @@ export async function turnOnPush(): Promise<PushState> {
   return 'on';
 }
 
-/** Before signing out, and when a session is over: nobody else's messages are to appear here, nor stay. The browser drops
- * its subscription whatever the server says, which may not answer or no longer know who asks; what it sends then comes
- * back to it as gone. */
+/** Before signing out, and when a session is over: notifications for one person must not appear, or stay, in front of the
+ * next. The browser ends its subscription whatever the server says, which may not answer or may refuse; the push service
+ * then tells the server that the subscription is gone. */
 export async function turnOffPush(): Promise<void> {
   if (!isSupported) return;
   const registration = await navigator.serviceWorker.getRegistration('/');

@@ -5,7 +5,7 @@ import { client, clients, messages } from './dashboard_pages';
 import { NotFound, PageFailure, Splash } from './parts/whole_page';
 import { home } from './return_path';
 
-const desk = async () => ({ Component: (await import('./pages/dashboard')).Desk });
+const dashboard = async () => ({ Component: (await import('./pages/dashboard')).Dashboard });
 const login = async () => ({ Component: (await import('./pages/login')).LoginPage });
 const trip = async () => ({ Component: (await import('./pages/trip')).TripPage });
 
@@ -20,7 +20,7 @@ export function createRouter() {
         { path: '/login', lazy: login },
         { path: '/trip/:id', lazy: trip },
         {
-          lazy: desk,
+          lazy: dashboard,
           children: [
             {
               // A page that fails leaves the navigation standing.

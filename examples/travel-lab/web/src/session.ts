@@ -1,5 +1,5 @@
-// Who is signed in. One query holds it; signing in and out, and every 401, write it, and the pages follow. So does what
-// this browser keeps: whoever is next at a shared computer finds nothing of the person before.
+// Who is signed in. One query holds it; signing in and out, and every 401, write it, and the pages render by it. What this
+// browser keeps is removed with it: the next person at a shared computer finds nothing of the one before.
 import { QueryCache, QueryClient, queryOptions, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { api, ApiError, type Account } from './api';
@@ -28,7 +28,8 @@ export const sessionQuery = queryOptions({
 // The tabs of a browser share the cookie, so they must agree on who is signed in.
 const otherTabs = new BroadcastChannel('travel-lab-session');
 
-/** Of every advisor, or of all but one. Loaded when it is needed: the trip page needs it never. */
+/** Removes what every advisor, or all but one, wrote and did not send. The module is loaded when it is needed: the trip
+ * page never needs it. */
 async function forgetWords(except?: string) {
   const { forgetUnsent } = await import('travelchat-web');
   await forgetUnsent({ type: 'advisor', ...(except !== undefined && { except }) });
@@ -36,7 +37,7 @@ async function forgetWords(except?: string) {
 
 const isOfSession = (queryKey: readonly unknown[]) => queryKey[0] === sessionKey[0];
 
-/** However the session came to be another one: here, in another tab, or by the server's refusal. */
+/** Cleans up after each change of the session, made here, in another tab, or by the server's refusal. */
 function followSession(queries: QueryClient) {
   let before: string | null | undefined;
   let seen: Session | undefined;
@@ -45,12 +46,12 @@ function followSession(queries: QueryClient) {
     const session = query.state.data as Session | undefined;
     if (session === undefined || session === seen) return;
     seen = session;
-    // Also when there is nobody any more: the server closes the sockets before its answer to the sign-out is here, which
-    // looks as if the session had run out. One that did may be that of somebody who comes back to what they had written.
+    // After every sign-out, also where the session counts as over already: the server closes the sockets before it answers
+    // the sign-out, which looks as if the session had expired. After an expiry the same person may come back to their words.
     if (session.account === null && session.why === 'left') void forgetWords().catch(() => {});
     const now = session.account?.id ?? null;
     if (now === before) return;
-    // The first answer of a page finds nothing of anybody else's in its memory.
+    // With the first answer there is nothing to remove: the page has loaded nothing for anybody else.
     if (before !== undefined) queries.removeQueries({ predicate: ({ queryKey }) => !isOfSession(queryKey) });
     before = now;
     // Neither is awaited: where the browser refuses there is nothing else to be done.
@@ -102,7 +103,7 @@ export function createQueryClient(): QueryClient {
     }),
     defaultOptions: {
       queries: {
-        // A refusal stays one; only what may pass by itself is tried again.
+        // A request that was refused would be refused again; other failures may pass.
         retry: (failures, failure) => failures < 2 && !(statusOf(failure) >= 400 && statusOf(failure) < 500),
         // A try that fails says more than one that waits for navigator.onLine, which is often wrong.
         networkMode: 'always',

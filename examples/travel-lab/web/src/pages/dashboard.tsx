@@ -10,18 +10,18 @@ import 'travelchat-web/styles.css';
 import { api, ApiError, type Account } from '../api';
 import { preloadDashboardPages } from '../dashboard_pages';
 import { Avatar } from '../parts/avatar';
-import { DeskContext, useDesk } from '../parts/dashboard_context';
+import { DashboardContext, useDashboard } from '../parts/dashboard_context';
 import { useDisclosure } from '../parts/disclosure';
 import { locale } from '../parts/locale';
 import { pushQuery, useTurnOnPush } from '../parts/push_state';
 import { isShown } from '../parts/shown_conversations';
 import { UnreadContext } from '../parts/title';
-import { Notice, Splash } from '../parts/whole_page';
+import { Notice, NoticeButton, Splash } from '../parts/whole_page';
 import { turnOffPush } from '../push';
 import { home, loginPath } from '../return_path';
 import { expireSession, leaveSession, sessionQuery, useOtherTabs } from '../session';
 
-export function Desk() {
+export function Dashboard() {
   const session = useQuery(sessionQuery);
   const location = useLocation();
   useOtherTabs();
@@ -29,13 +29,7 @@ export function Desk() {
   if (session.isError) {
     return (
       <Notice title="Travel Lab does not answer" text={session.error.message}>
-        <button
-          type="button"
-          onClick={() => void session.refetch()}
-          className="rounded-full bg-button px-5 py-2 font-medium text-white hover:bg-button-hover"
-        >
-          Try again
-        </button>
+        <NoticeButton onClick={() => void session.refetch()}>Try again</NoticeButton>
       </Notice>
     );
   }
@@ -63,19 +57,19 @@ function SignedIn({ account }: { account: Account }) {
       created.dispose();
     };
   }, [id, fullName, queries]);
-  const desk = useMemo(() => client && { account, client }, [account, client]);
-  if (desk === null) return null;
+  const dashboard = useMemo(() => client && { account, client }, [account, client]);
+  if (dashboard === null) return null;
   return (
-    <DeskContext value={desk}>
+    <DashboardContext value={dashboard}>
       <ChatProvider locale={locale}>
         <Frame />
       </ChatProvider>
-    </DeskContext>
+    </DashboardContext>
   );
 }
 
 function Frame() {
-  const { client } = useDesk();
+  const { client } = useDashboard();
   const inbox = useInbox(client);
   const { unreadCount } = useStore(inbox);
   const { pathname, search } = useLocation();
@@ -159,7 +153,7 @@ function NavigationLink({ to, icon: Icon, label, count = 0 }: NavigationLinkProp
 }
 
 function AccountMenu() {
-  const { account } = useDesk();
+  const { account } = useDashboard();
   const menu = useDisclosure();
   const queries = useQueryClient();
   const { data: push } = useQuery(pushQuery);
@@ -168,7 +162,7 @@ function AccountMenu() {
   const SoundIcon = hasSound ? Volume2 : VolumeX;
   const signOut = useMutation({
     mutationFn: async () => {
-      // While the server still knows who asks. The session's end is what was wanted; nothing must stand in its way.
+      // Before the session ends, or the server would not accept the request. A failure must not keep anybody signed in.
       await turnOffPush().catch(() => {});
       try {
         await api.signOut();

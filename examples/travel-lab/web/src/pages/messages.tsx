@@ -5,7 +5,7 @@ import { Link, useLocation, useNavigate, useSearchParams } from 'react-router';
 import type { ConnectionStatus, Conversation, Inbox, InboxSnapshot } from 'travelchat-web';
 import { ChatThread, ConversationList, useInbox, useStore } from 'travelchat-web/react';
 import { Avatar } from '../parts/avatar';
-import { useDesk, useShownThread } from '../parts/dashboard_context';
+import { useDashboard, useShownThread } from '../parts/dashboard_context';
 import { PushBanner } from '../parts/push_banner';
 import { useTitle } from '../parts/title';
 import { Spinner } from '../parts/whole_page';
@@ -15,7 +15,7 @@ const pathOf = (id: string) => `${home}?id=${encodeURIComponent(id)}`;
 
 export function MessagesPage() {
   useTitle('Messages');
-  const { client } = useDesk();
+  const { client } = useDashboard();
   const inbox = useInbox(client);
   const snapshot = useStore(inbox);
   const [params] = useSearchParams();
@@ -28,7 +28,7 @@ export function MessagesPage() {
     if (chosen !== id) void navigate(pathOf(chosen), { state: { isFromList: id === null } });
   };
   const showList = () => {
-    // The browser's own way back, when the list is there: else "back" would later lead into the conversation again.
+    // One step back in the history, where the list is that: else "back" would later lead into the conversation again.
     if ((state as { isFromList?: boolean } | null)?.isFromList === true) void navigate(-1);
     else void navigate(home, { replace: true });
   };
@@ -37,7 +37,7 @@ export function MessagesPage() {
 
   return (
     <main className="flex h-full">
-      {/* Also there while the list, which shows it, makes room for a conversation. */}
+      {/* The visible heading is hidden with the list while a phone shows a conversation. */}
       <h1 className="sr-only">Messages</h1>
       <section
         ref={list}
@@ -152,7 +152,7 @@ interface OpenConversationProps {
   onBack: () => void;
 }
 
-// A keyboard that comes up by itself would cover half of what is to be read.
+// On a touch screen the focus would raise the keyboard, which covers half of the messages.
 const hasRealKeyboard = window.matchMedia('(min-width: 768px) and (pointer: fine)');
 
 function OpenConversation({ conversation, unreadElsewhere, onBack }: OpenConversationProps) {
@@ -240,7 +240,7 @@ function UnknownConversation() {
   );
 }
 
-// A lost connection is usually back before anybody would want to know.
+// Most lost connections are back within this time, and need no notice.
 const patience_ms = 2_000;
 
 /** Says that the list is not live at the moment. While the list itself shows a failure, that is enough. */

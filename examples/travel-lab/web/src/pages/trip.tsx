@@ -10,11 +10,11 @@ import { Avatar } from '../parts/avatar';
 import { locale } from '../parts/locale';
 import { Scenery } from '../parts/scenery';
 import { useTitle } from '../parts/title';
-import { Notice, Splash } from '../parts/whole_page';
+import { Notice, NoticeButton, Splash } from '../parts/whole_page';
 import { loginPath } from '../return_path';
 
-// The trip is worth reading without its chat, so a part that does not arrive takes nothing else away. It is asked for
-// again: a server that restarts is back within seconds.
+// The trip can be read without its chat, so a failure to load this part shows nothing and breaks nothing else. It is asked
+// for again: a server that restarts is back within seconds.
 const ClientChat = lazy(async (): Promise<{ default: ComponentType<ClientChatWidgetProps> }> => {
   for (let pause = 1_000; pause <= 32_000; pause *= 2) {
     try {
@@ -89,13 +89,7 @@ function TripFailure({ failure, hasToken, view }: TripFailureProps) {
   }
   return (
     <Notice title="The trip could not be loaded" text={failure?.message ?? ''}>
-      <button
-        type="button"
-        onClick={() => void view.refetch()}
-        className="rounded-full bg-button px-5 py-2 font-medium text-white hover:bg-button-hover"
-      >
-        Try again
-      </button>
+      <NoticeButton onClick={() => void view.refetch()}>Try again</NoticeButton>
     </Notice>
   );
 }
@@ -109,7 +103,7 @@ function Portal({ data: { trip, advisor, client }, isPreview }: { data: TripView
       {isPreview && <PreviewBar clientName={client?.fullName ?? null} clientId={trip.clientId} />}
       <header className="relative isolate flex min-h-[min(54vh,500px)] items-end overflow-hidden text-white">
         <Scenery seed={trip.id} className="absolute inset-0 -z-10 size-full" />
-        {/* The title stands on it, whatever the landscape is. */}
+        {/* Keeps the title readable on any landscape. */}
         <div
           className="absolute inset-x-0 bottom-0 -z-10 h-2/3 bg-linear-to-t from-black/70 via-black/35 to-transparent"
         />

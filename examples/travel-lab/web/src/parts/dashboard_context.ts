@@ -5,22 +5,22 @@ import { useThread } from 'travelchat-web/react';
 import type { Account } from '../api';
 import { useShown } from './shown_conversations';
 
-export interface DeskValue {
+export interface DashboardValue {
   readonly account: Account;
   readonly client: ChatClient;
 }
 
-export const DeskContext = createContext<DeskValue | null>(null);
+export const DashboardContext = createContext<DashboardValue | null>(null);
 
-export function useDesk(): DeskValue {
-  const desk = use(DeskContext);
-  if (desk === null) throw new Error('useDesk is for pages inside the desk');
-  return desk;
+export function useDashboard(): DashboardValue {
+  const dashboard = use(DashboardContext);
+  if (dashboard === null) throw new Error('useDashboard is for pages inside the dashboard');
+  return dashboard;
 }
 
 /** The thread of a conversation that is shown as long as the component is mounted. */
 export function useShownThread(conversationId: string): Thread {
-  const { client } = useDesk();
+  const { client } = useDashboard();
   useShown(conversationId);
   return useThread(client, conversationId);
 }

@@ -5,7 +5,7 @@ import { X } from 'lucide-react';
 import { ChatThread } from 'travelchat-web/react';
 import type { ClientRow } from '../api';
 import { Avatar } from './avatar';
-import { useDesk, useShownThread } from './dashboard_context';
+import { useDashboard, useShownThread } from './dashboard_context';
 import { FailedQuery } from './failed_query';
 import { Spinner } from './whole_page';
 
@@ -61,7 +61,7 @@ export function MessageSheet({ client, isOpen, onClose, returnFocusTo }: Message
 
 /** Gets or makes the client's conversation, then shows it. */
 function SheetThread({ client: { id, fullName, avatarUrl } }: { client: ClientRow }) {
-  const { client } = useDesk();
+  const { client } = useDashboard();
   // Asked anew each time the sheet opens.
   const conversation = useQuery({
     queryKey: ['conversation-with', id],

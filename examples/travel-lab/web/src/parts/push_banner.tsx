@@ -1,4 +1,4 @@
-// Offers notifications, once: shown until they are on, refused by the browser, or waved away.
+// Offers notifications, once: shown until they are on, refused by the browser, or dismissed.
 import { useQuery } from '@tanstack/react-query';
 import { BellRing } from 'lucide-react';
 import { useState } from 'react';
@@ -6,7 +6,7 @@ import { pushQuery, useTurnOnPush } from './push_state';
 
 const storageKey = 'travel-lab.push-banner';
 
-// Storage may be closed to this site; then the wave counts for this visit.
+// Storage may be closed to this site; then the dismissal holds for this visit.
 function wasDismissed(): boolean {
   try {
     return localStorage.getItem(storageKey) === 'dismissed';
@@ -19,7 +19,7 @@ function rememberDismissal() {
   try {
     localStorage.setItem(storageKey, 'dismissed');
   } catch {
-    // See above.
+    // The dismissal holds for this visit.
   }
 }
 

@@ -1,4 +1,4 @@
-// The conversations whose threads are on this page now: they need no sound from elsewhere and no notification.
+// The conversations whose threads are on this page now: the thread itself makes their sound, and no notification is shown.
 import { useEffect } from 'react';
 
 const shown = new Set<string>();

@@ -1,4 +1,4 @@
-// The browser's title: of the page, with the number of unread messages before it where somebody counts them.
+// The document's title: that of the page, preceded by the number of unread messages within `UnreadContext`.
 import { createContext, useContext, useEffect } from 'react';
 
 export const UnreadContext = createContext(0);

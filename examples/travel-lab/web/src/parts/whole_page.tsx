@@ -45,6 +45,19 @@ export function Notice({ title, text, children }: { title: string; text: string;
   );
 }
 
+/** What can be done about a notice, where that is no link. */
+export function NoticeButton({ onClick, children }: { onClick: () => void; children: ReactNode }) {
+  return (
+    <button
+      type="button"
+      onClick={onClick}
+      className="rounded-full bg-button px-5 py-2 font-medium text-white hover:bg-button-hover"
+    >
+      {children}
+    </button>
+  );
+}
+
 export function NotFound() {
   return (
     <Notice title="There is no such page" text="The address may have a typing error, or the page has moved.">
@@ -59,13 +72,7 @@ export function NotFound() {
 export function PageFailure() {
   return (
     <Notice title="This page did not open" text="The connection may be down, or the app was updated meanwhile.">
-      <button
-        type="button"
-        onClick={() => window.location.reload()}
-        className="rounded-full bg-button px-5 py-2 font-medium text-white hover:bg-button-hover"
-      >
-        Load it again
-      </button>
+      <NoticeButton onClick={() => window.location.reload()}>Load it again</NoticeButton>
     </Notice>
   );
 }
