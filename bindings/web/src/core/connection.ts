@@ -1,7 +1,7 @@
 // A socket that comes back: obeys connection_machine.ts with the environment's sockets and timers.
 import { ChatError } from './api';
-import type { Circumstances, ConnectionEffect, ConnectionInput, ConnectionState } from './connection_machine';
-import { closeCodeOf, initialConnection, stepConnection, unheardSince } from './connection_machine';
+import type { StepContext, ConnectionEffect, ConnectionInput, ConnectionState } from './connection_machine';
+import { closeCodeOf, initialConnection, stepConnection, silentSince } from './connection_machine';
 import type { Environment, PageEvent, Socket, Timer } from './environment';
 import type { ChatEvent, ClientFrame, InboxEvent } from './events';
 import { encodeFrame, parseServerEvent } from './events';
@@ -52,7 +52,7 @@ export class Connection {
   ) {
     this.#polling = new Polling(
       env,
-      () => unheardSince(this.#state),
+      () => silentSince(this.#state),
       () => this.#poll(),
     );
   }
@@ -66,38 +66,38 @@ export class Connection {
   }
 
   start(): void {
-    this.#endPageEvents ??= this.env.onPageEvent((type) => this.#hear(type));
-    this.#take({ type: 'start' });
+    this.#endPageEvents ??= this.env.onPageEvent((type) => this.#onPageEvent(type));
+    this.#step({ type: 'start' });
   }
 
   stop(): void {
     this.#endPageEvents?.();
     this.#endPageEvents = null;
-    this.#take({ type: 'stop' });
+    this.#step({ type: 'stop' });
   }
 
   reconnect(): void {
-    this.#take({ type: 'reconnect' });
+    this.#step({ type: 'reconnect' });
   }
 
   /** The socket misses something, or is not to be trusted: a new one resumes in its place. */
   replace(): void {
-    this.#take({ type: 'replace' });
+    this.#step({ type: 'replace' });
   }
 
   /** Nothing is missing: the socket is open. */
   ready(number = this.#state.try): void {
-    this.#take({ type: 'ready', try: number });
+    this.#step({ type: 'ready', try: number });
   }
 
   /** What belongs to an open socket could not be had. */
   fail(number: number, error: unknown): void {
-    this.#take({ type: 'closed', try: number, code: codeOf(error) });
+    this.#step({ type: 'closed', try: number, code: codeOf(error) });
   }
 
   /** The owner has just asked by HTTP, for another reason. */
   polled(): void {
-    this.#polling.asked();
+    this.#polling.recordPoll();
   }
 
   /** False, and nothing sent, unless the socket is open. */
@@ -107,9 +107,9 @@ export class Connection {
     return true;
   }
 
-  #hear(type: PageEvent): void {
-    this.#take({ type });
-    this.#polling.hear(type);
+  #onPageEvent(type: PageEvent): void {
+    this.#step({ type });
+    this.#polling.onPageEvent(type);
   }
 
   async #poll(): Promise<void> {
@@ -119,15 +119,15 @@ export class Connection {
     if (isNews && this.isOpen && this.#state.try === number && this.#state.heardAt === heardAt) this.replace();
   }
 
-  #take(input: ConnectionInput): void {
-    const at: Circumstances = {
+  #step(input: ConnectionInput): void {
+    const at: StepContext = {
       now: this.env.now(),
       random: this.env.random(),
       canRenew: this.credential.token !== null,
     };
     const [state, effects] = stepConnection(this.#state, input, at);
     this.#state = state;
-    for (const effect of effects) this.#obey(effect);
+    for (const effect of effects) this.#run(effect);
     const { phase, attempt, downSince, reason } = this.#state;
     const shown = this.#status;
     if (
@@ -137,12 +137,12 @@ export class Connection {
       shown.reason !== reason
     ) {
       this.#status = { phase, attempt, downSince, reason };
-      this.#polling.plan();
+      this.#polling.schedule();
       this.owner.onStatus(this.#status);
     }
   }
 
-  #obey(effect: ConnectionEffect): void {
+  #run(effect: ConnectionEffect): void {
     switch (effect.type) {
       case 'drop':
         // Its events are of an old try from here on.
@@ -151,18 +151,18 @@ export class Connection {
         break;
       case 'timer':
         if (this.#timer !== null) this.env.clearTimeout(this.#timer);
-        this.#timer = effect.ms === null ? null : this.env.setTimeout(() => this.#take({ type: 'timer' }), effect.ms);
+        this.#timer = effect.ms === null ? null : this.env.setTimeout(() => this.#step({ type: 'timer' }), effect.ms);
         break;
       case 'renew':
         this.credential.renew(this.#token).then(
-          () => this.#take({ type: 'renewed', try: effect.try }),
-          (error: unknown) => this.#take({ type: 'renewFailed', try: effect.try, code: codeOf(error) }),
+          () => this.#step({ type: 'renewed', try: effect.try }),
+          (error: unknown) => this.#step({ type: 'renewFailed', try: effect.try, code: codeOf(error) }),
         );
         break;
       case 'prepare':
         this.owner.prepare().then(
-          () => this.#take({ type: 'prepared', try: effect.try }),
-          (error: unknown) => this.#take({ type: 'closed', try: effect.try, code: codeOf(error) }),
+          () => this.#step({ type: 'prepared', try: effect.try }),
+          (error: unknown) => this.#step({ type: 'closed', try: effect.try, code: codeOf(error) }),
         );
         break;
       case 'join':
@@ -176,7 +176,7 @@ export class Connection {
 
   #join(number: number): void {
     const isCurrent = (): boolean => this.#state.try === number;
-    const closed = (code: number): void => this.#take({ type: 'closed', try: number, code });
+    const closed = (code: number): void => this.#step({ type: 'closed', try: number, code });
     const { token } = this.credential;
     this.#token = token;
     let socket: Socket;
@@ -190,16 +190,16 @@ export class Connection {
     }
     this.#socket = socket;
     socket.onopen = () => {
-      this.#take({ type: 'heard', try: number });
+      this.#step({ type: 'heard', try: number });
       if (isCurrent()) this.owner.onJoined?.(number);
     };
     socket.onmessage = ({ data }: { data: unknown }) => {
       if (!isCurrent()) return;
       const event = typeof data === 'string' ? parseServerEvent(data) : null;
       if (event?.type === 'alive') {
-        this.#take({ type: 'alive', try: number, interval: event.intervalMs });
+        this.#step({ type: 'alive', try: number, interval: event.intervalMs });
       } else {
-        this.#take({ type: 'heard', try: number });
+        this.#step({ type: 'heard', try: number });
         if (event) this.owner.onEvent(event);
       }
     };

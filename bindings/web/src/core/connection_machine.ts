@@ -33,7 +33,7 @@ export interface ConnectionState extends ConnectionStatus {
   /** Within which the server says that it is there; null for one that does not. */
   readonly interval: number | null;
   /** It has said so itself. */
-  readonly hasTold: boolean;
+  readonly sendsAlive: boolean;
   readonly isOffline: boolean;
   readonly hiddenAt: number | null;
   /** The server asked for patience; nothing shortens the wait before this. */
@@ -58,7 +58,7 @@ export type ConnectionEffect =
   /** The session is over. */
   | { readonly type: 'expired' };
 
-export interface Circumstances {
+export interface StepContext {
   readonly now: number;
   /** In [0, 1). */
   readonly random: number;
@@ -74,17 +74,17 @@ const JOIN_TIMEOUT = 10_000;
 const PREPARE_TIMEOUT = 45_000;
 const SILENCE = 30_000;
 /** The period of the timer while open. */
-const WATCH = 30_000;
+const CHECK_PERIOD = 30_000;
 /** A timer this late means that the machine slept. Browsers let the timers of a hidden page run once a minute. */
-const SLEPT = 90_000;
+const SLEEP_THRESHOLD = 90_000;
 /** Of a server that has told none yet. */
 const USUAL_INTERVAL = 25_000;
 /** After the interval: silence is suspicious, and the rest may be asked for by HTTP. */
-const SUSPICIOUS = 10_000;
+const SUSPICIOUS_AFTER = 10_000;
 /** After the interval: the socket is dead. Lines stall, and mend themselves. */
-const DEAD = 30_000;
+const DEAD_AFTER = 30_000;
 /** A socket that was open for this long ends a row of failures: one that opens and dies at once does not. */
-const LASTING = 10_000;
+const STABLE_AFTER = 10_000;
 
 export const initialConnection: ConnectionState = {
   phase: 'idle',
@@ -100,7 +100,7 @@ export const initialConnection: ConnectionState = {
   openedAt: 0,
   heardAt: 0,
   interval: USUAL_INTERVAL,
-  hasTold: false,
+  sendsAlive: false,
   isOffline: false,
   hiddenAt: null,
   notBefore: 0,
@@ -120,7 +120,7 @@ const REASONS: Readonly<Record<number, ConnectionStatus['reason']>> = {
 };
 
 /** What the server asks for by a code, at least. */
-const PATIENCE: Readonly<Record<number, number>> = { 1011: 1000, 1013: 2000, 4429: 5000 };
+const LEAST_WAIT: Readonly<Record<number, number>> = { 1011: 1000, 1013: 2000, 4429: 5000 };
 
 /** The close code that says the same as an HTTP status; 0 is no answer. */
 export function closeCodeOf(status: number): number {
@@ -133,18 +133,18 @@ function timer(state: ConnectionState, now: number, ms: number, effects: readonl
 }
 
 /** Since when, or from when on, no socket is believed to tell what happens; null where nobody wants to know. */
-export function unheardSince({ phase, heardAt, interval, downSince }: ConnectionState): number | null {
+export function silentSince({ phase, heardAt, interval, downSince }: ConnectionState): number | null {
   if (phase === 'idle' || phase === 'stopped') return null;
-  return phase === 'open' ? heardAt + (interval ?? USUAL_INTERVAL) + SUSPICIOUS : downSince;
+  return phase === 'open' ? heardAt + (interval ?? USUAL_INTERVAL) + SUSPICIOUS_AFTER : downSince;
 }
 
 const deadAt = ({ heardAt, interval }: ConnectionState): number =>
-  interval === null ? Infinity : heardAt + interval + DEAD;
+  interval === null ? Infinity : heardAt + interval + DEAD_AFTER;
 
 const watch = (state: ConnectionState, now: number): Step =>
-  timer(state, now, Math.min(WATCH, deadAt(state) - now), []);
+  timer(state, now, Math.min(CHECK_PERIOD, deadAt(state) - now), []);
 
-function begin(state: ConnectionState, { now, canRenew }: Circumstances): Step {
+function begin(state: ConnectionState, { now, canRenew }: StepContext): Step {
   const stage = state.mustRenew && canRenew ? 'renew' : 'prepare';
   const next: ConnectionState = {
     ...state,
@@ -164,8 +164,8 @@ function end(state: ConnectionState, phase: ConnectionPhase, reason: ConnectionS
   ];
 }
 
-function wait(state: ConnectionState, { now, random }: Circumstances, patience: number): Step {
-  const lasted = state.phase === 'open' && now - state.openedAt >= LASTING;
+function wait(state: ConnectionState, { now, random }: StepContext, patience: number): Step {
+  const lasted = state.phase === 'open' && now - state.openedAt >= STABLE_AFTER;
   const failures = lasted ? 1 : state.failures + 1;
   const next: ConnectionState = {
     ...state,
@@ -180,64 +180,64 @@ function wait(state: ConnectionState, { now, random }: Circumstances, patience: 
   return timer(next, now, Math.max(patience, backoff(failures, random)), [{ type: 'drop' }]);
 }
 
-function closed(state: ConnectionState, code: number, at: Circumstances): Step {
+function closed(state: ConnectionState, code: number, at: StepContext): Step {
   const reason = REASONS[code];
   if (reason === 'unauthorized' && at.canRenew) {
     const refused = { ...state, mustRenew: true };
     return state.hasRenewed ? wait(refused, at, 0) : begin({ ...refused, hasRenewed: true }, at);
   }
-  if (!reason) return wait(state, at, PATIENCE[code] ?? 0);
+  if (!reason) return wait(state, at, LEAST_WAIT[code] ?? 0);
   const [next, effects] = end({ ...state, downSince: state.downSince ?? at.now }, 'stopped', reason);
   return [next, reason === 'unauthorized' ? [...effects, { type: 'expired' }] : effects];
 }
 
 const isTrying = ({ phase }: ConnectionState): boolean => phase === 'connecting' || phase === 'open';
 
-export function stepConnection(state: ConnectionState, input: ConnectionInput, at: Circumstances): Step {
+export function stepConnection(state: ConnectionState, input: ConnectionInput, at: StepContext): Step {
   const { now } = at;
-  const stay: Step = [state, []];
-  const soon = (then: ConnectionState = state): Step =>
+  const unchanged: Step = [state, []];
+  const retryNow = (then: ConnectionState = state): Step =>
     then.phase === 'waiting' && now >= then.notBefore ? begin(then, at) : [then, []];
 
   // `in` rather than a list of types: every input of a try has its number.
-  if ('try' in input && (input.try !== state.try || !isTrying(state))) return stay;
+  if ('try' in input && (input.try !== state.try || !isTrying(state))) return unchanged;
 
   switch (input.type) {
     case 'start':
       return state.phase === 'idle'
         ? begin({ ...initialConnection, try: state.try, isOffline: state.isOffline }, at)
-        : stay;
+        : unchanged;
     case 'stop':
       return end({ ...state, downSince: null, attempt: 0 }, 'idle', null);
     case 'reconnect':
       if (state.phase === 'stopped') {
         return begin({ ...state, mustRenew: state.reason === 'unauthorized', hasRenewed: false }, at);
       }
-      return state.phase === 'waiting' || state.phase === 'connecting' ? begin(state, at) : stay;
+      return state.phase === 'waiting' || state.phase === 'connecting' ? begin(state, at) : unchanged;
     case 'replace':
       // Once; what has to be replaced before it ever opened would go round at full speed.
-      if (!isTrying(state)) return stay;
+      if (!isTrying(state)) return unchanged;
       return state.hasReplaced ? wait(state, at, 0) : begin({ ...state, hasReplaced: true }, at);
 
     case 'renewed':
-      if (state.stage !== 'renew') return stay;
+      if (state.stage !== 'renew') return unchanged;
       return timer({ ...state, stage: 'prepare', mustRenew: false, hasRenewed: true }, now, PREPARE_TIMEOUT, [
         { type: 'prepare', try: state.try },
       ]);
     case 'renewFailed': {
-      if (state.stage !== 'renew') return stay;
+      if (state.stage !== 'renew') return unchanged;
       const reason = REASONS[input.code];
       return reason ? end(state, 'stopped', reason === 'protocol' ? 'unauthorized' : reason) : wait(state, at, 0);
     }
     case 'prepared':
-      if (state.stage !== 'prepare') return stay;
+      if (state.stage !== 'prepare') return unchanged;
       return timer({ ...state, stage: 'join', heardAt: now }, now, JOIN_TIMEOUT, [{ type: 'join', try: state.try }]);
     case 'heard':
       return [{ ...state, heardAt: now }, []];
     case 'alive':
-      return [{ ...state, heardAt: now, interval: input.interval, hasTold: true }, []];
+      return [{ ...state, heardAt: now, interval: input.interval, sendsAlive: true }, []];
     case 'ready': {
-      if (state.stage !== 'join') return stay;
+      if (state.stage !== 'join') return unchanged;
       const open: ConnectionState = {
         ...state,
         phase: 'open',
@@ -259,11 +259,11 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
       if (state.phase === 'open') {
         // A clock that was set back must not look like a long patience.
         const heard = { ...state, heardAt: Math.min(state.heardAt, now) };
-        if (now - state.timerDue > SLEPT) return begin(heard, at);
+        if (now - state.timerDue > SLEEP_THRESHOLD) return begin(heard, at);
         if (now < deadAt(heard)) return watch(heard, now);
-        return begin({ ...heard, interval: heard.hasTold ? heard.interval : null }, at);
+        return begin({ ...heard, interval: heard.sendsAlive ? heard.interval : null }, at);
       }
-      if (state.phase !== 'connecting') return stay;
+      if (state.phase !== 'connecting') return unchanged;
       return state.stage === 'join' && now - state.heardAt < JOIN_TIMEOUT
         ? timer(state, now, JOIN_TIMEOUT - (now - state.heardAt), [])
         : wait(state, at, 0);
@@ -272,7 +272,7 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
       return [{ ...state, isOffline: true }, []];
     case 'online': {
       const back = { ...state, isOffline: false };
-      return state.isOffline && isTrying(state) ? begin(back, at) : soon(back);
+      return state.isOffline && isTrying(state) ? begin(back, at) : retryNow(back);
     }
     case 'hidden':
       return [{ ...state, hiddenAt: now }, []];
@@ -280,11 +280,11 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
       // Without a time, the page was hidden from the start.
       const shown = { ...state, hiddenAt: null };
       const silence = now - Math.max(state.hiddenAt ?? 0, state.heardAt);
-      return state.phase === 'open' && silence > SILENCE ? begin(shown, at) : soon(shown);
+      return state.phase === 'open' && silence > SILENCE ? begin(shown, at) : retryNow(shown);
     }
     case 'focus':
-      return soon();
+      return retryNow();
     case 'restored':
-      return isTrying(state) ? begin(state, at) : soon();
+      return isTrying(state) ? begin(state, at) : retryNow();
   }
 }

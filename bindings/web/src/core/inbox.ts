@@ -53,18 +53,18 @@ export class LiveInbox implements Inbox {
   /** Lists that were asked for and rows that the socket told, in one count. */
   #count = 0;
   /** By conversation, when the socket last told its row. */
-  #told = new Map<string, number>();
+  #toldAt = new Map<string, number>();
   /** Of the newest whole list that has come. */
-  #listed = 0;
+  #listedAt = 0;
   /** Of the storage that the rows were read from; null while no list has named one. */
   #epoch: string | null = null;
   #isLoaded = false;
   /** What the search found; null without a search. */
-  #found: ReadonlySet<string> | null = null;
+  #foundIds: ReadonlySet<string> | null = null;
   #query = '';
   #failure: ChatFailure | null = null;
   /** Lists on their way. */
-  #listing = 0;
+  #listsLoading = 0;
   #isSearching = false;
   /** The newest search; answers of others are late. */
   #search = 0;
@@ -73,7 +73,7 @@ export class LiveInbox implements Inbox {
   /** A socket has opened, if only to be refused. */
   #hasJoined = false;
   #connection: Connection;
-  #shown: InboxSnapshot;
+  #snapshot: InboxSnapshot;
   #changes = new Listeners();
   #incoming = new Listeners<[Conversation]>();
 
@@ -87,19 +87,19 @@ export class LiveInbox implements Inbox {
       url: () => `${socketBase}/ws/inbox`,
       onJoined: (number) => {
         this.#hasJoined = true;
-        void this.#list(number);
+        void this.#loadList(number);
       },
       onEvent: (event) => {
         if (event.type === 'conversation_update') this.#update(toConversation(event.conversation));
       },
       poll: () => this.#poll(),
-      onStatus: () => this.#show(),
+      onStatus: () => this.#publish(),
     });
-    this.#shown = this.#render();
+    this.#snapshot = this.#render();
   }
 
   snapshot(): InboxSnapshot {
-    return this.#shown;
+    return this.#snapshot;
   }
 
   subscribe(onChange: () => void): () => void {
@@ -137,16 +137,16 @@ export class LiveInbox implements Inbox {
     this.#query = query;
     this.#search += 1;
     if (query.trim() === '') {
-      this.#found = null;
+      this.#foundIds = null;
       this.#isSearching = false;
     } else {
       this.#isSearching = true;
-      this.#delay = this.env.setTimeout(() => void this.#find(), SEARCH_DELAY);
+      this.#delay = this.env.setTimeout(() => void this.#runSearch(), SEARCH_DELAY);
     }
-    this.#show();
+    this.#publish();
   }
 
-  async #find(): Promise<void> {
+  async #runSearch(): Promise<void> {
     const number = this.#search;
     const query = this.#query.trim();
     if (query === '') return;
@@ -157,29 +157,29 @@ export class LiveInbox implements Inbox {
     if ('rows' in found) {
       this.#failure = null;
       this.#merge(found);
-      this.#found = new Set(found.rows.map(({ id }) => id));
+      this.#foundIds = new Set(found.rows.map(({ id }) => id));
     } else {
       this.#failure = found;
     }
-    this.#show();
+    this.#publish();
   }
 
-  async #list(number: number): Promise<void> {
-    this.#listing += 1;
-    this.#show();
+  async #loadList(number: number): Promise<void> {
+    this.#listsLoading += 1;
+    this.#publish();
     try {
       this.#merge(await this.#load(''));
       this.#failure = null;
       this.#isLoaded = true;
       this.#connection.polled();
       this.#connection.ready(number);
-      void this.#find();
+      void this.#runSearch();
     } catch (error) {
       this.#failure = toFailure(error);
       this.#connection.fail(number, error);
     } finally {
-      this.#listing -= 1;
-      this.#show();
+      this.#listsLoading -= 1;
+      this.#publish();
     }
   }
 
@@ -195,7 +195,7 @@ export class LiveInbox implements Inbox {
     } catch (error) {
       if (!this.#isLoaded) {
         this.#failure = toFailure(error);
-        this.#show();
+        this.#publish();
       }
       throw error;
     }
@@ -206,10 +206,10 @@ export class LiveInbox implements Inbox {
     const isNews = this.#merge(list);
     this.#failure = null;
     this.#isLoaded = true;
-    if (isNews) void this.#find();
-    if (isNews || !isLoaded || hasFailed) this.#show();
+    if (isNews) void this.#runSearch();
+    if (isNews || !isLoaded || hasFailed) this.#publish();
     if (!isLoaded) return false;
-    for (const row of this.#all.values()) if (hasNewMessage(before.get(row.id), row)) this.#incoming.tell(row);
+    for (const row of this.#all.values()) if (hasNewMessage(before.get(row.id), row)) this.#incoming.notify(row);
     return isNews;
   }
 
@@ -225,12 +225,12 @@ export class LiveInbox implements Inbox {
   /** Whether there was anything new in it. */
   #merge({ rows, isWhole, epoch, number }: List): boolean {
     const isAnother = this.#epoch !== null && epoch !== null && epoch !== this.#epoch;
-    const isLate = number < this.#listed;
+    const isLate = number < this.#listedAt;
     if (isLate && (isWhole || isAnother)) return false;
     this.#epoch = epoch ?? this.#epoch;
-    if (isWhole) this.#listed = number;
+    if (isWhole) this.#listedAt = number;
     const before = this.#all;
-    const isTold = (id: string): boolean => (this.#told.get(id) ?? 0) > number;
+    const isTold = (id: string): boolean => (this.#toldAt.get(id) ?? 0) > number;
     const isNewer = (row: Conversation, known: Conversation): boolean => {
       if (isTold(row.id) || isLate) return row.rev > known.rev;
       return isWhole || isAnother || row.rev >= known.rev;
@@ -250,27 +250,27 @@ export class LiveInbox implements Inbox {
     const known = this.#all.get(row.id);
     if (known && known.rev > row.rev) return;
     this.#count += 1;
-    this.#told.set(row.id, this.#count);
+    this.#toldAt.set(row.id, this.#count);
     this.#all = new Map(this.#all).set(row.id, row);
-    this.#show();
-    if (this.#isLoaded && hasNewMessage(known, row)) this.#incoming.tell(row);
+    this.#publish();
+    if (this.#isLoaded && hasNewMessage(known, row)) this.#incoming.notify(row);
   }
 
   #render(): InboxSnapshot {
     const all = [...this.#all.values()];
-    const shown = all.filter(({ id }) => this.#found?.has(id) ?? true);
+    const shown = all.filter(({ id }) => this.#foundIds?.has(id) ?? true);
     return {
       conversations: this.#isLoaded ? shown.sort(byActivity) : null,
       query: this.#query,
-      isLoading: this.#listing > 0 || this.#isSearching,
+      isLoading: this.#listsLoading > 0 || this.#isSearching,
       failure: this.#failure,
       unreadCount: all.reduce((sum, { unreadCount }) => sum + unreadCount, 0),
       connection: this.#connection.status,
     };
   }
 
-  #show(): void {
-    this.#shown = this.#render();
-    this.#changes.tell();
+  #publish(): void {
+    this.#snapshot = this.#render();
+    this.#changes.notify();
   }
 }

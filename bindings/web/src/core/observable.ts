@@ -16,7 +16,7 @@ export class Listeners<T extends unknown[] = []> {
     };
   }
 
-  tell(...args: T): void {
+  notify(...args: T): void {
     for (const listener of this.#listeners) {
       try {
         listener(...args);

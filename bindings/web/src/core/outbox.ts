@@ -27,7 +27,7 @@ type Notice = LockNotice | { readonly type: 'changed' } | { readonly type: 'stor
 
 /** A server that says 500 or 507 this often for one message has refused it. */
 const MAX_SERVER_FAILURES = 5;
-/** A session that is over comes back when somebody signs in, which `nudge` tells. */
+/** A session that is over comes back when somebody signs in, which `retryNow` tells. */
 const UNAUTHORIZED_PAUSE = 60_000;
 /** A store that could not be read is read again after this, or with the next connection. */
 const READ_PAUSE = 30_000;
@@ -40,15 +40,15 @@ export class Outbox {
   #leaving = new Set<string>();
   /** The last reading of the store gave all that is in it. */
   #isComplete = false;
-  #readAgain: Timer | null = null;
+  #rereadTimer: Timer | null = null;
   #lock: SendLock;
   #channel: BroadcastChannel | null = null;
   #closing: AbortController | null = null;
   #isDraining = false;
   #hasMore = false;
-  #wake: (() => void) | null = null;
+  #endPause: (() => void) | null = null;
   /** The entry that was tried last, and how often it failed in a row. */
-  #tried = '';
+  #triedKey = '';
   #failures = 0;
 
   constructor(
@@ -57,19 +57,19 @@ export class Outbox {
     private readonly scope: string,
     private readonly owner: OutboxOwner,
   ) {
-    this.#lock = new SendLock(env, channelOf(scope), (notice) => this.#tell(notice));
+    this.#lock = new SendLock(env, channelOf(scope), (notice) => this.#broadcast(notice));
   }
 
   open(): void {
     this.#closing = new AbortController();
     this.#channel = this.env.openChannel(channelOf(this.scope));
-    if (this.#channel) this.#channel.onmessage = ({ data }: MessageEvent) => this.#hear(data as Notice);
+    if (this.#channel) this.#channel.onmessage = ({ data }: MessageEvent) => this.#onNotice(data as Notice);
     this.#catchUp();
   }
 
   close(): void {
-    if (this.#readAgain !== null) this.env.clearTimeout(this.#readAgain);
-    this.#readAgain = null;
+    if (this.#rereadTimer !== null) this.env.clearTimeout(this.#rereadTimer);
+    this.#rereadTimer = null;
     this.#closing?.abort();
     this.#closing = null;
     this.#channel?.close();
@@ -78,29 +78,29 @@ export class Outbox {
 
   add(key: string, content: string): void {
     const createdAt = new Date(this.env.now()).toISOString();
-    this.#keep({ order: 0, scope: this.scope, key, content, createdAt, failure: null });
+    this.#append({ order: 0, scope: this.scope, key, content, createdAt, failure: null });
   }
 
   /** A failed entry goes to the end. */
   retry(key: string): void {
     const entry = this.#entries.find((other) => other.key === key);
     if (!entry?.failure) return;
-    this.#change(this.#entries.filter((other) => other !== entry));
-    this.#keep({ ...entry, order: 0, failure: null });
+    this.#setEntries(this.#entries.filter((other) => other !== entry));
+    this.#append({ ...entry, order: 0, failure: null });
   }
 
   /** Forgets an entry: nobody wants it any more, or its message was seen. */
   discard(key: string): void {
     const entry = this.#entries.find((other) => other.key === key);
     if (!entry) return;
-    this.#change(this.#entries.filter((other) => other !== entry));
-    this.#forget(entry);
-    this.#wake?.();
+    this.#setEntries(this.#entries.filter((other) => other !== entry));
+    this.#removeFromStore(entry);
+    this.#endPause?.();
   }
 
   /** There is a connection: whatever waits for one need not wait longer. */
-  nudge(): void {
-    this.#wake?.();
+  retryNow(): void {
+    this.#endPause?.();
     if (this.#isComplete) this.#drain();
     else this.#catchUp();
   }
@@ -110,23 +110,23 @@ export class Outbox {
   }
 
   /** At the end; the same entry further up goes. */
-  #keep(entry: OutboxEntry): void {
+  #append(entry: OutboxEntry): void {
     this.#leaving.delete(entry.key);
-    this.#change([...this.#entries, entry]);
-    void this.#do(async () => {
+    this.#setEntries([...this.#entries, entry]);
+    void this.#enqueue(async () => {
       // Discarded meanwhile.
       if (!this.#has(entry.key)) return;
       const order = await this.store.add(entry);
-      this.#change(this.#entries.map((other) => (other.key === entry.key ? { ...other, order } : other)));
+      this.#setEntries(this.#entries.map((other) => (other.key === entry.key ? { ...other, order } : other)));
     }).then(() => {
-      this.#tell({ type: 'changed' });
+      this.#broadcast({ type: 'changed' });
       this.#drain();
     });
   }
 
-  #forget({ key }: OutboxEntry): void {
+  #removeFromStore({ key }: OutboxEntry): void {
     this.#leaving.add(key);
-    void this.#do(() => this.#remove(key)).then(() => this.#tell({ type: 'changed' }));
+    void this.#enqueue(() => this.#remove(key)).then(() => this.#broadcast({ type: 'changed' }));
   }
 
   async #remove(key: string): Promise<void> {
@@ -142,32 +142,32 @@ export class Outbox {
     return this.#entries.some((entry) => entry.key === key);
   }
 
-  #do<T>(work: () => Promise<T>): Promise<T> {
+  #enqueue<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#work.then(work);
     this.#work = done.catch(() => {});
     return done;
   }
 
-  #change(entries: readonly OutboxEntry[]): void {
+  #setEntries(entries: readonly OutboxEntry[]): void {
     this.#entries = entries;
     this.owner.onChange(entries);
   }
 
-  #tell(notice: Notice): boolean {
+  #broadcast(notice: Notice): boolean {
     this.#channel?.postMessage(notice);
     return this.#channel !== null;
   }
 
-  #hear(notice: Notice): void {
+  #onNotice(notice: Notice): void {
     // In the line for the lock: should the tab that wrote it vanish, this one sends it.
     if (notice.type === 'changed') void this.#reload().then(() => this.env.locks && this.#drain());
-    else if (notice.type !== 'stored') this.#lock.hear(notice);
+    else if (notice.type !== 'stored') this.#lock.onNotice(notice);
     else if (isMessage(notice.message)) this.owner.onStored(notice.message);
   }
 
   /** What the store has, and behind it what is on its way there. A store that cannot be read takes nothing away. */
   #reload(): Promise<void> {
-    return this.#do(async () => {
+    return this.#enqueue(async () => {
       const { entries: kept, isComplete } = await this.store.all(this.scope);
       this.#isComplete = isComplete;
       if (!isComplete) this.#scheduleReading();
@@ -180,15 +180,15 @@ export class Outbox {
         });
       const keys = new Set(read.map(({ key }) => key));
       const rest = this.#entries.filter(({ key, order }) => order === 0 || (!isComplete && !keys.has(key)));
-      this.#change([...read, ...rest].sort((a, b) => (a.order || Infinity) - (b.order || Infinity) || 0));
+      this.#setEntries([...read, ...rest].sort((a, b) => (a.order || Infinity) - (b.order || Infinity) || 0));
       for (const { key } of kept) if (this.#leaving.has(key)) await this.#remove(key);
     });
   }
 
   #scheduleReading(): void {
     if (!this.#closing || !this.env.indexedDB) return;
-    this.#readAgain ??= this.env.setTimeout(() => {
-      this.#readAgain = null;
+    this.#rereadTimer ??= this.env.setTimeout(() => {
+      this.#rereadTimer = null;
       this.#catchUp();
     }, READ_PAUSE);
   }
@@ -202,7 +202,7 @@ export class Outbox {
     }
     if (!this.#hasUnsent()) return;
     this.#isDraining = true;
-    this.#tried = '';
+    this.#triedKey = '';
     void this.#sendAll(signal)
       // It was closed while it waited for its turn.
       .catch(() => {})
@@ -234,12 +234,12 @@ export class Outbox {
     await this.#reload();
     const entry = this.#entries.find(({ failure, order }) => !failure && order > 0);
     if (!entry || signal.aborted) return null;
-    if (entry.key !== this.#tried) this.#failures = 0;
-    this.#tried = entry.key;
+    if (entry.key !== this.#triedKey) this.#failures = 0;
+    this.#triedKey = entry.key;
     try {
       const message = await this.owner.post(entry);
       this.owner.onStored(message);
-      this.#tell({ type: 'stored', message });
+      this.#broadcast({ type: 'stored', message });
       this.discard(entry.key);
       await this.#work;
     } catch (error) {
@@ -261,24 +261,24 @@ export class Outbox {
 
   async #fail(entry: OutboxEntry, failure: ChatFailure): Promise<void> {
     const failed = { ...entry, failure };
-    this.#change(this.#entries.map((other) => (other.key === entry.key ? failed : other)));
-    await this.#do(() => this.store.put(failed));
-    this.#tell({ type: 'changed' });
+    this.#setEntries(this.#entries.map((other) => (other.key === entry.key ? failed : other)));
+    await this.#enqueue(() => this.store.put(failed));
+    this.#broadcast({ type: 'changed' });
   }
 
-  /** `nudge` shortens it only if the server did not ask for it. */
+  /** `retryNow` shortens it only if the server did not ask for it. */
   #pause(ms: number, canWake: boolean, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve();
       const end = (): void => {
         this.env.clearTimeout(timer);
         signal.removeEventListener('abort', end);
-        this.#wake = null;
+        this.#endPause = null;
         resolve();
       };
       const timer = this.env.setTimeout(end, ms);
       signal.addEventListener('abort', end);
-      if (canWake) this.#wake = end;
+      if (canWake) this.#endPause = end;
     });
   }
 }

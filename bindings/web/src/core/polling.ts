@@ -12,75 +12,75 @@ const MAX_DOUBLINGS = 3;
 
 export class Polling {
   #timer: Timer | null = null;
-  #askedAt = -Infinity;
+  #polledAt = -Infinity;
   #failures = 0;
-  /** What the server asked for. */
-  #patience = 0;
+  /** The least pause that the server asked for, in ms. */
+  #retryAfter = 0;
   #isBusy = false;
   #isHidden = false;
   #isOffline = false;
   /** Of the present pause, in [0, 1). */
-  #chance: number;
+  #jitter: number;
 
   constructor(
     private readonly env: Environment,
-    /** Since when no socket is believed, which may be to come; null: there is nothing to ask for. */
-    private readonly since: () => number | null,
-    private readonly ask: () => Promise<void>,
+    /** Since when no socket has told anything, or from when on it will count as silent; null: there is nothing to ask. */
+    private readonly silentSince: () => number | null,
+    private readonly poll: () => Promise<void>,
   ) {
-    this.#chance = env.random();
+    this.#jitter = env.random();
   }
 
-  /** `since` is another one. */
-  plan(): void {
+  /** Sets the timer anew: `silentSince` has changed. */
+  schedule(): void {
     if (this.#timer !== null) this.env.clearTimeout(this.#timer);
     this.#timer = null;
-    const due = this.#due();
+    const due = this.#dueAt();
     if (due !== null) this.#timer = this.env.setTimeout(() => this.#run(), Math.max(0, due - this.env.now()));
   }
 
-  hear(event: PageEvent): void {
+  onPageEvent(event: PageEvent): void {
     if (event === 'hidden' || event === 'visible') this.#isHidden = event === 'hidden';
     else if (event === 'offline' || event === 'online') this.#isOffline = event === 'offline';
     else return;
-    this.plan();
+    this.schedule();
   }
 
-  /** It was asked just now, for another reason. */
-  asked(): void {
-    this.#askedAt = this.env.now();
-    this.#chance = this.env.random();
-    this.plan();
+  /** The owner has just asked for another reason; the next period begins now. */
+  recordPoll(): void {
+    this.#polledAt = this.env.now();
+    this.#jitter = this.env.random();
+    this.schedule();
   }
 
-  #due(): number | null {
-    const since = this.since();
-    if (since === null || this.#isBusy || this.#isOffline) return null;
+  #dueAt(): number | null {
+    const silentSince = this.silentSince();
+    if (silentSince === null || this.#isBusy || this.#isOffline) return null;
     const period = this.#isHidden ? HIDDEN_PERIOD : PERIOD;
-    const pause = period * (0.75 + this.#chance / 2) * 2 ** Math.min(this.#failures, MAX_DOUBLINGS);
-    return Math.max(since, this.#askedAt) + Math.max(pause, this.#patience);
+    const pause = period * (0.75 + this.#jitter / 2) * 2 ** Math.min(this.#failures, MAX_DOUBLINGS);
+    return Math.max(silentSince, this.#polledAt) + Math.max(pause, this.#retryAfter);
   }
 
   #run(): void {
-    const due = this.#due();
+    const due = this.#dueAt();
     if (due === null || due > this.env.now()) {
       // The socket has been heard meanwhile.
-      this.plan();
+      this.schedule();
       return;
     }
     this.#isBusy = true;
-    void this.ask()
+    void this.poll()
       .then(
-        () => this.#answered(0, 0),
+        () => this.#onOutcome(0, 0),
         (error: unknown) =>
-          this.#answered(this.#failures + 1, error instanceof ChatError ? (error.retryAfter ?? 0) : 0),
+          this.#onOutcome(this.#failures + 1, error instanceof ChatError ? (error.retryAfter ?? 0) : 0),
       );
   }
 
-  #answered(failures: number, patience: number): void {
+  #onOutcome(failures: number, retryAfter: number): void {
     this.#isBusy = false;
     this.#failures = failures;
-    this.#patience = patience;
-    this.asked();
+    this.#retryAfter = retryAfter;
+    this.recordPoll();
   }
 }

@@ -25,13 +25,13 @@ export class SendLock {
     private readonly env: Environment,
     private readonly name: string,
     /** False: there is no way to the other tabs, so that their silence says nothing. */
-    private readonly tell: (notice: LockNotice) => boolean,
+    private readonly broadcast: (notice: LockNotice) => boolean,
   ) {}
 
   /** Of another tab. */
-  hear({ type }: LockNotice): void {
+  onNotice({ type }: LockNotice): void {
     if (type === 'holding') this.#onAnswer?.();
-    else if (type === 'waiting' && this.#isHeld) this.tell({ type: 'holding' });
+    else if (type === 'waiting' && this.#isHeld) this.broadcast({ type: 'holding' });
   }
 
   /** Runs `work` when it is this tab's turn; at once where there are no locks. Rejects when `signal` ends the waiting. */
@@ -67,7 +67,7 @@ export class SendLock {
     let isSilent = false;
     const ask = (): void => {
       isAnswered = false;
-      if (!this.tell({ type: 'waiting' })) return;
+      if (!this.broadcast({ type: 'waiting' })) return;
       timer = this.env.setTimeout(() => {
         if (isAnswered) return ask();
         isSilent = true;

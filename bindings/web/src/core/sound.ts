@@ -55,7 +55,7 @@ export const soundSwitch: SoundSwitch = {
     } catch {
       // It holds for this page.
     }
-    switched.tell();
+    switched.notify();
   },
 };
 
@@ -101,7 +101,7 @@ export function createChime(): Chime {
   let sounding = 0;
   const end = new AbortController();
 
-  const rest = (): void => {
+  const suspendIfSilent = (): void => {
     if (sounding === 0) void context?.suspend().catch(() => {});
   };
 
@@ -113,7 +113,7 @@ export function createChime(): Chime {
     void context.resume().then(
       () => {
         isUnlocked = true;
-        rest();
+        suspendIfSilent();
       },
       () => {},
     );
@@ -130,7 +130,7 @@ export function createChime(): Chime {
     sounding += 1;
     const done = (): void => {
       sounding -= 1;
-      rest();
+      suspendIfSilent();
     };
     // It may need another act; by then the message is an old one.
     const isReady = await Promise.race([

@@ -35,7 +35,7 @@ const REACTION_MEMORY = 5000;
 
 export class LiveThread implements Thread {
   #state: ThreadState;
-  #shown: ThreadSnapshot;
+  #snapshot: ThreadSnapshot;
   #changes = new Listeners();
   #incoming = new Listeners<[Message]>();
   #connection: Connection;
@@ -46,7 +46,7 @@ export class LiveThread implements Thread {
   #isLive = false;
   #isReading = false;
   /** The seq up to which this tab has told that it saw. */
-  #marked = 0;
+  #markedSeq = 0;
   /** The page must be loaded anew: the server said so, at this rev, or named another epoch. */
   #stale: { readonly rev: number | null; readonly epoch: string | null } | null = null;
   /** Of the storage that the state was read from; null while no server has named one. */
@@ -57,7 +57,7 @@ export class LiveThread implements Thread {
   #polledRev = 0;
   #older: Promise<void> | null = null;
   #forgetTyping: Timer | null = null;
-  #echo: Timer | null = null;
+  #echoTimer: Timer | null = null;
   /** The newest change that an answer told. */
   #storedRev = 0;
   /** By message id, what is asked of the server: to have `emoji`, or to have none (any more). */
@@ -83,7 +83,7 @@ export class LiveThread implements Thread {
     this.#connection = new Connection(env, api, {
       prepare: () => this.#prepare(),
       url: () => this.#url(),
-      onEvent: (event) => this.#hear(event),
+      onEvent: (event) => this.#onEvent(event),
       poll: () => this.#poll(),
       onStatus: (status) => this.#onStatus(status),
     });
@@ -101,15 +101,15 @@ export class LiveThread implements Thread {
       (isTyping) => this.#connection.send({ type: 'typing', isTyping }),
       (isTyping) => {
         // The server tells this socket nothing of its own side while it types, not even that a colleague stopped.
-        if (isTyping) this.#show();
+        if (isTyping) this.#publish();
         else this.#set({ ...this.#state, typing: { ...this.#state.typing, [me.type]: false } });
       },
     );
-    this.#shown = states.toSnapshot(this.#state, this.#connection.status, false, null);
+    this.#snapshot = states.toSnapshot(this.#state, this.#connection.status, false, null);
   }
 
   snapshot(): ThreadSnapshot {
-    return this.#shown;
+    return this.#snapshot;
   }
 
   subscribe(onChange: () => void): () => void {
@@ -200,10 +200,10 @@ export class LiveThread implements Thread {
   }
 
   loadOlder(): Promise<void> {
-    const { hasOlder, rows, heard } = this.#state;
+    const { hasOlder, rows, eventsDuringLoad } = this.#state;
     const first = rows[0];
     // While the newest page is on its way, what would be above it is not known.
-    if (!hasOlder || !first || heard) return this.#older ?? Promise.resolve();
+    if (!hasOlder || !first || eventsDuringLoad) return this.#older ?? Promise.resolve();
     this.#older ??= this.#loadOlder(first.message.seq).finally(() => {
       this.#older = null;
     });
@@ -242,11 +242,11 @@ export class LiveThread implements Thread {
       if (isAnother) {
         // Neither is a revision of this storage.
         this.#storedRev = 0;
-        this.#marked = 0;
+        this.#markedSeq = 0;
       }
       const before = isAnother ? states.forgetStorage(this.#state) : this.#state;
       this.#set(states.applyNewest(before, page, hasOlder, rev));
-      page.forEach((message) => this.#settle(message));
+      page.forEach((message) => this.#discardEntryOf(message));
     } catch (error) {
       if (load === this.#loads) this.#set(states.failPage(this.#state, toFailure(error)));
       throw error;
@@ -271,12 +271,12 @@ export class LiveThread implements Thread {
       const { page, hasOlder, epoch } = await this.#load(`&before=${before}`);
       if (load !== this.#loads) return;
       if (this.#isAnotherEpoch(epoch)) {
-        this.#set({ ...this.#state, isLoadingOlder: false, heard: null });
+        this.#set({ ...this.#state, isLoadingOlder: false, eventsDuringLoad: null });
         this.#resync(null, epoch);
         return;
       }
       this.#set(states.applyOlder(this.#state, page, hasOlder));
-      page.forEach((message) => this.#settle(message));
+      page.forEach((message) => this.#discardEntryOf(message));
     } catch (error) {
       if (load === this.#loads) this.#set(states.failPage(this.#state, toFailure(error)));
     }
@@ -312,10 +312,10 @@ export class LiveThread implements Thread {
     this.#polledRev = rev;
     const before = this.#state;
     this.#set(changed.reduce(states.applyStored, before));
-    for (const message of changed) this.#settle(message);
+    for (const message of changed) this.#discardEntryOf(message);
     for (const message of changed) {
       const isNew = !states.hasStored(before, message.seq) && states.hasStored(this.#state, message.seq);
-      if (isNew && message.senderType !== this.me.type) this.#incoming.tell(message);
+      if (isNew && message.senderType !== this.me.type) this.#incoming.notify(message);
     }
     return rev > Math.max(since, this.#state.rev);
   }
@@ -339,7 +339,7 @@ export class LiveThread implements Thread {
     return `${this.socketBase}/ws/chat?${query}`;
   }
 
-  #hear(event: ChatEvent | InboxEvent): void {
+  #onEvent(event: ChatEvent | InboxEvent): void {
     switch (event.type) {
       case 'conversation_update':
       case 'error':
@@ -373,13 +373,13 @@ export class LiveThread implements Thread {
     else this.#state = states.applyEvent(before, event);
     if (event.type !== 'new_message') return;
     const { message } = event;
-    this.#settle(message);
+    this.#discardEntryOf(message);
     const isNew = event.rev > before.rev && !states.hasStored(before, message.seq);
-    if (this.#isLive && isNew && message.senderType !== this.me.type) this.#incoming.tell(message);
+    if (this.#isLive && isNew && message.senderType !== this.me.type) this.#incoming.notify(message);
   }
 
   /** Its entry may go. */
-  #settle({ senderType, senderId, clientMessageId }: Message): void {
+  #discardEntryOf({ senderType, senderId, clientMessageId }: Message): void {
     const isMine = senderType === this.me.type && senderId === this.me.id;
     if (isMine && clientMessageId) this.#outbox.discard(clientMessageId);
   }
@@ -388,16 +388,16 @@ export class LiveThread implements Thread {
     if (status.phase === 'open') {
       if (this.#forgetTyping !== null) this.env.clearTimeout(this.#forgetTyping);
       this.#forgetTyping = null;
-      this.#marked = 0;
+      this.#markedSeq = 0;
       this.#typing.restart();
-      this.#outbox.nudge();
+      this.#outbox.retryNow();
       for (const id of this.#reactions.keys()) void this.#askReaction(id);
     } else {
       this.#forgetTyping ??= this.env.setTimeout(() => {
         this.#set({ ...this.#state, typing: { advisor: false, client: false } });
       }, TYPING_MEMORY);
     }
-    this.#show();
+    this.#publish();
     this.#markSeen();
   }
 
@@ -422,8 +422,8 @@ export class LiveThread implements Thread {
   #awaitEcho(): void {
     const rev = this.#storedRev;
     if (!this.#connection.isOpen || rev <= this.#state.rev) return;
-    this.#echo ??= this.env.setTimeout(() => {
-      this.#echo = null;
+    this.#echoTimer ??= this.env.setTimeout(() => {
+      this.#echoTimer = null;
       if (this.#connection.isOpen && this.#state.rev < rev) this.#connection.replace();
       else this.#awaitEcho();
     }, ECHO_TIMEOUT);
@@ -460,12 +460,12 @@ export class LiveThread implements Thread {
   /** While this person looks: what is unseen is told to be seen, once for each newest one and socket. */
   #markSeen(): void {
     const newest = states.newestUnseen(this.#state);
-    if (!this.#isReading || newest <= this.#marked || this.#opened === 0) return;
-    this.#marked = newest;
+    if (!this.#isReading || newest <= this.#markedSeq || this.#opened === 0) return;
+    this.#markedSeq = newest;
     if (this.#connection.send({ type: 'seen' })) return;
     this.api.request('POST', `${this.#path}/read`).catch(() => {
       // Again with the next message or connection.
-      if (this.#marked === newest) this.#marked = 0;
+      if (this.#markedSeq === newest) this.#markedSeq = 0;
     });
   }
 
@@ -474,12 +474,12 @@ export class LiveThread implements Thread {
   #set(state: ThreadState): void {
     if (state === this.#state) return;
     this.#state = state;
-    this.#show();
+    this.#publish();
     this.#markSeen();
   }
 
-  #show(): void {
-    this.#shown = states.toSnapshot(this.#state, this.#connection.status, this.#typing.isTyping, this.#shown);
-    this.#changes.tell();
+  #publish(): void {
+    this.#snapshot = states.toSnapshot(this.#state, this.#connection.status, this.#typing.isTyping, this.#snapshot);
+    this.#changes.notify();
   }
 }

@@ -14,7 +14,7 @@ import type { Emoji, Message, Participant, Reaction } from './types';
 /** A reaction that this person wants, shown over what the server has told. */
 export interface WantedReaction {
   /** As the server has told it. */
-  readonly truth: Message;
+  readonly confirmed: Message;
   readonly emoji: Emoji | null;
   readonly since: string;
   /** The server has answered the request for it; its event is still to come. */
@@ -38,8 +38,8 @@ export interface ThreadState {
   readonly loadFailure: ChatFailure | null;
   /** Every event up to here is applied. */
   readonly rev: number;
-  /** What was heard since a page was asked for; null when none is on its way. */
-  readonly heard: readonly ChatEvent[] | null;
+  /** Those that came since a page was asked for; null when no page is on its way. */
+  readonly eventsDuringLoad: readonly ChatEvent[] | null;
   readonly typing: { readonly advisor: boolean; readonly client: boolean };
   /** When an advisor read the message `seq`, where an event told it. */
   readonly readAt: { readonly seq: number; readonly at: string } | null;
@@ -56,7 +56,7 @@ export const initialThread = (conversationId: string, me: Participant & { readon
   isLoadingOlder: false,
   loadFailure: null,
   rev: 0,
-  heard: null,
+  eventsDuringLoad: null,
   typing: { advisor: false, client: false },
   readAt: null,
 });
@@ -90,23 +90,23 @@ const find = (state: ThreadState, messageId: string): number =>
 const ownEmoji = (me: Participant, reactions: readonly Reaction[]): Emoji | null =>
   reactions.find((reaction) => isMe(me, reaction.reactorType, reaction.reactorId))?.emoji ?? null;
 
-function withWanted(state: ThreadState, { truth, emoji, since }: WantedReaction): Message {
+function withWanted(state: ThreadState, { confirmed, emoji, since }: WantedReaction): Message {
   const { me } = state;
-  if (ownEmoji(me, truth.reactions) === emoji) return truth;
-  const others = truth.reactions.filter((reaction) => !isMe(me, reaction.reactorType, reaction.reactorId));
-  if (emoji === null) return { ...truth, reactions: others };
+  if (ownEmoji(me, confirmed.reactions) === emoji) return confirmed;
+  const others = confirmed.reactions.filter((reaction) => !isMe(me, reaction.reactorType, reaction.reactorId));
+  if (emoji === null) return { ...confirmed, reactions: others };
   const own: Reaction = {
-    id: `${truth.id}-${me.id}`,
-    messageId: truth.id,
-    conversationId: truth.conversationId,
-    orgId: truth.orgId,
+    id: `${confirmed.id}-${me.id}`,
+    messageId: confirmed.id,
+    conversationId: confirmed.conversationId,
+    orgId: confirmed.orgId,
     reactorType: me.type,
     reactorId: me.id,
     reactorName: me.name,
     emoji,
     createdAt: since,
   };
-  return { ...truth, reactions: [...others, own] };
+  return { ...confirmed, reactions: [...others, own] };
 }
 
 function setWanted(state: ThreadState, id: string, next: WantedReaction | null): ThreadState {
@@ -122,19 +122,20 @@ function setMessage(state: ThreadState, at: number, message: Message): ThreadSta
   return { ...state, rows };
 }
 
-/** A new truth of the row `at`, under the reaction that this person wants. */
-function setTruth(state: ThreadState, at: number, truth: Message): ThreadState {
-  const wanted = state.wanted.get(truth.id);
-  if (!wanted) return setMessage(state, at, truth);
+/** The server has told the message of the row `at` anew; what this person wants is shown over it. */
+function setConfirmed(state: ThreadState, at: number, confirmed: Message): ThreadState {
+  const wanted = state.wanted.get(confirmed.id);
+  if (!wanted) return setMessage(state, at, confirmed);
   // Its own event came, or that of a later change elsewhere after it.
-  if (wanted.isAsked && ownEmoji(state.me, truth.reactions) === wanted.emoji) {
-    return setMessage(setWanted(state, truth.id, null), at, truth);
+  if (wanted.isAsked && ownEmoji(state.me, confirmed.reactions) === wanted.emoji) {
+    return setMessage(setWanted(state, confirmed.id, null), at, confirmed);
   }
-  const next = { ...wanted, truth };
-  return setMessage(setWanted(state, truth.id, next), at, withWanted(state, next));
+  const next = { ...wanted, confirmed };
+  return setMessage(setWanted(state, confirmed.id, next), at, withWanted(state, next));
 }
 
-const truthOf = (state: ThreadState, { message }: ThreadRow): Message => state.wanted.get(message.id)?.truth ?? message;
+const confirmedOf = (state: ThreadState, { message }: ThreadRow): Message =>
+  state.wanted.get(message.id)?.confirmed ?? message;
 
 /** Whether the stored message `seq` is shown. */
 export function hasStored({ rows }: ThreadState, seq: number): boolean {
@@ -152,7 +153,7 @@ function setStored(state: ThreadState, message: Message): ThreadState {
   const at = positionOf(rows, message.seq);
   const row = rows[at];
   if (row?.message.seq === message.seq) {
-    return message.rev > truthOf(state, row).rev ? setTruth(state, at, message) : state;
+    return message.rev > confirmedOf(state, row).rev ? setConfirmed(state, at, message) : state;
   }
   // Above the loaded pages: it will come with its own.
   if (at === 0 && state.hasOlder) return withoutStored(state, keyOf(state, message));
@@ -171,14 +172,14 @@ function changeAll(state: ThreadState, rev: number, change: (message: Message) =
     return { ...row, message };
   });
   let next = isSame ? state : { ...state, rows };
-  for (const [id, { truth }] of state.wanted) {
-    const message = changed(truth);
-    if (message) next = setTruth(next, find(next, id), message);
+  for (const [id, { confirmed }] of state.wanted) {
+    const message = changed(confirmed);
+    if (message) next = setConfirmed(next, find(next, id), message);
   }
   return next;
 }
 
-function applyTruth(state: ThreadState, event: ChatEvent): ThreadState {
+function applyConfirmed(state: ThreadState, event: ChatEvent): ThreadState {
   switch (event.type) {
     case 'new_message':
       return setStored(state, event.message);
@@ -188,9 +189,9 @@ function applyTruth(state: ThreadState, event: ChatEvent): ThreadState {
     }
     case 'reaction_update': {
       const at = find(state, event.messageId);
-      const truth = at < 0 ? null : truthOf(state, state.rows[at]!);
-      if (!truth || truth.rev >= event.rev) return state;
-      return setTruth(state, at, { ...truth, reactions: event.reactions, rev: event.rev });
+      const confirmed = at < 0 ? null : confirmedOf(state, state.rows[at]!);
+      if (!confirmed || confirmed.rev >= event.rev) return state;
+      return setConfirmed(state, at, { ...confirmed, reactions: event.reactions, rev: event.rev });
     }
     case 'seen':
       return changeAll(state, event.rev, (message) =>
@@ -204,7 +205,7 @@ function applyTruth(state: ThreadState, event: ChatEvent): ThreadState {
       );
       // Also for what was replayed as read already: its `rev` is that of this event.
       const newest = next.rows.findLast(({ message }) => message.senderType === 'client' && message.isRead);
-      return newest && truthOf(next, newest).rev === event.rev
+      return newest && confirmedOf(next, newest).rev === event.rev
         ? { ...next, readAt: { seq: newest.message.seq, at: event.readAt } }
         : next;
     }
@@ -217,10 +218,10 @@ function applyTruth(state: ThreadState, event: ChatEvent): ThreadState {
 
 /** Of a socket, in its order. */
 export function applyEvent(state: ThreadState, event: ChatEvent): ThreadState {
-  const next = applyTruth(state, event);
+  const next = applyConfirmed(state, event);
   if (event.type === 'typing' || event.type === 'error') return next;
-  const heard = next.heard && [...next.heard, event];
-  return { ...next, heard, rev: Math.max(next.rev, event.rev) };
+  const eventsDuringLoad = next.eventsDuringLoad && [...next.eventsDuringLoad, event];
+  return { ...next, eventsDuringLoad, rev: Math.max(next.rev, event.rev) };
 }
 
 /** Whether a live event does not follow on what is applied: something between got lost. */
@@ -229,12 +230,14 @@ export const isGap = (state: ThreadState, event: ChatEvent): boolean => 'rev' in
 /** As an answer tells it: `rev` stays, since what came before it may not have been told. */
 export function applyStored(state: ThreadState, message: Message): ThreadState {
   const next = setStored(state, message);
-  return next.heard ? { ...next, heard: [...next.heard, { type: 'new_message', message, rev: 0 }] } : next;
+  const { eventsDuringLoad } = next;
+  if (!eventsDuringLoad) return next;
+  return { ...next, eventsDuringLoad: [...eventsDuringLoad, { type: 'new_message', message, rev: 0 }] };
 }
 
 export const awaitPage = (state: ThreadState, isOlder: boolean): ThreadState => ({
   ...state,
-  heard: state.heard ?? [],
+  eventsDuringLoad: state.eventsDuringLoad ?? [],
   isLoadingOlder: isOlder,
 });
 
@@ -259,14 +262,14 @@ export function applyNewest(
     hasOlder,
     isLoadingOlder: false,
     loadFailure: null,
-    heard: null,
+    eventsDuringLoad: null,
     rev: rev ?? page.reduce((most, message) => Math.max(most, message.rev), 0),
   };
   for (const [id, wanted] of state.wanted) {
     const at = find(next, id);
-    if (at >= 0) next = setTruth(setWanted(next, id, wanted), at, rows[at]!.message);
+    if (at >= 0) next = setConfirmed(setWanted(next, id, wanted), at, rows[at]!.message);
   }
-  return again(
+  return applyEventsDuringLoad(
     state,
     rows.reduce((all, { key }) => withoutStored(all, key), next),
   );
@@ -277,7 +280,7 @@ export function applyNewest(
 export const forgetStorage = (state: ThreadState): ThreadState => ({
   ...state,
   rows: [],
-  heard: null,
+  eventsDuringLoad: null,
   rev: 0,
   readAt: null,
 });
@@ -292,22 +295,23 @@ export function applyOlder(state: ThreadState, page: readonly Message[], hasOlde
     hasOlder,
     isLoadingOlder: false,
     loadFailure: null,
-    heard: null,
+    eventsDuringLoad: null,
   };
-  return again(
+  return applyEventsDuringLoad(
     state,
     above.reduce((before, { key }) => withoutStored(before, key), next),
   );
 }
 
-// Applied to rows that may be older than what was heard, and to some that have it already, which is no harm.
-const again = (state: ThreadState, next: ThreadState): ThreadState => (state.heard ?? []).reduce(applyTruth, next);
+// Some rows of the page are older than these events, others have them already, which does no harm.
+const applyEventsDuringLoad = (state: ThreadState, next: ThreadState): ThreadState =>
+  (state.eventsDuringLoad ?? []).reduce(applyConfirmed, next);
 
 export const failPage = (state: ThreadState, loadFailure: ChatFailure): ThreadState => ({
   ...state,
   loadFailure,
   isLoadingOlder: false,
-  heard: null,
+  eventsDuringLoad: null,
 });
 
 /** The outbox changed. Gives also the keys of entries that turn out to be stored already. */
@@ -367,8 +371,8 @@ export function toggleReaction(
   if (at < 0) return null;
   const row = state.rows[at]!;
   const isWanted = ownEmoji(state.me, row.message.reactions) !== emoji;
-  const truth = truthOf(state, row);
-  const wanted = { truth, emoji: isWanted ? emoji : null, since, isAnswered: false, isAsked: false };
+  const confirmed = confirmedOf(state, row);
+  const wanted = { confirmed, emoji: isWanted ? emoji : null, since, isAnswered: false, isAsked: false };
   return [setMessage(setWanted(state, messageId, wanted), at, withWanted(state, wanted)), isWanted];
 }
 
@@ -376,7 +380,7 @@ export function toggleReaction(
 export function askReaction(state: ThreadState, messageId: string, isAnswered: boolean): ThreadState {
   const wanted = state.wanted.get(messageId);
   if (!wanted) return state;
-  if (isAnswered && ownEmoji(state.me, wanted.truth.reactions) === wanted.emoji) {
+  if (isAnswered && ownEmoji(state.me, wanted.confirmed.reactions) === wanted.emoji) {
     return undoReaction(state, messageId);
   }
   return setWanted(state, messageId, { ...wanted, isAsked: true, isAnswered });
@@ -388,7 +392,7 @@ export function undoReaction(state: ThreadState, messageId: string): ThreadState
   if (!wanted) return state;
   const next = setWanted(state, messageId, null);
   const at = find(state, messageId);
-  return at < 0 ? next : setMessage(next, at, wanted.truth);
+  return at < 0 ? next : setMessage(next, at, wanted.confirmed);
 }
 
 /** Everything missed was replayed: events of what had been answered before are among it. */

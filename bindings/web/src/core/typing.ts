@@ -11,11 +11,11 @@ const SPACING = 250;
 export class Typing {
   #isTyping = false;
   /** What the server knows of this socket. */
-  #told = false;
-  #silence: Timer | null = null;
-  #refresh: Timer | null = null;
+  #isTypingSent = false;
+  #silenceTimer: Timer | null = null;
+  #refreshTimer: Timer | null = null;
   /** Until the next frame may go. */
-  #rest: Timer | null = null;
+  #spacingTimer: Timer | null = null;
 
   constructor(
     private readonly env: Environment,
@@ -29,40 +29,40 @@ export class Typing {
   }
 
   typed(): void {
-    if (this.#silence !== null) this.env.clearTimeout(this.#silence);
-    this.#silence = this.env.setTimeout(() => this.stop(), SILENCE);
+    if (this.#silenceTimer !== null) this.env.clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = this.env.setTimeout(() => this.stop(), SILENCE);
     if (this.#isTyping) return;
     this.#isTyping = true;
     this.onChange(true);
-    this.#tell();
+    this.#sendState();
   }
 
   stop(): void {
-    if (this.#silence !== null) this.env.clearTimeout(this.#silence);
-    this.#silence = null;
+    if (this.#silenceTimer !== null) this.env.clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = null;
     if (!this.#isTyping) return;
     this.#isTyping = false;
     this.onChange(false);
-    this.#tell();
+    this.#sendState();
   }
 
   /** A new socket: the server knows nothing of it. */
   restart(): void {
-    this.#told = false;
-    this.#tell();
+    this.#isTypingSent = false;
+    this.#sendState();
   }
 
-  #tell(): void {
-    if (this.#rest !== null || (!this.#isTyping && !this.#told)) return;
-    if (this.#refresh !== null) this.env.clearTimeout(this.#refresh);
-    this.#refresh = null;
+  #sendState(): void {
+    if (this.#spacingTimer !== null || (!this.#isTyping && !this.#isTypingSent)) return;
+    if (this.#refreshTimer !== null) this.env.clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = null;
     const isSent = this.send(this.#isTyping);
-    this.#told = isSent && this.#isTyping;
+    this.#isTypingSent = isSent && this.#isTyping;
     if (!isSent) return;
-    this.#rest = this.env.setTimeout(() => {
-      this.#rest = null;
-      if (this.#isTyping !== this.#told) this.#tell();
+    this.#spacingTimer = this.env.setTimeout(() => {
+      this.#spacingTimer = null;
+      if (this.#isTyping !== this.#isTypingSent) this.#sendState();
     }, SPACING);
-    if (this.#told) this.#refresh = this.env.setTimeout(() => this.#tell(), REFRESH);
+    if (this.#isTypingSent) this.#refreshTimer = this.env.setTimeout(() => this.#sendState(), REFRESH);
   }
 }

@@ -83,7 +83,7 @@ function useGrantedThread(link: ShareLink): Session | null {
     let endChat = () => {};
 
     const begin = async (grant: ChatGrant) => {
-      const core = await link.persist(() => import('../core/thread_client'), end.signal);
+      const core = await link.retryUntilDone(() => import('../core/thread_client'), end.signal);
       if (!core || end.signal.aborted) return;
       endChat();
       const client = new core.ThreadClient({

@@ -53,7 +53,7 @@ export class ShareLink {
   private readonly key: string;
   private renewing: Promise<ChatGrant> | null = null;
   /** How often in a row no answer could be read. Null once that was told. */
-  private unread: number | null = 0;
+  private unreadableAnswers: number | null = 0;
 
   constructor(address: ShareLinkAddress, environment: Partial<ShareLinkEnvironment> = {}) {
     this.address = address;
@@ -91,22 +91,22 @@ export class ShareLink {
       if (!isGrant(grant)) throw new ChatError('network', 0, 'The answer is not a chat grant.');
     } catch (error) {
       if (isRefusal(error)) attempt(() => storage?.removeItem(this.key));
-      if (grant === undefined && error instanceof ChatError && error.status === 0) void this.explain();
+      if (grant === undefined && error instanceof ChatError && error.status === 0) void this.reportUnreadable();
       throw error;
     }
-    this.unread &&= 0;
+    this.unreadableAnswers &&= 0;
     attempt(() => storage?.setItem(this.key, JSON.stringify(grant)));
     return grant;
   }
 
   // A page gets to know no more of an origin that is not allowed than of a network that is down. But a server that then
   // answers a request whose answer nobody reads is there.
-  private async explain(): Promise<void> {
+  private async reportUnreadable(): Promise<void> {
     const { isReachable, origin, tell } = this.environment;
     const { baseUrl } = this.address;
-    if (this.unread === null || !/^https?:/.test(baseUrl) || new URL(baseUrl).origin === origin || ++this.unread < 2) return;
-    if (!(await isReachable(baseUrl)) || this.unread === null) return;
-    this.unread = null;
+    if (this.unreadableAnswers === null || !/^https?:/.test(baseUrl) || new URL(baseUrl).origin === origin || ++this.unreadableAnswers < 2) return;
+    if (!(await isReachable(baseUrl)) || this.unreadableAnswers === null) return;
+    this.unreadableAnswers = null;
     tell(
       `travelchat: ${baseUrl} answers, but not to scripts of ${origin}, so no chat appears here. ` +
         (origin === 'null'
@@ -117,11 +117,11 @@ export class ShareLink {
 
   /** The stored grant or a new one, however long the network takes. Null: refused, or aborted. */
   async obtain(signal: AbortSignal): Promise<ChatGrant | null> {
-    return this.stored() ?? this.persist(() => this.renew(), signal);
+    return this.stored() ?? this.retryUntilDone(() => this.renew(), signal);
   }
 
   /** Tries until it works. Null: refused, or aborted. */
-  async persist<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T | null> {
+  async retryUntilDone<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T | null> {
     const { pause, random } = this.environment;
     for (let failures = 1; !signal.aborted; ++failures) {
       try {

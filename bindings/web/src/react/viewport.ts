@@ -60,11 +60,11 @@ export class Viewport {
   #anchor: Anchor | null = null;
   #isAtEnd = true;
   #isNearEnd = true;
-  #slides = false;
+  #mustSlide = false;
   #top = 0;
-  #ownTop = -1;
+  #expectedTop = -1;
   #width = 0;
-  #fingers = 0;
+  #touchCount = 0;
   #restTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(events: ViewportEvents) {
@@ -82,8 +82,8 @@ export class Viewport {
     this.#width = scroller.clientWidth;
     const onScroll = () => this.#scrolled();
     const onTouch = (event: TouchEvent) => {
-      this.#fingers = event.touches.length;
-      if (this.#fingers === 0) this.#awaitRest();
+      this.#touchCount = event.touches.length;
+      if (this.#touchCount === 0) this.#awaitRest();
     };
     const sizes = new ResizeObserver(() => {
       if (scroller.clientWidth !== this.#width && scroller.clientWidth > 0) {
@@ -123,14 +123,14 @@ export class Viewport {
   rendered(range: RowRange, news: 'message' | 'other' | null): void {
     this.#range = range;
     if (news === 'message' && this.#isNearEnd) this.#isAtEnd = true;
-    this.#slides ||= news !== null && this.#isAtEnd;
+    this.#mustSlide ||= news !== null && this.#isAtEnd;
     this.settle(false);
   }
 
   /** Goes to the end and stays there. */
   toEnd(): void {
     this.#isAtEnd = true;
-    this.#slides = true;
+    this.#mustSlide = true;
     this.settle(true);
   }
 
@@ -139,7 +139,7 @@ export class Viewport {
     const elements = this.#elements;
     if (!elements) return null;
     const { scroller, items } = elements;
-    this.#comeToRest();
+    this.#onRest();
     // What is rendered on the way gets its real height, so the second pass is exact.
     for (let pass = 0; pass < 3; ++pass) {
       const top = this.heights.top(index) + this.#drift;
@@ -177,14 +177,14 @@ export class Viewport {
     if (!elements || elements.scroller.clientHeight === 0) return;
     const { scroller, items } = elements;
     const { heights } = this;
-    this.#notice();
+    this.#adoptScroll();
     heights.measure(
       this.#range.start,
       Array.from(items.children, (item) => item.getBoundingClientRect().height),
     );
     const anchor = this.#anchor;
     const index = anchor ? heights.indexOf(anchor.key) : -1;
-    const place = anchor && index >= 0 ? heights.top(index) + (anchor.lead === null ? 0 : (this.#lead(index) ?? anchor.lead)) : null;
+    const place = anchor && index >= 0 ? heights.top(index) + (anchor.lead === null ? 0 : (this.#leadOf(index) ?? anchor.lead)) : null;
 
     if (this.#isAtEnd || place === null) {
       this.#drift = 0;
@@ -205,22 +205,22 @@ export class Viewport {
         if (Math.abs(place - anchor!.offset - scroller.scrollTop) >= 0.5) this.#moveTo(place - anchor!.offset);
       }
     }
-    this.#slides = false;
+    this.#mustSlide = false;
     this.#top = scroller.scrollTop;
     this.#keepAnchor();
-    this.#fill(isUrgent);
-    this.#report();
+    this.#requestRange(isUrgent);
+    this.#reportEdges();
   }
 
   #scrolled(): void {
     const elements = this.#elements;
     if (!elements || elements.scroller.clientHeight === 0) return;
     const top = elements.scroller.scrollTop;
-    if (Math.abs(top - this.#ownTop) < 1) {
-      this.#ownTop = -1;
+    if (Math.abs(top - this.#expectedTop) < 1) {
+      this.#expectedTop = -1;
       return;
     }
-    this.#ownTop = -1;
+    this.#expectedTop = -1;
     const distance = this.#endTop() - top;
     // Content that grew at the end is no reason to stay behind; only moving up is.
     if (distance <= 2) this.#isAtEnd = true;
@@ -228,13 +228,13 @@ export class Viewport {
     this.#top = top;
     this.#keepAnchor();
     this.#awaitRest();
-    this.#fill(true);
-    this.#report();
+    this.#requestRange(true);
+    this.#reportEdges();
   }
 
   // A person may have scrolled since the last event: holding the anchor where it was would take that back. The browser too
   // moves a list that became shorter, but only ever to its new end.
-  #notice(): void {
+  #adoptScroll(): void {
     const { scrollTop } = this.#elements!.scroller;
     const moved = scrollTop - this.#top;
     const distance = this.#endTop() - scrollTop;
@@ -245,19 +245,19 @@ export class Viewport {
     this.#awaitRest();
   }
 
-  #comeToRest(): void {
+  #onRest(): void {
     clearTimeout(this.#restTimer);
     this.#restTimer = undefined;
-    if (this.#fingers === 0) this.settle(true);
+    if (this.#touchCount === 0) this.settle(true);
   }
 
   #isAtRest(): boolean {
-    return this.#restTimer === undefined && this.#fingers === 0;
+    return this.#restTimer === undefined && this.#touchCount === 0;
   }
 
   #awaitRest(): void {
     clearTimeout(this.#restTimer);
-    this.#restTimer = setTimeout(() => this.#comeToRest(), REST_MS);
+    this.#restTimer = setTimeout(() => this.#onRest(), REST_MS);
   }
 
   #endTop(): number {
@@ -271,7 +271,7 @@ export class Viewport {
     if (Math.abs(top - before) < 0.5) return;
     scroller.scrollTop = top;
     // The event of this comes later, and must not count as a person's.
-    if (scroller.scrollTop !== before) this.#ownTop = scroller.scrollTop;
+    if (scroller.scrollTop !== before) this.#expectedTop = scroller.scrollTop;
   }
 
   #setSpace(): void {
@@ -281,7 +281,7 @@ export class Viewport {
     below.style.blockSize = `${this.heights.total - this.heights.top(end)}px`;
   }
 
-  #lead(index: number): number | null {
+  #leadOf(index: number): number | null {
     const item = this.#elements!.items.children[index - this.#range.start];
     const row = item?.querySelector('[data-message-key]');
     return row ? row.getBoundingClientRect().top - item!.getBoundingClientRect().top : null;
@@ -297,11 +297,11 @@ export class Viewport {
     if (index < start && heights.top(start) < top + scroller.clientHeight) index = start;
     else if (index >= end && heights.top(end) > top) index = end - 1;
     const key = heights.key(index);
-    const lead = this.#lead(index);
+    const lead = this.#leadOf(index);
     this.#anchor = key === undefined ? null : { key, lead, offset: heights.top(index) + (lead ?? 0) - top };
   }
 
-  #fill(isUrgent: boolean): void {
+  #requestRange(isUrgent: boolean): void {
     const { scroller } = this.#elements!;
     // Without the style sheet nothing scrolls: the view is as high as what is rendered, and each range would ask for another.
     if (getComputedStyle(scroller).overflowY === 'visible') return;
@@ -311,7 +311,7 @@ export class Viewport {
     if (range !== this.#range) this.#events.onRange(range, isUrgent);
   }
 
-  #report(): void {
+  #reportEdges(): void {
     const { scroller } = this.#elements!;
     const isNearEnd = this.#isAtEnd || this.#endTop() - scroller.scrollTop <= NEAR_END;
     if (isNearEnd !== this.#isNearEnd) {
@@ -325,7 +325,7 @@ export class Viewport {
   // `distance` is how far the rows jumped; null when those from before are gone.
   #slide(distance: number | null): void {
     const { scroller, items } = this.#elements!;
-    if (!this.#slides || matches('(prefers-reduced-motion: reduce)')) return;
+    if (!this.#mustSlide || matches('(prefers-reduced-motion: reduce)')) return;
     const most = scroller.clientHeight * 0.8;
     const shift = Math.max(-most, Math.min(most, distance ?? most));
     if (Math.abs(shift) < 1) return;

@@ -23,7 +23,7 @@ export function mountWidget(tag: ScriptTag, place: number, onOpen: (widget: Moun
   keepKeysInside(host);
   host.style.setProperty('--tc-widget-place', String(place));
   let hasReturned = false;
-  const leave = stayInBody(host, () => {
+  const stopKeeping = keepInBody(host, () => {
     hasReturned = true;
     root.dispatchEvent(new Event(RETURNED));
   });
@@ -53,7 +53,7 @@ export function mountWidget(tag: ScriptTag, place: number, onOpen: (widget: Moun
     },
     setOpen: show,
     destroy() {
-      leave();
+      stopKeeping();
       react.unmount();
       host.remove();
     },
@@ -64,7 +64,7 @@ export function mountWidget(tag: ScriptTag, place: number, onOpen: (widget: Moun
 
 // A navigation that replaces the body, or what is in it, takes the element out: it comes back with everything that lives
 // in it. Not at once: the page's own code may answer to that, and both would go round without an end.
-function stayInBody(host: HTMLElement, onReturn: () => void): () => void {
+function keepInBody(host: HTMLElement, onReturn: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const watch = () => {
     for (const parent of [document, document.documentElement, document.body]) {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type {
-  Circumstances,
+  StepContext,
   ConnectionEffect,
   ConnectionInput,
   ConnectionState,
 } from '../../src/core/connection_machine';
-import { closeCodeOf, initialConnection, stepConnection, unheardSince } from '../../src/core/connection_machine';
+import { closeCodeOf, initialConnection, stepConnection, silentSince } from '../../src/core/connection_machine';
 
 type Untried = ConnectionInput extends infer I ? (I extends { try: number } ? Omit<I, 'try'> : I) : never;
 
@@ -20,7 +20,7 @@ class Feed {
   take(input: Untried | ConnectionInput): this {
     const needsTry = ['renewed', 'prepared', 'heard', 'alive', 'ready', 'closed', 'renewFailed'].includes(input.type);
     const whole = (needsTry ? { try: this.state.try, ...input } : input) as ConnectionInput;
-    const at: Circumstances = { now: this.now, random: this.random, canRenew: this.canRenew };
+    const at: StepContext = { now: this.now, random: this.random, canRenew: this.canRenew };
     [this.state, this.effects] = stepConnection(this.state, whole, at);
     return this;
   }
@@ -333,14 +333,14 @@ describe('a socket that only looks open', () => {
 
   it('is believed for 10 s longer than the server said, or is taken to have said', () => {
     const feed = open();
-    expect(unheardSince(feed.state)).toBe(feed.now + 35_000);
+    expect(silentSince(feed.state)).toBe(feed.now + 35_000);
     feed.after(5000).take({ type: 'alive', interval: 60_000 });
-    expect(unheardSince(feed.state)).toBe(feed.now + 70_000);
+    expect(silentSince(feed.state)).toBe(feed.now + 70_000);
     feed.after(5000).take({ type: 'closed', code: 4429 });
-    expect(unheardSince(feed.state)).toBe(feed.now);
-    expect(unheardSince(preparing().state)).toBe(1_000_000);
-    expect(unheardSince(idle().state)).toBeNull();
-    expect(unheardSince(open().take({ type: 'closed', code: 4404 }).state)).toBeNull();
+    expect(silentSince(feed.state)).toBe(feed.now);
+    expect(silentSince(preparing().state)).toBe(1_000_000);
+    expect(silentSince(idle().state)).toBeNull();
+    expect(silentSince(open().take({ type: 'closed', code: 4404 }).state)).toBeNull();
   });
 
   it('is replaced when its owner misses something, but what never opens is not replaced at full speed', () => {

@@ -201,7 +201,7 @@ describe('an outbox', () => {
     for (let i = 1; i <= 6; i += 1) {
       await eventually(() => origin.requests === i && origin.inFlight === 0);
       await settle();
-      tab.outbox.nudge();
+      tab.outbox.retryNow();
     }
     await eventually(() => origin.contents.length === 1);
     expect(origin.clock.now).toBe(new Clock().now);
@@ -268,7 +268,7 @@ describe('an outbox', () => {
     tab.outbox.add('a', 'a');
     await eventually(() => origin.requests === 1 && origin.inFlight === 0);
     await origin.clock.advance(6999);
-    tab.outbox.nudge();
+    tab.outbox.retryNow();
     for (let i = 0; i < 20; i += 1) await settle();
     expect(origin.requests).toBe(1);
     await origin.clock.advance(1);
@@ -750,7 +750,7 @@ describe('a database that', () => {
     await origin.clock.advance(4000);
     for (let i = 0; i < 50; i += 1) await settle();
     answer();
-    tab.outbox.nudge();
+    tab.outbox.retryNow();
     await eventually(() => tab.keys.length === 1);
     tab.outbox.add('b', 'b');
     await survives('a', 'b');

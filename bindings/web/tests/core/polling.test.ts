@@ -27,7 +27,7 @@ describe('asking by HTTP', () => {
         return answer();
       },
     );
-    polling.plan();
+    polling.schedule();
   });
 
   it('begins when there has been no socket for a while, and goes on every 20 s', async () => {
@@ -47,11 +47,11 @@ describe('asking by HTTP', () => {
 
   it('does not begin while a socket is believed, and ends with one', async () => {
     since = 1_000_000;
-    polling.plan();
+    polling.schedule();
     await clock.advance(300_000);
     expect(asked).toEqual([]);
     since = 300_000;
-    polling.plan();
+    polling.schedule();
     await clock.advance(30_000);
     expect(asked).toEqual([320]);
     // It was heard, which nobody tells but `since`.
@@ -59,7 +59,7 @@ describe('asking by HTTP', () => {
     await clock.advance(60_000);
     expect(asked).toEqual([320]);
     since = null;
-    polling.plan();
+    polling.schedule();
     expect(clock.pending).toBe(0);
   });
 
@@ -81,26 +81,26 @@ describe('asking by HTTP', () => {
   });
 
   it('is rare where nobody looks, and catches up at once for who looks again', async () => {
-    polling.hear('hidden');
+    polling.onPageEvent('hidden');
     await clock.advance(250_000);
     expect(asked).toEqual([120, 240]);
     await clock.advance(50_000);
-    polling.hear('visible');
+    polling.onPageEvent('visible');
     await clock.advance(1000);
     expect(asked).toEqual([120, 240, 300]);
     // Whoever looks away and back again does not ask each time.
-    polling.hear('hidden');
-    polling.hear('visible');
+    polling.onPageEvent('hidden');
+    polling.onPageEvent('visible');
     await clock.advance(1000);
     expect(asked).toEqual([120, 240, 300]);
   });
 
   it('asks nobody without a network', async () => {
-    polling.hear('offline');
+    polling.onPageEvent('offline');
     await clock.advance(300_000);
     expect(asked).toEqual([]);
     expect(clock.pending).toBe(0);
-    polling.hear('online');
+    polling.onPageEvent('online');
     await clock.advance(0);
     expect(asked).toEqual([300]);
   });
@@ -109,8 +109,8 @@ describe('asking by HTTP', () => {
     let land = (): void => {};
     answer = () => new Promise((done) => (land = done));
     await clock.advance(90_000);
-    polling.plan();
-    polling.hear('visible');
+    polling.schedule();
+    polling.onPageEvent('visible');
     await clock.advance(0);
     expect(asked).toEqual([20]);
     land();
@@ -122,7 +122,7 @@ describe('asking by HTTP', () => {
 
   it('counts what was asked for another reason', async () => {
     await clock.advance(15_000);
-    polling.asked();
+    polling.recordPoll();
     await clock.advance(19_999);
     expect(asked).toEqual([]);
     await clock.advance(1);

@@ -21,7 +21,7 @@ function interleavings<T>(a: readonly T[], b: readonly T[]): T[][] {
 
 type Step = (state: ThreadState) => ThreadState;
 
-const snapshot = (state: ThreadState): unknown => states.toSnapshot({ ...state, heard: null }, IDLE, false, null);
+const snapshot = (state: ThreadState): unknown => states.toSnapshot({ ...state, eventsDuringLoad: null }, IDLE, false, null);
 
 describe('whatever the order of arrival, the rows are the same', () => {
   const server = new ModelServer(new Clock());
@@ -86,11 +86,11 @@ describe('whatever the order of arrival, the rows are the same', () => {
             : event;
       return states.applyEvent(state, now);
     });
-    for (let heard = 0; heard <= events.length; heard += 1) {
-      const before = events.slice(0, heard).reduce((state, step) => step(state), start);
-      const after = replay.slice(heard).reduce((state, step) => step(state), before);
+    for (let eventsDuringLoad = 0; eventsDuringLoad <= events.length; eventsDuringLoad += 1) {
+      const before = events.slice(0, eventsDuringLoad).reduce((state, step) => step(state), start);
+      const after = replay.slice(eventsDuringLoad).reduce((state, step) => step(state), before);
       check(after);
-      check(replay.slice(heard).reduce((state, step) => step(state), after));
+      check(replay.slice(eventsDuringLoad).reduce((state, step) => step(state), after));
     }
   });
 
