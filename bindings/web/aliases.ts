@@ -5,8 +5,9 @@ const path = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
 export const unicodeAlias = { find: 'uc.micro', replacement: path('src/react/unicode_classes.ts') };
 
-/** Preact for React. */
-export const preactAliases = [
+/** What is in widget.js: Preact for React, and the client at once. */
+export const widgetAliases = [
+  { find: './load_thread_client', replacement: path('src/widget/load_thread_client.ts') },
   { find: /^react\/jsx-(dev-)?runtime$/, replacement: 'preact/jsx-runtime' },
   { find: /^react(-dom(\/client)?)?$/, replacement: path('src/widget/react.ts') },
 ];

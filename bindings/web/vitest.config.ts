@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
-import { preactAliases, unicodeAlias } from './aliases.ts';
+import { widgetAliases, unicodeAlias } from './aliases.ts';
 
 // In the document of jsdom.
 const inDocument = {
@@ -26,7 +26,7 @@ export default defineConfig({
         resolve: {
           alias: [
             { find: /^react$/, replacement: fileURLToPath(new URL('tests/react_on_preact.ts', import.meta.url)) },
-            ...preactAliases,
+            ...widgetAliases,
             unicodeAlias,
           ],
         },

@@ -18,6 +18,7 @@ import { Avatar } from './avatar';
 import { ChatThread } from './chat_thread';
 import { ChatProvider, useChatText } from './context';
 import { useStore } from './hooks';
+import { loadThreadClient } from './load_thread_client';
 import { matches, useMediaQuery } from './media';
 import { ShareLink } from './share_link';
 
@@ -83,7 +84,7 @@ function useGrantedThread(link: ShareLink): Session | null {
     let endChat = () => {};
 
     const begin = async (grant: ChatGrant) => {
-      const core = await link.retryUntilDone(() => import('../core/thread_client'), end.signal);
+      const core = await link.retryUntilDone(loadThreadClient, end.signal);
       if (!core || end.signal.aborted) return;
       endChat();
       const client = new core.ThreadClient({
