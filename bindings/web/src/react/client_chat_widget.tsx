@@ -19,7 +19,7 @@ import { ChatThread } from './chat_thread';
 import { ChatProvider, useChatText } from './context';
 import { useStore } from './hooks';
 import { loadThreadClient } from './load_thread_client';
-import { matches, useMediaQuery } from './media';
+import { followVisualViewport, matches, useMediaQuery } from './media';
 import { ShareLink } from './share_link';
 
 export interface ClientChatWidgetProps {
@@ -407,20 +407,15 @@ function useScrollLock(isLocked: boolean): void {
 // there the window takes the visible part's place. A pinch zoom changes the same figures and must not.
 function useVisibleArea(isActive: boolean, frame: RefObject<HTMLElement | null>): void {
   useLayoutEffect(() => {
-    const viewport = globalThis.visualViewport;
     const style = frame.current?.style;
-    if (!isActive || !viewport || !style) return;
-    const follow = () => {
+    if (!isActive || !style) return;
+    const end = followVisualViewport((viewport) => {
       const hasKeyboard = viewport.scale < 1.01 && document.documentElement.clientHeight - viewport.height > 80;
       style.setProperty('inset-block-start', hasKeyboard ? `${viewport.offsetTop}px` : '');
       style.setProperty('block-size', hasKeyboard ? `${viewport.height}px` : '');
-    };
-    follow();
-    viewport.addEventListener('resize', follow);
-    viewport.addEventListener('scroll', follow);
+    });
     return () => {
-      viewport.removeEventListener('resize', follow);
-      viewport.removeEventListener('scroll', follow);
+      end();
       style.removeProperty('inset-block-start');
       style.removeProperty('block-size');
     };

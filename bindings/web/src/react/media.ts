@@ -1,4 +1,4 @@
-// Media queries as state.
+// Media queries as state, and the changes of the visual viewport.
 import { useCallback, useSyncExternalStore } from 'react';
 
 export function matches(query: string): boolean {
@@ -19,4 +19,18 @@ export function useMediaQuery(query: string): boolean {
     () => matches(query),
     () => false,
   );
+}
+
+/** Calls `follow` now and whenever the visual viewport, the part of the page that one sees, moves or changes its size.
+ * Returns the end of it. */
+export function followVisualViewport(follow: (viewport: VisualViewport) => void): () => void {
+  const viewport = globalThis.visualViewport;
+  if (!viewport) return () => {};
+  const events = ['resize', 'scroll'];
+  const onChange = () => follow(viewport);
+  onChange();
+  for (const event of events) viewport.addEventListener(event, onChange);
+  return () => {
+    for (const event of events) viewport.removeEventListener(event, onChange);
+  };
 }

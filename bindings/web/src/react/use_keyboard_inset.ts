@@ -1,14 +1,14 @@
 // On phones the keyboard lies over the page, which is not told: only the visual viewport is.
 import { useLayoutEffect, type RefObject } from 'react';
+import { followVisualViewport } from './media';
 
 /** Sets `--tc-keyboard-inset` on the element: how much of its lower end the keyboard covers. */
 export function useKeyboardInset(element: RefObject<HTMLElement | null>): void {
   useLayoutEffect(() => {
-    const viewport = window.visualViewport;
     const target = element.current;
-    if (!viewport || !target) return;
+    if (!target) return;
     let shown = 0;
-    const follow = () => {
+    return followVisualViewport((viewport) => {
       const end = viewport.offsetTop + viewport.height;
       const keyboard = document.documentElement.clientHeight - end;
       // A pinch zoom makes the visual viewport smaller too, and a scrollbar a little.
@@ -18,13 +18,6 @@ export function useKeyboardInset(element: RefObject<HTMLElement | null>): void {
       if (inset === shown) return;
       shown = inset;
       target.style.setProperty('--tc-keyboard-inset', `${inset}px`);
-    };
-    follow();
-    viewport.addEventListener('resize', follow);
-    viewport.addEventListener('scroll', follow);
-    return () => {
-      viewport.removeEventListener('resize', follow);
-      viewport.removeEventListener('scroll', follow);
-    };
+    });
   }, [element]);
 }
