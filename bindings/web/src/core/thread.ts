@@ -6,41 +6,43 @@
 // backup has taken the place of the storage that told what this tab knows, and that is forgotten with the next page.
 // What is asked for by HTTP while there is no socket is shown, and comes again with the replay of the next one.
 import type { Api } from './api';
-import { ChatError, isPassing, toFailure } from './api';
-import { backoff } from './backoff';
+import { ChatError, toFailure } from './api';
 import { isBlank } from './blank';
 import { Connection } from './connection';
+import { ConversationApi } from './conversation_api';
+import { readDraft, writeDraft } from './draft';
+import { EchoWatch } from './echo_watch';
 import type { Environment, Timer } from './environment';
 import type { ChatEvent, InboxEvent } from './events';
-import { isMessage } from './events';
 import type { ConnectionStatus, Thread, ThreadSnapshot } from './model';
 import { Listeners } from './observable';
 import { Outbox } from './outbox';
 import type { OutboxStore } from './outbox_store';
+import { ReactionRequests } from './reaction_requests';
 import { draftKeyOf, scopeOf } from './scope';
 import * as states from './thread_state';
 import type { ThreadState } from './thread_state';
 import type { Emoji, Message, Participant } from './types';
 import { Typing } from './typing';
 
-const PAGE = 100;
 /** Typing of others is forgotten this long after the socket was lost: as long as the server would keep it. */
 const TYPING_MEMORY = 6000;
-/** A message that was answered and whose event is missing for this long: the socket is dead. */
-const ECHO_TIMEOUT = 10_000;
-/** A reaction that found no server is tried this often before it is undone. */
-const MAX_REACTION_TRIES = 5;
 /** An answered reaction is shown this long without an event that tells it. */
 const REACTION_MEMORY = 5000;
 
 export class LiveThread implements Thread {
   #state: ThreadState;
   #snapshot: ThreadSnapshot;
-  #changes = new Listeners();
-  #incoming = new Listeners<[Message]>();
-  #connection: Connection;
-  #outbox: Outbox;
-  #typing: Typing;
+  readonly #changes = new Listeners();
+  readonly #incoming = new Listeners<[Message]>();
+  readonly #requests: ConversationApi;
+  readonly #connection: Connection;
+  readonly #outbox: Outbox;
+  readonly #typing: Typing;
+  readonly #reactions: ReactionRequests;
+  readonly #echo: EchoWatch;
+  readonly #draftKey: string;
+  /** How often it was opened, less how often closed. */
   #opened = 0;
   /** The replay is over: what comes now happens now. */
   #isLive = false;
@@ -57,17 +59,10 @@ export class LiveThread implements Thread {
   #polledRev = 0;
   #older: Promise<void> | null = null;
   #forgetTyping: Timer | null = null;
-  #echoTimer: Timer | null = null;
-  /** The newest change that an answer told. */
-  #storedRev = 0;
-  /** By message id, what is asked of the server: to have `emoji`, or to have none (any more). */
-  #reactions = new Map<string, { emoji: Emoji; isWanted: boolean; isBusy: boolean; tries: number }>();
-  #path: string;
-  #draftKey: string;
 
   constructor(
     private readonly env: Environment,
-    private readonly api: Api,
+    api: Api,
     store: OutboxStore,
     /** Of the sockets: ws://host. */
     private readonly socketBase: string,
@@ -77,7 +72,7 @@ export class LiveThread implements Thread {
     private readonly inUse = new Set<LiveThread>(),
   ) {
     this.#state = states.initialThread(conversationId, me);
-    this.#path = `/api/conversations/${encodeURIComponent(conversationId)}`;
+    this.#requests = new ConversationApi(api, conversationId);
     const scope = scopeOf(socketBase, me, conversationId);
     this.#draftKey = draftKeyOf(scope);
     this.#connection = new Connection(env, api, {
@@ -88,8 +83,11 @@ export class LiveThread implements Thread {
       onStatus: (status) => this.#onStatus(status),
     });
     this.#outbox = new Outbox(env, store, scope, {
-      post: async ({ content, key }) => this.#message(await this.#post('/messages', { content, clientMessageId: key })),
-      onStored: (message) => this.#stored(message),
+      post: ({ content, key }) => this.#requests.send(content, key),
+      onStored: (message) => {
+        this.#set(states.applyStored(this.#state, message));
+        this.#echo.stored(message.rev);
+      },
       onChange: (entries) => {
         const [state, stored] = states.setPending(this.#state, entries);
         this.#set(state);
@@ -105,6 +103,17 @@ export class LiveThread implements Thread {
         else this.#set({ ...this.#state, typing: { ...this.#state.typing, [me.type]: false } });
       },
     );
+    this.#reactions = new ReactionRequests(env, {
+      request: (id, emoji, isWanted) => this.#requests.react(id, emoji, isWanted),
+      onAsked: (id) => this.#set(states.askReaction(this.#state, id, false)),
+      onAnswered: (id) => {
+        this.#set(states.askReaction(this.#state, id, true));
+        // No event of its own comes for what another tab had changed to and away from meanwhile.
+        env.setTimeout(() => this.#set(states.settleReactions(this.#state)), REACTION_MEMORY);
+      },
+      onFailed: (id) => this.#set(states.undoReaction(this.#state, id)),
+    });
+    this.#echo = new EchoWatch(env, this.#connection, () => this.#state.rev);
     this.#snapshot = states.toSnapshot(this.#state, this.#connection.status, false, null);
   }
 
@@ -122,7 +131,7 @@ export class LiveThread implements Thread {
 
   /** Closed, and nobody looks at it; nothing is lost with it that the server does not have. */
   get isIdle(): boolean {
-    return this.#opened === 0 && this.#changes.isEmpty && this.#incoming.isEmpty && this.#reactions.size === 0;
+    return this.#opened === 0 && this.#changes.isEmpty && this.#incoming.isEmpty && this.#reactions.isEmpty;
   }
 
   open(): void {
@@ -178,20 +187,11 @@ export class LiveThread implements Thread {
   }
 
   draft(): string {
-    try {
-      return this.env.localStorage?.getItem(this.#draftKey) ?? '';
-    } catch {
-      return '';
-    }
+    return readDraft(this.env.localStorage, this.#draftKey);
   }
 
   setDraft(text: string): void {
-    try {
-      if (text === '') this.env.localStorage?.removeItem(this.#draftKey);
-      else this.env.localStorage?.setItem(this.#draftKey, text);
-    } catch {
-      // The storage is full or closed to this page: the draft lives as long as the input.
-    }
+    writeDraft(this.env.localStorage, this.#draftKey, text);
   }
 
   setReading(isReading: boolean): void {
@@ -216,9 +216,7 @@ export class LiveThread implements Thread {
     if (!toggled) return;
     const [state, isWanted] = toggled;
     this.#set(state);
-    const isBusy = this.#reactions.get(messageId)?.isBusy ?? false;
-    this.#reactions.set(messageId, { emoji, isWanted, isBusy, tries: 0 });
-    void this.#askReaction(messageId);
+    this.#reactions.want(messageId, emoji, isWanted);
   }
 
   // ---- The newest page, and the socket behind it ----
@@ -230,7 +228,7 @@ export class LiveThread implements Thread {
     const load = this.#loads;
     this.#set(states.awaitPage(this.#state, false));
     try {
-      const { page, hasOlder, epoch } = await this.#load('');
+      const { page, hasMore, epoch } = await this.#requests.list('');
       if (load !== this.#loads) return;
       this.#stale = null;
       const named = epoch ?? stale?.epoch ?? null;
@@ -241,11 +239,11 @@ export class LiveThread implements Thread {
       this.#polledRev = 0;
       if (isAnother) {
         // Neither is a revision of this storage.
-        this.#storedRev = 0;
+        this.#echo.forget();
         this.#markedSeq = 0;
       }
       const before = isAnother ? states.forgetStorage(this.#state) : this.#state;
-      this.#set(states.applyNewest(before, page, hasOlder, rev));
+      this.#set(states.applyNewest(before, page, hasMore, rev));
       page.forEach((message) => this.#discardEntryOf(message));
     } catch (error) {
       if (load === this.#loads) this.#set(states.failPage(this.#state, toFailure(error)));
@@ -268,14 +266,14 @@ export class LiveThread implements Thread {
     const load = this.#loads;
     this.#set(states.awaitPage(this.#state, true));
     try {
-      const { page, hasOlder, epoch } = await this.#load(`&before=${before}`);
+      const { page, hasMore, epoch } = await this.#requests.list(`&before=${before}`);
       if (load !== this.#loads) return;
       if (this.#isAnotherEpoch(epoch)) {
         this.#set({ ...this.#state, isLoadingOlder: false, eventsDuringLoad: null });
         this.#resync(null, epoch);
         return;
       }
-      this.#set(states.applyOlder(this.#state, page, hasOlder));
+      this.#set(states.applyOlder(this.#state, page, hasMore));
       page.forEach((message) => this.#discardEntryOf(message));
     } catch (error) {
       if (load === this.#loads) this.#set(states.failPage(this.#state, toFailure(error)));
@@ -292,7 +290,7 @@ export class LiveThread implements Thread {
     let rev = since;
     try {
       for (let hasMore = true; hasMore; ) {
-        const page = await this.#load(`&since=${rev}${epoch}`);
+        const page = await this.#requests.list(`&since=${rev}${epoch}`);
         if (load !== this.#loads || this.#opened === 0) return false;
         if (this.#isAnotherEpoch(page.epoch)) {
           this.#resync(null, page.epoch);
@@ -300,7 +298,7 @@ export class LiveThread implements Thread {
         }
         changed.push(...page.page);
         const last = Math.max(rev, ...page.page.map((message) => message.rev));
-        hasMore = page.hasOlder && last > rev;
+        hasMore = page.hasMore && last > rev;
         rev = last;
       }
     } catch (error) {
@@ -318,12 +316,6 @@ export class LiveThread implements Thread {
       if (isNew && message.senderType !== this.me.type) this.#incoming.notify(message);
     }
     return rev > Math.max(since, this.#state.rev);
-  }
-
-  async #load(query: string): Promise<{ page: Message[]; hasOlder: boolean; epoch: string | null }> {
-    const { data, hasMore, epoch } = await this.api.request('GET', `${this.#path}/messages?limit=${PAGE}${query}`);
-    if (!Array.isArray(data)) throw new ChatError('network', 0, 'The answer is no list of messages.');
-    return { page: data.filter(isMessage), hasOlder: hasMore, epoch };
   }
 
   #url(): string {
@@ -391,7 +383,7 @@ export class LiveThread implements Thread {
       this.#markedSeq = 0;
       this.#typing.restart();
       this.#outbox.retryNow();
-      for (const id of this.#reactions.keys()) void this.#askReaction(id);
+      this.#reactions.retryNow();
     } else {
       this.#forgetTyping ??= this.env.setTimeout(() => {
         this.#set({ ...this.#state, typing: { advisor: false, client: false } });
@@ -401,69 +393,13 @@ export class LiveThread implements Thread {
     this.#markSeen();
   }
 
-  // ---- What this person does ----
-
-  #post(path: string, body: object): Promise<unknown> {
-    return this.api.request('POST', this.#path + path, body).then(({ data }) => data);
-  }
-
-  #message(data: unknown): Message {
-    if (!isMessage(data)) throw new ChatError('network', 0, 'The answer is no message.');
-    return data;
-  }
-
-  #stored(message: Message): void {
-    this.#set(states.applyStored(this.#state, message));
-    this.#storedRev = Math.max(this.#storedRev, message.rev);
-    this.#awaitEcho();
-  }
-
-  /** A browser does not tell when a socket died without a word; a missing event does. */
-  #awaitEcho(): void {
-    const rev = this.#storedRev;
-    if (!this.#connection.isOpen || rev <= this.#state.rev) return;
-    this.#echoTimer ??= this.env.setTimeout(() => {
-      this.#echoTimer = null;
-      if (this.#connection.isOpen && this.#state.rev < rev) this.#connection.replace();
-      else this.#awaitEcho();
-    }, ECHO_TIMEOUT);
-  }
-
-  async #askReaction(messageId: string): Promise<void> {
-    const asked = this.#reactions.get(messageId);
-    if (!asked || asked.isBusy) return;
-    const { emoji, isWanted } = asked;
-    asked.isBusy = true;
-    this.#set(states.askReaction(this.#state, messageId, false));
-    const path = `${this.#path}/messages/${encodeURIComponent(messageId)}/reactions`;
-    const failure = await this.api.request(isWanted ? 'POST' : 'DELETE', path, { emoji }).then(() => null, toFailure);
-    const now = this.#reactions.get(messageId)!;
-    now.isBusy = false;
-    if (now.emoji !== emoji || now.isWanted !== isWanted) {
-      // Changed while the request was on its way.
-      void this.#askReaction(messageId);
-    } else if (!failure) {
-      this.#reactions.delete(messageId);
-      this.#set(states.askReaction(this.#state, messageId, true));
-      // No event of its own comes for what another tab had changed to and away from meanwhile.
-      this.env.setTimeout(() => this.#set(states.settleReactions(this.#state)), REACTION_MEMORY);
-    } else if (isPassing(failure) && now.tries < MAX_REACTION_TRIES) {
-      now.tries += 1;
-      // Sooner when the connection comes back.
-      this.env.setTimeout(() => void this.#askReaction(messageId), backoff(now.tries, 1));
-    } else {
-      this.#reactions.delete(messageId);
-      this.#set(states.undoReaction(this.#state, messageId));
-    }
-  }
-
   /** While this person looks: what is unseen is told to be seen, once for each newest one and socket. */
   #markSeen(): void {
     const newest = states.newestUnseen(this.#state);
     if (!this.#isReading || newest <= this.#markedSeq || this.#opened === 0) return;
     this.#markedSeq = newest;
     if (this.#connection.send({ type: 'seen' })) return;
-    this.api.request('POST', `${this.#path}/read`).catch(() => {
+    this.#requests.read().catch(() => {
       // Again with the next message or connection.
       if (this.#markedSeq === newest) this.#markedSeq = 0;
     });
