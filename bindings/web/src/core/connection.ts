@@ -129,17 +129,11 @@ export class Connection {
     this.#state = state;
     for (const effect of effects) this.#run(effect);
     const { phase, attempt, downSince, reason } = this.#state;
-    const shown = this.#status;
-    if (
-      shown.phase !== phase ||
-      shown.attempt !== attempt ||
-      shown.downSince !== downSince ||
-      shown.reason !== reason
-    ) {
-      this.#status = { phase, attempt, downSince, reason };
-      this.#polling.schedule();
-      this.owner.onStatus(this.#status);
-    }
+    const status: ConnectionStatus = { phase, attempt, downSince, reason };
+    if (JSON.stringify(status) === JSON.stringify(this.#status)) return;
+    this.#status = status;
+    this.#polling.schedule();
+    this.owner.onStatus(status);
   }
 
   #run(effect: ConnectionEffect): void {
