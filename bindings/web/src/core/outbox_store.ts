@@ -1,12 +1,11 @@
 // Where outboxes are kept: IndexedDB, or this page's memory where there is none (private windows, a full disk, a
 // browser that never answers). What memory holds is lost with the page; nothing else changes.
 //
-// A browser closes a page's database whenever it likes: after a suspension, when somebody clears the site's data, when
-// the process behind it has crashed. So each use takes whatever connection there is, and when that fails, tries once more
-// with a new one. Every write may be repeated: it goes by an entry's key. What memory holds moves to the database as soon
-// as that works again.
+// Every write may be repeated, as outbox_database.ts does: it goes by an entry's key. What memory holds moves to the
+// database as soon as that works again.
 import type { Environment } from './environment';
 import type { ChatFailure } from './model';
+import { OutboxDatabase, SCOPE } from './outbox_database';
 
 /** A message that was written and is not known to be stored. */
 export interface OutboxEntry {
@@ -42,39 +41,7 @@ export interface OutboxStore {
   close(): void;
 }
 
-const NAME = 'travelchat';
-const STORE = 'outbox';
-const SCOPE = 'scope';
-/** Some browsers leave a request to IndexedDB unanswered for ever: a page's first one, or those before a suspension. */
-const TIMEOUT = 3000;
-/** A database that did not open is left alone for this long. */
-const PAUSE = 30_000;
-
 const byOrder = (a: OutboxEntry, b: OutboxEntry): number => a.order - b.order;
-
-const isFull = (error: unknown): boolean => (error as Partial<DOMException> | null)?.name === 'QuotaExceededError';
-
-/** `make` issues the requests, and gives what reads the result once all of them are done. */
-function transact<T>(
-  env: Environment,
-  database: IDBDatabase,
-  mode: IDBTransactionMode,
-  make: (store: IDBObjectStore) => () => T,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const transaction = database.transaction(STORE, mode, { durability: 'strict' });
-    const result = make(transaction.objectStore(STORE));
-    const timer = env.setTimeout(() => reject(), TIMEOUT);
-    transaction.oncomplete = () => {
-      env.clearTimeout(timer);
-      resolve(result());
-    };
-    transaction.onabort = () => {
-      env.clearTimeout(timer);
-      reject(transaction.error);
-    };
-  });
-}
 
 /** Those of a scope, or all of them. */
 function find(store: IDBObjectStore, scope: string | null, found: (kept: OutboxEntry[]) => void): void {
@@ -83,84 +50,13 @@ function find(store: IDBObjectStore, scope: string | null, found: (kept: OutboxE
 }
 
 export function openOutboxStore(env: Environment): OutboxStore {
-  let opening: Promise<IDBDatabase> | null = null;
-  let database: IDBDatabase | null = null;
-  let failedAt: number | null = null;
-  let uses = 0;
-  let isClosed = false;
+  const database = new OutboxDatabase(env);
   // What the database would not take. Its orders are between the database's, which counts in whole numbers.
   let memory: readonly OutboxEntry[] = [];
   let newest = 0;
 
-  function drop(gone: IDBDatabase): void {
-    gone.close();
-    if (database !== gone) return;
-    database = null;
-    opening = null;
-  }
-
-  function open(): Promise<IDBDatabase> {
-    const own = new Promise<IDBDatabase>((resolve, reject) => {
-      if (!env.indexedDB) return reject();
-      const request = env.indexedDB.open(NAME, 1);
-      const timer = env.setTimeout(() => reject(), TIMEOUT);
-      request.onupgradeneeded = () => {
-        request.result.createObjectStore(STORE, { keyPath: 'order', autoIncrement: true }).createIndex(SCOPE, SCOPE);
-      };
-      request.onerror = () => {
-        env.clearTimeout(timer);
-        reject(request.error);
-      };
-      request.onsuccess = () => {
-        env.clearTimeout(timer);
-        const { result } = request;
-        // Another one was asked for after this had taken too long, or nobody wants any.
-        if (opening !== own || (isClosed && uses === 0)) return result.close();
-        result.onclose = () => drop(result);
-        // Another page deletes the database, or a later version of this one changes its schema.
-        result.onversionchange = () => drop(result);
-        database = result;
-        failedAt = null;
-        // Also where nobody waits any more: the next use finds it.
-        opening = Promise.resolve(result);
-        resolve(result);
-      };
-    });
-    own.catch(() => {
-      if (opening === own) failedAt = env.now();
-    });
-    return own;
-  }
-
-  function connection(): Promise<IDBDatabase> {
-    if (opening === null || (failedAt !== null && env.now() - failedAt >= PAUSE)) {
-      failedAt = null;
-      opening = open();
-    }
-    return opening;
-  }
-
-  async function ask<T>(mode: IDBTransactionMode, make: (store: IDBObjectStore) => () => T): Promise<T> {
-    uses += 1;
-    try {
-      for (let isLast = false; ; isLast = true) {
-        const used = await connection();
-        try {
-          return await transact(env, used, mode, make);
-        } catch (error) {
-          if (isFull(error)) throw error;
-          drop(used);
-          if (isLast) throw error;
-        }
-      }
-    } finally {
-      uses -= 1;
-      if (isClosed && uses === 0 && database) drop(database);
-    }
-  }
-
-  const place = ({ order: _, ...unplaced }: OutboxEntry): Promise<number> =>
-    ask('readwrite', (store) => {
+  const insert = ({ order: _, ...unplaced }: OutboxEntry): Promise<number> =>
+    database.run('readwrite', (store) => {
       let placed = 0;
       find(store, unplaced.scope, (kept) => {
         for (const { key, order } of kept) if (key === unplaced.key) store.delete(order);
@@ -173,23 +69,23 @@ export function openOutboxStore(env: Environment): OutboxStore {
     });
 
   const update = (scope: string | null, change: (store: IDBObjectStore, kept: OutboxEntry[]) => void): Promise<void> =>
-    ask('readwrite', (store) => {
+    database.run('readwrite', (store) => {
       find(store, scope, (kept) => change(store, kept));
       return () => {};
     });
 
   /** What found no room before goes first. */
-  async function moveOut(scope: string): Promise<void> {
+  async function moveToDatabase(scope: string): Promise<void> {
     for (const entry of memory.filter((other) => other.scope === scope).sort(byOrder)) {
-      newest = await place(entry);
+      newest = await insert(entry);
       memory = memory.filter((other) => other !== entry);
     }
   }
 
   return {
     async all(scope) {
-      await moveOut(scope).catch(() => {});
-      const kept = await ask('readonly', (store) => {
+      await moveToDatabase(scope).catch(() => {});
+      const kept = await database.run('readonly', (store) => {
         let all: OutboxEntry[] = [];
         find(store, scope, (found) => {
           all = found;
@@ -204,8 +100,8 @@ export function openOutboxStore(env: Environment): OutboxStore {
     },
     async add(entry) {
       try {
-        await moveOut(entry.scope);
-        newest = await place(entry);
+        await moveToDatabase(entry.scope);
+        newest = await insert(entry);
       } catch {
         newest += 2 ** -20;
         memory = [...memory.filter(({ key }) => key !== entry.key), { ...entry, order: newest }];
@@ -241,8 +137,7 @@ export function openOutboxStore(env: Environment): OutboxStore {
       return scopes;
     },
     close() {
-      isClosed = true;
-      if (uses === 0 && database) drop(database);
+      database.close();
     },
   };
 }
