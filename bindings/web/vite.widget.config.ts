@@ -1,5 +1,5 @@
-// dist/widget.js: one classic script with everything in it. Preact stands in for React, whose 60 KB no page should load
-// for a button in its corner.
+// dist/widget.js: one classic script with everything in it. Preact takes the place of React, whose 60 KB would be too much
+// for a button in the corner of a page.
 import { defineConfig } from 'vite';
 import { widgetAliases, unicodeAlias } from './aliases.ts';
 import { buildTarget } from './build_target.ts';

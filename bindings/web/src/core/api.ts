@@ -6,7 +6,7 @@ import { browserEnvironment } from './environment';
 import type { ChatFailure } from './model';
 import type { ChatGrant } from './types';
 
-// Long enough for a page of messages over a poor line.
+// Long enough for a page of messages over a slow network.
 const TIMEOUT = 20_000;
 
 /** `code` is the wire's (docs/protocol.md, "Errors"), or `network` with status 0 when there was no answer, or none
@@ -34,8 +34,8 @@ export const toFailure = (error: unknown): ChatFailure =>
 export const isPassing = ({ status }: ChatFailure): boolean =>
   status === 0 || [401, 408, 425, 429, 502, 503, 504].includes(status);
 
-/** Whether the chat itself said this. What comes with an error status from anybody between, a page of its own or JSON of
- * another kind, says only that there is no way to the chat now. */
+/** Whether the chat itself answered. An error page, or JSON of another kind, comes from a proxy in between, and says only
+ * that the chat cannot be reached now. */
 function isChatRefusal(data: unknown): data is { readonly code: string; readonly message?: unknown } {
   const code = (data as { readonly code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' && /^[a-z][a-z0-9_]*$/.test(code);

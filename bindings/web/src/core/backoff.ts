@@ -3,7 +3,7 @@
 
 const FIRST = 500;
 const LONGEST = 20_000;
-/** Whoever asks for more, a gateway that means days or writes a moment in place of seconds, is asked again after this. */
+/** A longer Retry-After is cut to this: a gateway may mean days, or write a point in time in place of seconds. */
 const LONGEST_ASKED = 5 * 60_000;
 
 /** Milliseconds after `failures` (1, 2, 3 …) in a row; `random` is in [0, 1). */

@@ -1,4 +1,4 @@
-// The door to the core: one client for each person who is signed in, or has a share link.
+// The entry point of the core: one client for each person who is signed in, or has a share link.
 import { ChatError } from './api';
 import { isConversation } from './events';
 import { LiveInbox, toConversation } from './inbox';

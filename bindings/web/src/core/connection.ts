@@ -1,4 +1,4 @@
-// A socket that comes back: obeys connection_machine.ts with the environment's sockets and timers.
+// A socket that reconnects: carries out what connection_machine.ts decides, with the environment's sockets and timers.
 import { ChatError } from './api';
 import type { StepContext, ConnectionEffect, ConnectionInput, ConnectionState } from './connection_machine';
 import { closeCodeOf, initialConnection, stepConnection, silentSince } from './connection_machine';

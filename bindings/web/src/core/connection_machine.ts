@@ -1,17 +1,18 @@
 // What a connection decides: when to open a socket, when to give one up, how long to wait. A pure function;
-// connection.ts is the shell that obeys it.
+// connection.ts is the shell that carries it out.
 //
 // A try goes through up to three stages: a new credential (only after a refused one), `prepare` (the owner loads what
 // it needs before it can listen), and the socket itself, which counts as open once the owner says that nothing is
 // missing. Each try has a number. Whatever arrives for another number belongs to a socket that was given up, and is
-// nothing.
+// ignored.
 //
 // A browser hides the server's pings from the page, and a phone that slept leaves sockets that look open and are dead.
 // So a socket is replaced, which costs one round trip because it resumes, whenever its silence cannot be trusted: the
 // network came back, the page came back from the back/forward cache or was hidden and without a sound for half a
-// minute, the timers show that the machine slept, or the server did not say `alive` in time. A server of before never
-// does; it is known by its first socket that stays silent. On that one's sockets, and where none opens, polling.ts asks
-// by HTTP, which alone would not do: the browser's other connections are as dead then, and it goes on using them.
+// minute, the timers show that the machine slept, or the server did not say `alive` in time. An older server never says
+// it, which its first socket that stays silent shows. While such a server's socket is silent, and where no socket opens,
+// polling.ts asks by HTTP. That alone would not do: the browser's other connections are as dead then, and it goes on
+// using them.
 import { backoff } from './backoff';
 import type { ConnectionPhase, ConnectionStatus } from './model';
 
@@ -32,7 +33,7 @@ export interface ConnectionState extends ConnectionStatus {
   readonly heardAt: number;
   /** Within which the server says that it is there; null for one that does not. */
   readonly interval: number | null;
-  /** It has said so itself. */
+  /** The server has said `alive`, so that `interval` is its own. */
   readonly sendsAlive: boolean;
   readonly isOffline: boolean;
   readonly hiddenAt: number | null;
@@ -81,7 +82,7 @@ const SLEEP_THRESHOLD = 90_000;
 const USUAL_INTERVAL = 25_000;
 /** After the interval: silence is suspicious, and the rest may be asked for by HTTP. */
 const SUSPICIOUS_AFTER = 10_000;
-/** After the interval: the socket is dead. Lines stall, and mend themselves. */
+/** After the interval: the socket counts as dead. A connection may stall for less than that, and recover. */
 const DEAD_AFTER = 30_000;
 /** A socket that was open for this long ends a row of failures: one that opens and dies at once does not. */
 const STABLE_AFTER = 10_000;
@@ -119,7 +120,7 @@ const REASONS: Readonly<Record<number, ConnectionStatus['reason']>> = {
   4404: 'not_found',
 };
 
-/** What the server asks for by a code, at least. */
+/** The least wait that a close code asks for, in ms. */
 const LEAST_WAIT: Readonly<Record<number, number>> = { 1011: 1000, 1013: 2000, 4429: 5000 };
 
 /** The close code that says the same as an HTTP status; 0 is no answer. */
@@ -215,7 +216,7 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
       }
       return state.phase === 'waiting' || state.phase === 'connecting' ? begin(state, at) : unchanged;
     case 'replace':
-      // Once; what has to be replaced before it ever opened would go round at full speed.
+      // Once: a socket that has to be replaced again before it ever opened would be replaced for ever without a pause.
       if (!isTrying(state)) return unchanged;
       return state.hasReplaced ? wait(state, at, 0) : begin({ ...state, hasReplaced: true }, at);
 
@@ -257,7 +258,7 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
     case 'timer':
       if (state.phase === 'waiting') return begin(state, at);
       if (state.phase === 'open') {
-        // A clock that was set back must not look like a long patience.
+        // After a clock was set back, the last sign of life would lie in the future, and silence would go unnoticed.
         const heard = { ...state, heardAt: Math.min(state.heardAt, now) };
         if (now - state.timerDue > SLEEP_THRESHOLD) return begin(heard, at);
         if (now < deadAt(heard)) return watch(heard, now);

@@ -1,4 +1,4 @@
-// Whose word a client brings to the server.
+// How a client proves to the server who it is.
 
 /** The host's cookie. `onExpired` is told once when the server no longer accepts it. */
 export interface SessionCredential {

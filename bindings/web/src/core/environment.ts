@@ -1,4 +1,4 @@
-// Everything that the core takes from the outside: time, chance, network, storage, other tabs. Tests hand in their own.
+// Everything that the core takes from the outside: time, randomness, network, storage, other tabs. Tests hand in their own.
 //
 // Importing has no effect and needs no browser; what a place does not have is null and its use falls away: no IndexedDB
 // (private windows), no Web Locks or BroadcastChannel (pages without https), no document (servers).

@@ -45,7 +45,7 @@ export function needsDivider(previous: string | null, current: string): boolean 
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-// A zone that is newer than this browser, or misspelt, is no reason to show nothing.
+// A zone that this browser does not know, or that is misspelt, counts as the viewer's own.
 function zoneOption(timeZone: string | undefined): { timeZone?: string } {
   if (timeZone === undefined) return {};
   try {

@@ -42,7 +42,7 @@ interface List {
   readonly number: number;
 }
 
-/** Of the client's. */
+/** Whether the newest message is a client's that was not there before. */
 const hasNewMessage = (before: Conversation | undefined, { lastMessage }: Conversation): boolean =>
   lastMessage?.senderType === 'client' && lastMessage.seq > (before?.lastMessage?.seq ?? 0);
 

@@ -11,7 +11,7 @@ export function languageTag(text: string | undefined): string | undefined {
       Intl.getCanonicalLocales(tag);
       return tag;
     } catch {
-      // One subtag less.
+      // The next round tries it without its last subtag.
     }
   }
   return undefined;

@@ -1,4 +1,4 @@
-// Who wants to hear of a change: what every store of the core is made of.
+// The listeners to a change; every store of the core has some.
 
 export class Listeners<T extends unknown[] = []> {
   #listeners: readonly ((...args: T) => void)[] = [];
@@ -21,7 +21,7 @@ export class Listeners<T extends unknown[] = []> {
       try {
         listener(...args);
       } catch (error) {
-        // Whoever listens is a guest: its failure is its page's to hear of, and stops nothing here.
+        // Reported as an uncaught error of the page; the other listeners are called nevertheless.
         queueMicrotask(() => {
           throw error;
         });

@@ -36,7 +36,7 @@ export class Outbox {
   #entries: readonly OutboxEntry[] = [];
   /** Operations on the store run one after another, so that what is read is never older than what was written. */
   #work: Promise<unknown> = Promise.resolve();
-  /** On their way out of the store: what was read before does not bring them back. */
+  /** Keys that are being removed from the store: an older reading does not bring them back. */
   #leaving = new Set<string>();
   /** The last reading of the store gave all that is in it. */
   #isComplete = false;
@@ -159,7 +159,7 @@ export class Outbox {
   }
 
   #onNotice(notice: Notice): void {
-    // In the line for the lock: should the tab that wrote it vanish, this one sends it.
+    // This tab asks for the lock as well: should the tab that wrote the message vanish, this one sends it.
     if (notice.type === 'changed') void this.#reload().then(() => this.env.locks && this.#drain());
     else if (notice.type !== 'stored') this.#lock.onNotice(notice);
     else if (isMessage(notice.message)) this.owner.onStored(notice.message);

@@ -1,5 +1,5 @@
-// Whose words a browser keeps: each person's outbox and draft of a conversation has a scope, which is a part of its name
-// there.
+// The names under which a browser keeps each person's outbox and draft of a conversation. Each contains a scope, which is
+// the server, the person and the conversation.
 import type { Participant } from './types';
 
 /** Of the sockets, from that of the requests: '' is the page's own, '/chat' a path there. */

@@ -9,11 +9,11 @@
 import type { Environment, Timer } from './environment';
 
 export interface LockNotice {
-  /** waiting: is there anybody? holding: yes. */
+  /** waiting: asks whether the holder is alive. holding: the holder's answer, that it is. */
   readonly type: 'waiting' | 'holding';
 }
 
-/** A tab that lives has answered by then, also while it is busy or in the background. */
+/** A tab that is not suspended has answered by then, also while it is busy or in the background. */
 const ANSWER_TIMEOUT = 4000;
 
 export class SendLock {
@@ -28,7 +28,7 @@ export class SendLock {
     private readonly broadcast: (notice: LockNotice) => boolean,
   ) {}
 
-  /** Of another tab. */
+  /** A notice of another tab. */
   onNotice({ type }: LockNotice): void {
     if (type === 'holding') this.#onAnswer?.();
     else if (type === 'waiting' && this.#isHeld) this.broadcast({ type: 'holding' });

@@ -75,7 +75,7 @@ function ring(context: AudioContext): OscillatorNode {
   }).at(-1)!;
 }
 
-// The locks are those of this second and the next: one that a suspended tab keeps is soon nobody's business.
+// The locks are named after this second and the next, so that one which a suspended tab keeps blocks nobody for long.
 function inOneTab(play: () => void): void {
   const locks = globalThis.navigator?.locks;
   if (!locks) return play();
@@ -123,7 +123,7 @@ export function createChime(): Chime {
       document.addEventListener(act, unlock, { capture: true, passive: true, signal: end.signal });
     }
   }
-  // Turning it on is such an act.
+  // A click that turns the sound on is such an act, too.
   const endSwitch = soundSwitch.subscribe(unlock);
 
   const sound = async (ready: AudioContext): Promise<void> => {

@@ -44,7 +44,7 @@ export class LiveThread implements Thread {
   readonly #draftKey: string;
   /** How often it was opened, less how often closed. */
   #opened = 0;
-  /** The replay is over: what comes now happens now. */
+  /** The replay is over: events are live. */
   #isLive = false;
   #isReading = false;
   /** The seq up to which this tab has told that it saw. */
@@ -256,7 +256,7 @@ export class LiveThread implements Thread {
     return this.#epoch !== null && epoch !== null && epoch !== this.#epoch;
   }
 
-  /** Nothing here is to be relied on: the newest page, and a socket behind it. */
+  /** Starts over, with the newest page and a new socket behind it. */
   #resync(rev: number | null, epoch: string | null): void {
     this.#stale = { rev, epoch };
     this.#connection.replace();
@@ -370,7 +370,7 @@ export class LiveThread implements Thread {
     if (this.#isLive && isNew && message.senderType !== this.me.type) this.#incoming.notify(message);
   }
 
-  /** Its entry may go. */
+  /** The message is stored, so its entry leaves the outbox. */
   #discardEntryOf({ senderType, senderId, clientMessageId }: Message): void {
     const isMine = senderType === this.me.type && senderId === this.me.id;
     if (isMine && clientMessageId) this.#outbox.discard(clientMessageId);

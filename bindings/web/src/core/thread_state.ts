@@ -155,7 +155,7 @@ function setStored(state: ThreadState, message: Message): ThreadState {
   if (row?.message.seq === message.seq) {
     return message.rev > confirmedOf(state, row).rev ? setConfirmed(state, at, message) : state;
   }
-  // Above the loaded pages: it will come with its own.
+  // It is older than the loaded pages, and will come with its own page.
   if (at === 0 && state.hasOlder) return withoutStored(state, keyOf(state, message));
   const added = toRow(state, message);
   return withoutStored({ ...state, rows: [...rows.slice(0, at), added, ...rows.slice(at)] }, added.key);

@@ -10,7 +10,7 @@ export function initials(name: string): string {
   return ends.map((word) => graphemes(word.replace(/^[^\p{L}\p{N}]+/u, ''))[0] ?? '').join('').toLocaleUpperCase();
 }
 
-// Of the web, of this page (`blob:`), or a picture by itself; a path is the page's.
+// An http(s) address or a path, a blob of this page, or a data URL of an image.
 function isPicture(url: string): boolean {
   try {
     return /^(https?|blob):|^data:image\//.test(new URL(url, 'https://page.example').href);

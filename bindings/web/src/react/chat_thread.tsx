@@ -26,7 +26,7 @@ export interface ChatThreadProps {
 }
 
 export function ChatThread(props: ChatThreadProps) {
-  // Another conversation is another thread: nothing of the one before stays, neither text nor place.
+  // With a key, because nothing of another conversation may stay, neither the text in the input nor the place in the list.
   return <ThreadView key={props.thread.snapshot().conversationId} {...props} />;
 }
 
@@ -106,7 +106,7 @@ function ThreadView(props: ChatThreadProps) {
             data-count={snapshot.unseenCount}
             onClick={() => {
               list.current?.toEnd();
-              // The button goes; on a phone the input would raise the keyboard.
+              // The button vanishes. The focus goes to the list, because on a phone the input would raise the keyboard.
               root.current?.querySelector<HTMLElement>('.tc-scroller')?.focus({ preventScroll: true });
             }}
           >
@@ -240,7 +240,7 @@ function useDraft(thread: Thread, rows: readonly ThreadRow[]): Draft {
       const { text, restored } = latest.current;
       if (restored === key) {
         setRestored(null);
-        // So far the row kept it.
+        // Until now the row was the only copy.
         thread.setDraft(text);
       }
       thread.discard(key);
@@ -255,7 +255,7 @@ interface Announcement {
   readonly text: string;
 }
 
-// What a screen reader is told, and the sound for who does not look.
+// What a screen reader is told, and the sound of a message while nobody reads.
 function useIncoming(
   thread: Thread,
   { otherTyping }: ThreadSnapshot,

@@ -308,7 +308,7 @@ function SoundButton() {
   );
 }
 
-// On a touch screen the focus in the input would raise the keyboard over half of what one wants to read.
+// On a touch screen the focus in the input would raise the keyboard, which covers half of the messages.
 function isTouch(): boolean {
   return matches('(pointer: coarse)');
 }
@@ -343,7 +343,7 @@ function useExit(isOpen: boolean, frame: RefObject<HTMLElement | null>): boolean
 }
 
 // Into the window when it opens (ChatThread itself takes the focus where there is no touch), back to the button when it
-// closes; but nobody's focus is taken who was elsewhere on the page when a script closed it.
+// closes. When a script closes it while the focus is elsewhere on the page, the focus stays there.
 function useFocus(
   isOpen: boolean,
   frame: RefObject<HTMLElement | null>,

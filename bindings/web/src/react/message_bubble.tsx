@@ -198,7 +198,7 @@ function Attachment({ message, innerTab, baseUrl }: { message: Message; innerTab
       <bdi>{name}</bdi>
     </>
   );
-  // Where the image would be, its place stays: a picture that cannot be loaded moves nobody either.
+  // It takes the place that the image would have: an image that cannot be loaded moves no row.
   const className = isBroken ? 'tc-file tc-image' : 'tc-file';
   return href === null ? (
     <span className={className}>{chip}</span>
@@ -245,7 +245,7 @@ export function exactTime(at: Date, locale: string): string {
   return at.toLocaleString(locale, { dateStyle: 'full', timeStyle: 'medium' });
 }
 
-// What a screen reader says at a row: who, what, when, and how people took it.
+// What a screen reader says at a row: who, what, when, and the reactions.
 function rowLabel({ message, isOwn, status }: ThreadRow, me: Participant, at: Date, text: ChatText): string {
   const { locale, strings } = text;
   const body = [message.content, message.attachmentUrl && (message.attachmentName || strings.fileAttachment)]

@@ -40,7 +40,7 @@ export function retryPause(failures: number, random: () => number): number {
   return random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1));
 }
 
-/** The server said no, and would say it again. Anything else is worth another try. */
+/** The server refused, and would refuse again. After anything else another try may succeed. */
 export function isRefusal(error: unknown): boolean {
   if (!(error instanceof ChatError)) return false;
   const { status } = error;
@@ -52,7 +52,7 @@ export class ShareLink {
   private readonly environment: ShareLinkEnvironment;
   private readonly key: string;
   private renewing: Promise<ChatGrant> | null = null;
-  /** How often in a row no answer could be read. Null once that was told. */
+  /** How often in a row no answer could be read. Null once that was reported. */
   private unreadableAnswers: number | null = 0;
 
   constructor(address: ShareLinkAddress, environment: Partial<ShareLinkEnvironment> = {}) {
@@ -99,8 +99,8 @@ export class ShareLink {
     return grant;
   }
 
-  // A page gets to know no more of an origin that is not allowed than of a network that is down. But a server that then
-  // answers a request whose answer nobody reads is there.
+  // A page cannot tell a server that does not allow its origin from a network that is down. But where the server answers a
+  // request whose answer the page may not read (`no-cors`), it is the origin.
   private async reportUnreadable(): Promise<void> {
     const { isReachable, origin, tell } = this.environment;
     const { baseUrl } = this.address;

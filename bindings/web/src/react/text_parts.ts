@@ -10,7 +10,7 @@ export interface TextPart {
 
 const LINK_SCHEMES = new Set(['http:', 'https:', 'mailto:']);
 
-/** Whether it is worth to look closer: every link has one of these inside. */
+/** Whether there may be a link at all: every link has one of these characters inside. */
 export function mayHaveLink(content: string): boolean {
   return /[^\s.][.@:][^\s.]/u.test(content);
 }
@@ -26,7 +26,7 @@ export function textParts(content: string, finder: LinkifyIt | null): TextPart[]
   const parts: TextPart[] = [];
   let end = 0;
   for (const match of finder?.match(content) ?? []) {
-    // "example.com" without a scheme: nobody means unencrypted by it.
+    // "example.com" without a scheme becomes https.
     const href = safeHref(match.schema === '' ? match.url.replace(/^http:/, 'https:') : match.url);
     if (href === null) continue;
     if (match.index > end) parts.push({ text: content.slice(end, match.index), href: null });
@@ -75,7 +75,7 @@ const unmarked = /[\d#*](?=\u20e3)|(?!\p{EPres})(?=\p{Emoji})[\u2600-\u27bf\u{1f
 
 /** One to three emoji and nothing else but space around them. */
 export function isJumbo(content: string): boolean {
-  // Three of the longest (a family with skin tones) stay under this; nobody segments a novel.
+  // Three of the longest emoji (families with skin tones) are shorter than this. Segmenting a long text takes long.
   if (content.length > 120) return false;
   const text = content.replace(/\s+/gu, '').replace(unmarked, '$&\ufe0f');
   return onlyEmoji.test(text) && graphemes(text).length <= 3;

@@ -5,7 +5,7 @@ import type { ThreadRow } from '../core/model';
 const LONG_PRESS_MS = 450;
 /** A finger that moved further than this scrolls. */
 const LONG_PRESS_SLOP = 10;
-/** The way from the bubble to the picker may lead past both. */
+/** On its way from the bubble to the picker the pointer may leave both for a moment. */
 const LEAVE_MS = 150;
 /** The click and the menu that belong to a touch come this soon after its end. */
 const CLICK_MS = 400;
@@ -108,7 +108,7 @@ export function useReactionPicker(list: RefObject<HTMLElement | null>, onDismiss
     [openKey],
   );
 
-  // Until something else is touched, or Escape.
+  // A picker that was opened by a press or a key stays until something else is touched, or until Escape.
   const by = open?.by;
   const isModal = by === 'press' || by === 'key';
   useEffect(() => {
@@ -121,7 +121,7 @@ export function useReactionPicker(list: RefObject<HTMLElement | null>, onDismiss
     const onDown = (event: Event) => {
       if (isInPicker(event)) return;
       setOpen((now) => (now?.key === openKey ? null : now));
-      // As on a phone: the tap that puts it away does nothing else, whatever it meets.
+      // The tap that closes it does nothing else, whatever it hits.
       if (by === 'press') swallowClick();
     };
     root.addEventListener('pointerdown', onDown, { signal, capture: true });

@@ -92,7 +92,7 @@ export class Viewport {
       }
       this.settle(true);
     });
-    // The browser has forgotten where it stood.
+    // The browser has reset the list's scroll position.
     const onReturn = () => {
       this.#moveTo(this.#top);
       this.settle(true);

@@ -69,8 +69,8 @@ function start(current: Element | null): void {
   }
 }
 
-// The tag of another page's chat went away with what was in that page's body, and this page has a chat of its own. One
-// without any keeps the chat that is there.
+// After a navigation to a page with a chat of its own, removes the widgets whose tags are not on it. A page without any
+// chat keeps the one that is there.
 function removeLeftBehind(mounted: Map<string, MountedWidget>): void {
   const tags = scriptsOf(document).map(readScript);
   const wanted = new Set(tags.map((tag) => (typeof tag === 'string' ? null : keyOf(tag))));

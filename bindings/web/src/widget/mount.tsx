@@ -63,7 +63,7 @@ export function mountWidget(tag: ScriptTag, place: number, onOpen: (widget: Moun
 }
 
 // A navigation that replaces the body, or what is in it, takes the element out: it comes back with everything that lives
-// in it. Not at once: the page's own code may answer to that, and both would go round without an end.
+// in it. In a later task: were it put back at once, page code that removes it at once would never come to an end.
 function keepInBody(host: HTMLElement, onReturn: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const watch = () => {
