@@ -50,7 +50,11 @@ function ThreadView(props: ChatThreadProps) {
     list.current?.toEnd();
   };
   const focusComposer = useCallback(() => composer.current?.focus(), []);
-  const isEmpty = rows.length === 0;
+  const jumpToEnd = () => {
+    list.current?.toEnd();
+    // The button vanishes. The focus goes to the list, because on a phone the input would raise the keyboard.
+    root.current?.querySelector<HTMLElement>('.tc-scroller')?.focus({ preventScroll: true });
+  };
 
   return (
     <div ref={root} className="tc-thread">
@@ -68,57 +72,9 @@ function ThreadView(props: ChatThreadProps) {
           onLeave={focusComposer}
           handle={list}
         />
-        {isEmpty && (
-          <div className="tc-empty">
-            {snapshot.loadFailure !== null ? (
-              <>
-                <p>{strings.messagesNotLoaded}</p>
-                <button type="button" className="tc-link-button" onClick={() => thread.reconnect()}>
-                  {strings.retry}
-                </button>
-              </>
-            ) : snapshot.loading === 'opening' ? (
-              <span className="tc-spinner" role="img" aria-label={strings.loadingMessages} />
-            ) : snapshot.connection.phase === 'idle' ? null : (
-              <p>{emptyText ?? strings.emptyThread}</p>
-            )}
-          </div>
-        )}
-        {!isEmpty && snapshot.loading === 'older' && (
-          <div className="tc-older">
-            <span className="tc-spinner" role="img" aria-label={strings.loadingOlder} />
-          </div>
-        )}
-        {!isEmpty && snapshot.loading === null && snapshot.loadFailure !== null && (
-          <div className="tc-older">
-            <span>{strings.messagesNotLoaded}</span>
-            <button type="button" className="tc-link-button" onClick={() => void thread.loadOlder()}>
-              {strings.retry}
-            </button>
-          </div>
-        )}
+        <LoadState thread={thread} snapshot={snapshot} emptyText={emptyText ?? strings.emptyThread} />
         <ConnectionBanner connection={snapshot.connection} onReconnect={() => thread.reconnect()} />
-        {!isNearEnd && !isEmpty && (
-          <button
-            type="button"
-            className="tc-jump"
-            aria-label={snapshot.unseenCount > 0 ? undefined : strings.scrollToEnd}
-            data-count={snapshot.unseenCount}
-            onClick={() => {
-              list.current?.toEnd();
-              // The button vanishes. The focus goes to the list, because on a phone the input would raise the keyboard.
-              root.current?.querySelector<HTMLElement>('.tc-scroller')?.focus({ preventScroll: true });
-            }}
-          >
-            {snapshot.unseenCount > 0 ? (
-              strings.newMessages(snapshot.unseenCount)
-            ) : (
-              <svg viewBox="0 0 16 16" aria-hidden="true">
-                <path d="m3.5 6 4.5 4.5L12.5 6" />
-              </svg>
-            )}
-          </button>
-        )}
+        {!isNearEnd && rows.length > 0 && <JumpButton unseenCount={snapshot.unseenCount} onClick={jumpToEnd} />}
       </div>
       <Composer
         text={draft.text}
@@ -136,6 +92,72 @@ function ThreadView(props: ChatThreadProps) {
         ))}
       </div>
     </div>
+  );
+}
+
+interface LoadStateProps {
+  thread: Thread;
+  snapshot: ThreadSnapshot;
+  emptyText: string;
+}
+
+// In place of the messages while there are none, and above them while older ones are loaded or could not be.
+function LoadState({ thread, snapshot, emptyText }: LoadStateProps) {
+  const { strings } = useChatText();
+  const { rows, loading, loadFailure, connection } = snapshot;
+  if (rows.length > 0) {
+    if (loading !== 'older' && (loading !== null || loadFailure === null)) return null;
+    return (
+      <div className="tc-older">
+        {loading === 'older' ? (
+          <span className="tc-spinner" role="img" aria-label={strings.loadingOlder} />
+        ) : (
+          <>
+            <span>{strings.messagesNotLoaded}</span>
+            <button type="button" className="tc-link-button" onClick={() => void thread.loadOlder()}>
+              {strings.retry}
+            </button>
+          </>
+        )}
+      </div>
+    );
+  }
+  return (
+    <div className="tc-empty">
+      {loadFailure !== null ? (
+        <>
+          <p>{strings.messagesNotLoaded}</p>
+          <button type="button" className="tc-link-button" onClick={() => thread.reconnect()}>
+            {strings.retry}
+          </button>
+        </>
+      ) : loading === 'opening' ? (
+        <span className="tc-spinner" role="img" aria-label={strings.loadingMessages} />
+      ) : connection.phase === 'idle' ? null : (
+        <p>{emptyText}</p>
+      )}
+    </div>
+  );
+}
+
+function JumpButton({ unseenCount, onClick }: { unseenCount: number; onClick: () => void }) {
+  const { strings } = useChatText();
+  return (
+    <button
+      type="button"
+      className="tc-jump"
+      aria-label={unseenCount > 0 ? undefined : strings.scrollToEnd}
+      data-count={unseenCount}
+      onClick={onClick}
+    >
+      {unseenCount > 0 ? (
+        strings.newMessages(unseenCount)
+      ) : (
+        <svg viewBox="0 0 16 16" aria-hidden="true">
+          <path d="m3.5 6 4.5 4.5L12.5 6" />
+        </svg>
+      )}
+    </button>
   );
 }
 
