@@ -69,46 +69,55 @@ export function useReactionPicker(list: RefObject<HTMLElement | null>, onDismiss
       endPress.current?.();
       // On the message that is open already the browser's own long press selects text.
       if (event.pointerType !== 'touch' || row.status !== 'sent' || openKey === row.key) return;
-      const { clientX, clientY } = event;
-      const target = event.currentTarget;
-      const ends = new AbortController();
-      let isPressed = false;
-      const timer = setTimeout(() => {
-        isPressed = true;
-        setOpen({ key: row.key, by: 'press' });
-      }, LONG_PRESS_MS);
-      const end = () => {
-        clearTimeout(timer);
-        setTimeout(() => ends.abort(), isPressed ? CLICK_MS : 0);
-        endPress.current = null;
-      };
-      const { signal } = ends;
-      target.addEventListener(
-        'pointermove',
-        (event) => {
-          const move = event as globalThis.PointerEvent;
-          if (Math.hypot(move.clientX - clientX, move.clientY - clientY) > LONG_PRESS_SLOP) clearTimeout(timer);
-        },
-        { signal },
-      );
-      target.addEventListener('pointerup', end, { signal });
-      target.addEventListener('pointercancel', end, { signal });
-      target.addEventListener('contextmenu', (menu) => menu.preventDefault(), { signal });
-      target.addEventListener(
-        'click',
-        (click) => {
-          if (!isPressed || (click.target as Element).closest('.tc-picker')) return;
-          click.preventDefault();
-          click.stopPropagation();
-        },
-        { signal, capture: true },
-      );
-      endPress.current = end;
+      endPress.current = followPress(event, () => setOpen({ key: row.key, by: 'press' }));
     },
     [openKey],
   );
 
-  // A picker that was opened by a press or a key stays until something else is touched, or until Escape.
+  const close = useCallback((key: string) => setOpen((now) => (now?.key === key ? null : now)), []);
+  useClosingElsewhere(list, open, close, onDismiss);
+
+  return { open, show, onHover, onLeave, onTouch };
+}
+
+/** A long press of a finger that went down just now. Returns what ends the watch over it. */
+function followPress(event: PointerEvent<HTMLElement>, onPress: () => void): () => void {
+  const { clientX, clientY, currentTarget: target } = event;
+  const ends = new AbortController();
+  const { signal } = ends;
+  let isPressed = false;
+  const timer = setTimeout(() => {
+    isPressed = true;
+    onPress();
+  }, LONG_PRESS_MS);
+  const end = () => {
+    clearTimeout(timer);
+    setTimeout(() => ends.abort(), isPressed ? CLICK_MS : 0);
+  };
+  const onMove = (move: globalThis.PointerEvent) => {
+    if (Math.hypot(move.clientX - clientX, move.clientY - clientY) > LONG_PRESS_SLOP) clearTimeout(timer);
+  };
+  const onClick = (click: MouseEvent) => {
+    if (!isPressed || (click.target as Element).closest('.tc-picker')) return;
+    click.preventDefault();
+    click.stopPropagation();
+  };
+  target.addEventListener('pointermove', onMove, { signal });
+  target.addEventListener('pointerup', end, { signal });
+  target.addEventListener('pointercancel', end, { signal });
+  target.addEventListener('contextmenu', (menu) => menu.preventDefault(), { signal });
+  target.addEventListener('click', onClick, { signal, capture: true });
+  return end;
+}
+
+// A picker that was opened by a press or a key stays until something else is touched, or until Escape.
+function useClosingElsewhere(
+  list: RefObject<HTMLElement | null>,
+  open: OpenPicker | null,
+  close: (key: string) => void,
+  onDismiss: (key: string) => void,
+): void {
+  const openKey = open?.key;
   const by = open?.by;
   const isModal = by === 'press' || by === 'key';
   useEffect(() => {
@@ -120,7 +129,7 @@ export function useReactionPicker(list: RefObject<HTMLElement | null>, onDismiss
       event.composedPath().some((node) => node instanceof Element && node.matches('.tc-picker'));
     const onDown = (event: Event) => {
       if (isInPicker(event)) return;
-      setOpen((now) => (now?.key === openKey ? null : now));
+      close(openKey);
       // The tap that closes it does nothing else, whatever it hits.
       if (by === 'press') swallowClick();
     };
@@ -145,9 +154,7 @@ export function useReactionPicker(list: RefObject<HTMLElement | null>, onDismiss
       { signal, capture: true },
     );
     return () => listening.abort();
-  }, [isModal, by, openKey, list, onDismiss]);
-
-  return { open, show, onHover, onLeave, onTouch };
+  }, [isModal, by, openKey, list, close, onDismiss]);
 }
 
 function swallowClick(): void {
