@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab.people import MESSAGE, TIME, UUID_V7, Lab, Room, fresh_id
-from lab.traffic import Line
+from lab.traffic import HttpConnection
 
 
 def event_of(message: dict) -> dict:
@@ -295,13 +295,13 @@ async def advisor_says_many(room: Room, count: int) -> None:
     numbers = iter(range(count))
 
     async def write() -> None:
-        line = Line()
+        http = HttpConnection()
         for number in numbers:
-            status, _, answer = await line.request(
+            status, _, answer = await http.request(
                 room.server.address, "POST", f"{room.path}/messages", json={"content": f"one of many, {number}"},
                 headers={"Cookie": room.advisor.cookie})
             assert status == 201, answer
-        line.close()
+        http.close()
 
     await asyncio.gather(*(write() for _ in range(20)))
 

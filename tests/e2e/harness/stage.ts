@@ -43,7 +43,7 @@ export class Widget {
 
 export class Stage {
   /** Exceptions and breaches of the page's policy; a test ends with none. */
-  readonly complaints: string[] = [];
+  readonly pageErrors: string[] = [];
   private readonly contexts: BrowserContext[] = [];
   private readonly live = new WeakMap<Page, Set<WebSocket>>();
 
@@ -112,9 +112,9 @@ export class Stage {
   private listen(page: Page): void {
     const live = new Set<WebSocket>();
     this.live.set(page, live);
-    page.on('pageerror', (error) => this.complaints.push(`exception: ${error.stack ?? error.message}`));
+    page.on('pageerror', (error) => this.pageErrors.push(`exception: ${error.stack ?? error.message}`));
     page.on('console', (message) => {
-      if (message.text().includes('Content Security Policy')) this.complaints.push(message.text());
+      if (message.text().includes('Content Security Policy')) this.pageErrors.push(message.text());
     });
     page.on('websocket', (socket) => {
       if (!socket.url().includes('/ws/chat')) return;

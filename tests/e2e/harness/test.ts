@@ -30,7 +30,7 @@ async function startServer(
   }
 }
 
-interface Theatre {
+interface LaunchedServer {
   readonly server: Server;
   readonly stage: Stage;
   /** In its first organization. */
@@ -44,7 +44,7 @@ interface TestFixtures {
   /** A conversation in an organization of its own. */
   readonly room: Room;
   /** A further server with options of its own, and people whom `names` names; it ends with the test. */
-  readonly launch: (options?: ServerOptions, names?: (number: number) => Names) => Promise<Theatre>;
+  readonly launch: (options?: ServerOptions, names?: (number: number) => Names) => Promise<LaunchedServer>;
 }
 
 interface WorkerFixtures {
@@ -75,7 +75,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     await use(stage);
     await stage.close();
     if (testInfo.status !== testInfo.expectedStatus) server.keepLog(testInfo.outputPath('server.log'));
-    base.expect(stage.complaints).toEqual([]);
+    base.expect(stage.pageErrors).toEqual([]);
   },
 
   room: async ({ world }, use) => {
@@ -85,22 +85,22 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
   },
 
   launch: async ({ browser, isPhone }, use, testInfo) => {
-    const theatres: Theatre[] = [];
+    const launched: LaunchedServer[] = [];
     try {
       await use(async (options, names) => {
         const { server, organizations } = await startServer(options, 4, names);
         const room = await Room.open(server.url, organizations[0]!);
-        const theatre = { server, organizations, room, stage: new Stage(browser, server, isPhone) };
-        theatres.push(theatre);
-        return theatre;
+        const one = { server, organizations, room, stage: new Stage(browser, server, isPhone) };
+        launched.push(one);
+        return one;
       });
-      for (const { stage, server } of theatres) {
+      for (const { stage, server } of launched) {
         await stage.close();
-        base.expect(stage.complaints).toEqual([]);
+        base.expect(stage.pageErrors).toEqual([]);
         await server.stop();
       }
     } finally {
-      for (const { server } of theatres) {
+      for (const { server } of launched) {
         if (testInfo.status !== testInfo.expectedStatus) server.keepLog(testInfo.outputPath('launched.log'));
         await server.discard();
       }

@@ -34,7 +34,7 @@ export interface Organization {
 }
 
 /** One message that was written before the test. `at` is in ms since the epoch. */
-export interface Line {
+export interface PastMessage {
   readonly by: 'advisor' | 'client';
   readonly text: string;
   readonly at: number;
@@ -136,12 +136,12 @@ function uuidAt(at: number): string {
 }
 
 /** A conversation with a history. `pk` must be unused. */
-export function historyRows(pk: number, each: Organization, client: Client, lines: readonly Line[]): Statement[] {
+export function historyRows(pk: number, each: Organization, client: Client, lines: readonly PastMessage[]): Statement[] {
   const last = lines.length;
   const first = lines[0]!.at;
-  const newOf = (by: Line['by']) => lines.filter((line) => line.by === by && line.isNew).length;
+  const newOf = (by: PastMessage['by']) => lines.filter((line) => line.by === by && line.isNew).length;
   // Up to which message the other side had looked.
-  const lookedAt = (by: Line['by']) => {
+  const lookedAt = (by: PastMessage['by']) => {
     const index = lines.findIndex((line) => line.by === by && line.isNew);
     return index < 0 ? last : index;
   };

@@ -1,5 +1,5 @@
 // The agency of the pictures: one advisor's desk on an afternoon, always the same.
-import type { Client, Line, Organization } from '../harness/world.ts';
+import type { Client, PastMessage, Organization } from '../harness/world.ts';
 
 /** What every page believes the time to be: Monday, November 23, 2026, 2:45 PM in New York. */
 export const NOW = Date.parse('2026-11-23T19:45:00.000Z');
@@ -35,9 +35,9 @@ export const agency: Organization = {
 
 export const people = { elena, jonas, amara, theo, mei, oskar, priya, grace, hugo };
 
-const said = (by: Line['by'], text: string, before: number, isNew = false): Line => ({ by, text, at: NOW - before, isNew });
+const said = (by: PastMessage['by'], text: string, before: number, isNew = false): PastMessage => ({ by, text, at: NOW - before, isNew });
 
-export const histories: readonly (readonly [Client, readonly Line[]])[] = [
+export const histories: readonly (readonly [Client, readonly PastMessage[]])[] = [
   [
     elena,
     [
@@ -72,7 +72,7 @@ export const histories: readonly (readonly [Client, readonly Line[]])[] = [
 ];
 
 /** Long enough to scroll, with what came while nobody looked. */
-export const longTalk: readonly Line[] = Array.from({ length: 46 }, (_, i): Line => {
+export const longTalk: readonly PastMessage[] = Array.from({ length: 46 }, (_, i): PastMessage => {
   const topics = [
     'We thought about the second week again.',
     'Good idea. I would keep Sunday free.',

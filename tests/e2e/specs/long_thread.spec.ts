@@ -6,7 +6,7 @@ import type { Server } from '../harness/server.ts';
 import { expect, test } from '../harness/test.ts';
 import { devTools, Thread } from '../harness/thread.ts';
 import { Room } from '../harness/voices.ts';
-import { addToDatabase, historyRows, type Line } from '../harness/world.ts';
+import { addToDatabase, historyRows, type PastMessage } from '../harness/world.ts';
 
 const MOST_ROWS = 150;
 
@@ -216,7 +216,7 @@ test('an image that arrives late moves nobody and unpins nobody', async ({ launc
   const other = organizations[1]!;
   const picture = { url: `/avatars/${other.clients[0].id}.svg`, type: 'image/svg+xml', name: 'view.svg' };
   const now = Date.now();
-  const lines: Line[] = Array.from({ length: 60 }, (_, i) => ({
+  const lines: PastMessage[] = Array.from({ length: 60 }, (_, i) => ({
     by: i % 3 ? 'client' : 'advisor',
     text: `picture line ${i + 1}`,
     at: now - (60 - i) * 90_000,

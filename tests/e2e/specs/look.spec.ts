@@ -3,7 +3,7 @@ import type { Locator } from '@playwright/test';
 import { expect, test } from '../harness/test.ts';
 import type { Thread } from '../harness/thread.ts';
 import { Room } from '../harness/voices.ts';
-import { addToDatabase, historyRows, type Line, type Organization } from '../harness/world.ts';
+import { addToDatabase, historyRows, type PastMessage, type Organization } from '../harness/world.ts';
 import type { Server } from '../harness/server.ts';
 
 const style = (target: Locator, ...names: string[]) =>
@@ -18,7 +18,7 @@ const MINUTE = 60_000;
 const LONG = 'A sentence that is long enough to need more than one line in a bubble, on a phone and on a desk as well. '.repeat(4);
 
 /** Times are New York's, the browsers' zone: all on one morning of the past, and one of them today. */
-function history(now: number): Line[] {
+function history(now: number): PastMessage[] {
   const day = Date.parse('2025-12-14T16:00:00.000Z');
   return [
     { by: 'client', text: 'Good morning', at: day },

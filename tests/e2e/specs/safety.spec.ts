@@ -6,7 +6,7 @@ import { repository } from '../harness/server.ts';
 import { Widget } from '../harness/stage.ts';
 import { expect, test } from '../harness/test.ts';
 import { Room } from '../harness/voices.ts';
-import { addToDatabase, historyRows, type Line } from '../harness/world.ts';
+import { addToDatabase, historyRows, type PastMessage } from '../harness/world.ts';
 
 const corpus = JSON.parse(readFileSync(`${repository}/tests/vectors/xss.json`, 'utf8')) as {
   readonly texts: readonly string[];
@@ -173,7 +173,7 @@ test('attachments with names and addresses of the corpus load nothing and lead n
     ...corpus.texts.slice(0, 40).map((name) => ({ url: '/icon.svg', type: name, name })),
   ];
   const lines = attachments.map(
-    (attachment, i): Line => ({ by: 'client', text: `with ${i}`, at: now - (attachments.length - i) * 1_000, attachment }),
+    (attachment, i): PastMessage => ({ by: 'client', text: `with ${i}`, at: now - (attachments.length - i) * 1_000, attachment }),
   );
   await server.pausedFor(() => {
     addToDatabase(server.database, historyRows(900_002, organization, organization.clients[0], lines));
@@ -198,7 +198,7 @@ test('attachments with names and addresses of the corpus load nothing and lead n
   }
   // A picture elsewhere on the web is tried, and this page's policy stops it.
   expect(breaches.filter((breach) => breach !== 'request: https://evil.example/x.png')).toEqual([]);
-  const stopped = stage.complaints.splice(0);
+  const stopped = stage.pageErrors.splice(0);
   expect(stopped.filter((complaint) => !complaint.includes("Loading the image 'https://evil.example/x.png'"))).toEqual([]);
 });
 

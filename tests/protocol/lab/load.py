@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from lab.people import Lab, Room
 from lab.process import PATIENCE, Server
-from lab.traffic import Disconnected, Line, cut, open_chat
+from lab.traffic import Disconnected, HttpConnection, cut, open_chat
 
 # Between two tries while there is no database, as an outbox makes one; far shorter than a client's.
 RETRY_PAUSE_S = 0.05
@@ -210,7 +210,7 @@ class Listener:
 
 
 async def _write(site: Site, promised: Promised, number: int, home: int) -> None:
-    room, line = promised.room, Line()
+    room, http = promised.room, HttpConnection()
     for i in count():
         if site.is_over:
             break
@@ -221,11 +221,11 @@ async def _write(site: Site, promised: Promised, number: int, home: int) -> None
             sent = time.time()
             try:
                 if number % 2:
-                    status, _, message = await line.request(
+                    status, _, message = await http.request(
                         node.address, "POST", f"{room.path}/messages/client",
                         json={**fields, "chatToken": room.client.token})
                 else:
-                    status, _, message = await line.request(
+                    status, _, message = await http.request(
                         node.address, "POST", f"{room.path}/messages", json=fields,
                         headers={"Cookie": room.advisor.cookie})
             except Disconnected:
@@ -246,7 +246,7 @@ async def _write(site: Site, promised: Promised, number: int, home: int) -> None
         node.newest_answered = max(node.newest_answered, sent)
         site.answered.append((sent, now))
         site.tell()
-    line.close()
+    http.close()
 
 
 @asynccontextmanager

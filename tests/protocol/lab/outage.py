@@ -18,7 +18,7 @@ from pathlib import Path
 from lab import process
 from lab.load import Delays, Site, under_load
 from lab.process import PATIENCE, REPOSITORY, SLOWNESS, Options, cluster
-from lab.traffic import Line
+from lab.traffic import HttpConnection
 
 # From the moment at which PostgreSQL takes connections again until every node serves.
 SERVING_AGAIN_S = 5.0
@@ -149,12 +149,12 @@ class NatsResult:
 
 async def _until_ready(site: Site, status: str) -> None:
     """Every node says so of itself."""
-    line = Line()
+    http = HttpConnection()
     async with asyncio.timeout(PATIENCE * 3):
         for node in site.running:
-            while (await line.request(node.address, "GET", "/readyz"))[2]["status"] != status:
+            while (await http.request(node.address, "GET", "/readyz"))[2]["status"] != status:
                 await site.more_answers(1)
-    line.close()
+    http.close()
 
 
 async def restart_nats(options: Options, restarts: int, outage: float, nodes: int = 2, writers: int = 16,

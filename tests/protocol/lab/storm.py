@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from lab.people import Room
 from lab.process import PATIENCE
-from lab.traffic import Line, cut, open_chat
+from lab.traffic import HttpConnection, cut, open_chat
 
 
 @dataclass
@@ -57,13 +57,13 @@ class Reader:
         assert message["seq"] not in self.messages, f"seq {message['seq']} twice"
         self.messages[message["seq"]] = message
 
-    async def reload(self, line: Line, rev: int) -> None:
+    async def reload(self, http: HttpConnection, rev: int) -> None:
         """What a client does when it is told `resync`: everything that changed, page by page."""
         headers = {"Cookie": self.room.advisor.cookie}
         since = self.rev
         more = True
         while more:
-            status, answered, page = await line.request(
+            status, answered, page = await http.request(
                 self.room.server.address, "GET", f"{self.room.path}/messages?since={since}&limit=200", headers=headers)
             assert status == 200, page
             more = answered["x-has-more"] == "true"
@@ -76,7 +76,7 @@ class Reader:
             del self.messages[seq]
 
     async def run(self) -> None:
-        line = Line()
+        http = HttpConnection()
         while not self.done():
             async with open_chat(self.room, self.room.server.address, self.rev, self.side) as socket:
                 assert json.loads(await socket.recv())["type"] == "typing"
@@ -92,7 +92,7 @@ class Reader:
                             caught_up = True
                         elif event["type"] == "resync":
                             self.resyncs += 1
-                            await self.reload(line, event["rev"])
+                            await self.reload(http, event["rev"])
                             caught_up = True
                         else:
                             self.take(event)
@@ -109,25 +109,25 @@ class Reader:
                     raise AssertionError(f"the server cut a reader: {closed}") from closed
         # Nobody waits for a cut of a reader that has everything.
         self.was_cut.set()
-        line.close()
+        http.close()
 
 
 async def _write(room: Room, number: int, count: int) -> list[dict[str, Any]]:
     """One writer's messages, one after the other, every other writer being the client."""
-    line = Line()
+    http = HttpConnection()
     written = []
     for i in range(count):
         content = {"content": f"writer {number}, message {i}", "clientMessageId": f"w{number}-{i}"}
         if number % 2:
-            request = line.request(room.server.address, "POST", f"{room.path}/messages/client",
+            request = http.request(room.server.address, "POST", f"{room.path}/messages/client",
                                    json={**content, "chatToken": room.client.token})
         else:
-            request = line.request(room.server.address, "POST", f"{room.path}/messages", json=content,
+            request = http.request(room.server.address, "POST", f"{room.path}/messages", json=content,
                                    headers={"Cookie": room.advisor.cookie})
         status, _, message = await request
         assert status == 201, (status, message)
         written.append(message)
-    line.close()
+    http.close()
     return written
 
 

@@ -18,7 +18,7 @@ class Disconnected(Exception):
     """The connection ended before the whole answer was there; whether the request was carried out is unknown."""
 
 
-class Line:
+class HttpConnection:
     """One kept-alive HTTP connection, opened when needed. One request at a time."""
 
     def __init__(self) -> None:
