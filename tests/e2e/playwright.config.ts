@@ -15,7 +15,7 @@ export default defineConfig({
   // Generous: they only end what has failed already. What the product promises about time is asserted by name.
   timeout: 60_000,
   expect: { timeout: 10_000 },
-  reporter: [['list'], ['./harness/closing_line.ts']],
+  reporter: [['list'], ['./harness/summary_reporter.ts']],
   use: {
     ...browserOptions,
     screenshot: 'only-on-failure',

@@ -1,9 +1,9 @@
 // What a test has at hand: the server of its worker, a conversation that no other test uses, and a stage for its people.
 import { test as base } from '@playwright/test';
 import { Server, type ServerOptions } from './server.ts';
-import { Stage } from './stage.ts';
-import { Room } from './voices.ts';
-import { addToDatabase, demoPasswordHash, hostRows, type Names, organization, type Organization } from './world.ts';
+import { Stage } from './browsers.ts';
+import { Room } from './room.ts';
+import { addToDatabase, demoPasswordHash, hostRows, type Names, organization, type Organization } from './organizations.ts';
 
 export { expect } from '@playwright/test';
 

@@ -1,5 +1,5 @@
 // The agency of the pictures: one advisor's desk on an afternoon, always the same.
-import type { Client, PastMessage, Organization } from '../harness/world.ts';
+import type { Client, PastMessage, Organization } from '../harness/organizations.ts';
 
 /** What every page believes the time to be: Monday, November 23, 2026, 2:45 PM in New York. */
 export const NOW = Date.parse('2026-11-23T19:45:00.000Z');

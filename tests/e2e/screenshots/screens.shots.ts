@@ -2,10 +2,10 @@
 import { type BrowserContext, type Page, test as base } from '@playwright/test';
 import path from 'node:path';
 import { repository, Server } from '../harness/server.ts';
-import { Stage, Widget } from '../harness/stage.ts';
+import { Stage, Widget } from '../harness/browsers.ts';
 import { refuseNextMessage, type Thread } from '../harness/thread.ts';
-import { Room } from '../harness/voices.ts';
-import { addToDatabase, demoPasswordHash, historyRows, hostRows } from '../harness/world.ts';
+import { Room } from '../harness/room.ts';
+import { addToDatabase, demoPasswordHash, historyRows, hostRows } from '../harness/organizations.ts';
 import { agency, histories, longTalk, NOW, people } from './agency.ts';
 
 const { expect } = base;

@@ -2,9 +2,9 @@
 import AxeBuilder from '@axe-core/playwright';
 import type { BrowserContextOptions, Locator, Page } from '@playwright/test';
 import { expect, test } from '../harness/test.ts';
-import type { Stage } from '../harness/stage.ts';
+import type { Stage } from '../harness/browsers.ts';
 import { refuseNextMessage, type Thread } from '../harness/thread.ts';
-import type { Room } from '../harness/voices.ts';
+import type { Room } from '../harness/room.ts';
 
 /** Axe finds nothing, but for one waiver: white on the exact blue of the own bubbles (4.02:1), in that node alone. */
 async function expectNoFindings(page: Page, state: string): Promise<void> {

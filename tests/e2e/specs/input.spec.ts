@@ -2,7 +2,7 @@
 import type { Locator, Page } from '@playwright/test';
 import { expect, test } from '../harness/test.ts';
 import { devTools, refuseNextMessage, type Thread } from '../harness/thread.ts';
-import { Room } from '../harness/voices.ts';
+import { Room } from '../harness/room.ts';
 
 test('Enter while composing sends nothing; Enter afterwards sends what was composed', async ({ stage, room }) => {
   const thread = await stage.advisorThread(room);

@@ -5,8 +5,8 @@ import { atRest, endMotion, followMotion, placeOf, scrollToBeginning } from '../
 import type { Server } from '../harness/server.ts';
 import { expect, test } from '../harness/test.ts';
 import { devTools, Thread } from '../harness/thread.ts';
-import { Room } from '../harness/voices.ts';
-import { addToDatabase, historyRows, type PastMessage } from '../harness/world.ts';
+import { Room } from '../harness/room.ts';
+import { addToDatabase, historyRows, type PastMessage } from '../harness/organizations.ts';
 
 const MOST_ROWS = 150;
 

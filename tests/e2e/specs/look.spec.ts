@@ -2,8 +2,8 @@
 import type { Locator } from '@playwright/test';
 import { expect, test } from '../harness/test.ts';
 import type { Thread } from '../harness/thread.ts';
-import { Room } from '../harness/voices.ts';
-import { addToDatabase, historyRows, type PastMessage, type Organization } from '../harness/world.ts';
+import { Room } from '../harness/room.ts';
+import { addToDatabase, historyRows, type PastMessage, type Organization } from '../harness/organizations.ts';
 import type { Server } from '../harness/server.ts';
 
 const style = (target: Locator, ...names: string[]) =>

@@ -2,7 +2,7 @@
 // away from this one. And browsers whose language is no language tag.
 import type { BrowserContext } from '@playwright/test';
 import { expect, test } from '../harness/test.ts';
-import { PASSWORD } from '../harness/world.ts';
+import { PASSWORD } from '../harness/organizations.ts';
 
 async function makeOld(context: BrowserContext): Promise<void> {
   await context.addInitScript(() => {

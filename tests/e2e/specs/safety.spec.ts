@@ -3,10 +3,10 @@
 import type { BrowserContext, Page } from '@playwright/test';
 import { readFileSync } from 'node:fs';
 import { repository } from '../harness/server.ts';
-import { Widget } from '../harness/stage.ts';
+import { Widget } from '../harness/browsers.ts';
 import { expect, test } from '../harness/test.ts';
-import { Room } from '../harness/voices.ts';
-import { addToDatabase, historyRows, type PastMessage } from '../harness/world.ts';
+import { Room } from '../harness/room.ts';
+import { addToDatabase, historyRows, type PastMessage } from '../harness/organizations.ts';
 
 const corpus = JSON.parse(readFileSync(`${repository}/tests/vectors/xss.json`, 'utf8')) as {
   readonly texts: readonly string[];

@@ -1,8 +1,8 @@
 // What one person leaves in a browser for the next: nothing to be shown, and nothing that goes on arriving.
 import type { Page } from '@playwright/test';
 import { expect, test } from '../harness/test.ts';
-import { signIn } from '../harness/voices.ts';
-import { PASSWORD } from '../harness/world.ts';
+import { signIn } from '../harness/room.ts';
+import { PASSWORD } from '../harness/organizations.ts';
 
 /** Everything that the browser keeps for this origin, as text. */
 const kept = (page: Page): Promise<string> =>

@@ -3,10 +3,10 @@
 import type { Page, Route, WebSocketRoute } from '@playwright/test';
 import { query, uuidBytes, type Value } from '../harness/database.ts';
 import type { Server } from '../harness/server.ts';
-import { Widget } from '../harness/stage.ts';
+import { Widget } from '../harness/browsers.ts';
 import { expect, test } from '../harness/test.ts';
 import type { Thread } from '../harness/thread.ts';
-import type { Room } from '../harness/voices.ts';
+import type { Room } from '../harness/room.ts';
 
 const STORED = `SELECT m.content FROM travelchat_messages m JOIN travelchat_conversations c ON c.pk = m.conversation_pk
   WHERE c.id = ? ORDER BY m.seq`;

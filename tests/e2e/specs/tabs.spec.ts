@@ -3,7 +3,7 @@ import type { Locator, Page } from '@playwright/test';
 import { query, uuidBytes } from '../harness/database.ts';
 import { expect, test } from '../harness/test.ts';
 import { devTools } from '../harness/thread.ts';
-import { Room } from '../harness/voices.ts';
+import { Room } from '../harness/room.ts';
 
 const listRow = (page: Page, conversationId: string): Locator =>
   page.locator(`[data-conversation-id="${conversationId}"]`);

@@ -2,7 +2,7 @@
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Page } from '@playwright/test';
-import { Widget } from '../harness/stage.ts';
+import { Widget } from '../harness/browsers.ts';
 import { expect, test } from '../harness/test.ts';
 
 interface Site {

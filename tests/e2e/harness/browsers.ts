@@ -9,8 +9,8 @@ import {
 } from '@playwright/test';
 import type { Server } from './server.ts';
 import { Thread } from './thread.ts';
-import { type Room, signIn } from './voices.ts';
-import type { Advisor } from './world.ts';
+import { type Room, signIn } from './room.ts';
+import type { Advisor } from './organizations.ts';
 
 export class Widget {
   readonly launcher;

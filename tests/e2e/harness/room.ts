@@ -1,6 +1,6 @@
 // People who speak to the server without a browser: what a test needs said, but is not about.
-import type { Advisor, Client, Organization } from './world.ts';
-import { PASSWORD } from './world.ts';
+import type { Advisor, Client, Organization } from './organizations.ts';
+import { PASSWORD } from './organizations.ts';
 
 export interface Cookie {
   readonly name: string;
