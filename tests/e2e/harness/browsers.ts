@@ -41,7 +41,7 @@ export class Widget {
   }
 }
 
-export class Stage {
+export class Browsers {
   /** Exceptions and breaches of the page's policy; a test ends with none. */
   readonly pageErrors: string[] = [];
   private readonly contexts: BrowserContext[] = [];

@@ -1,7 +1,7 @@
-// What a test has at hand: the server of its worker, a conversation that no other test uses, and a stage for its people.
+// What a test has at hand: the server of its worker, a conversation that no other test uses, and browsers for its people.
 import { test as base } from '@playwright/test';
 import { Server, type ServerOptions } from './server.ts';
-import { Stage } from './browsers.ts';
+import { Browsers } from './browsers.ts';
 import { Room } from './room.ts';
 import { addToDatabase, demoPasswordHash, hostRows, type Names, organization, type Organization } from './organizations.ts';
 
@@ -32,7 +32,7 @@ async function startServer(
 
 interface LaunchedServer {
   readonly server: Server;
-  readonly stage: Stage;
+  readonly browsers: Browsers;
   /** In its first organization. */
   readonly room: Room;
   readonly organizations: Organization[];
@@ -40,7 +40,7 @@ interface LaunchedServer {
 
 interface TestFixtures {
   readonly isPhone: boolean;
-  readonly stage: Stage;
+  readonly browsers: Browsers;
   /** A conversation in an organization of its own. */
   readonly room: Room;
   /** A further server with options of its own, and people whom `names` names; it ends with the test. */
@@ -70,12 +70,12 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
 
   isPhone: async ({ hasTouch }, use) => use(hasTouch),
 
-  stage: async ({ browser, server, isPhone }, use, testInfo) => {
-    const stage = new Stage(browser, server, isPhone);
-    await use(stage);
-    await stage.close();
+  browsers: async ({ browser, server, isPhone }, use, testInfo) => {
+    const browsers = new Browsers(browser, server, isPhone);
+    await use(browsers);
+    await browsers.close();
     if (testInfo.status !== testInfo.expectedStatus) server.keepLog(testInfo.outputPath('server.log'));
-    base.expect(stage.pageErrors).toEqual([]);
+    base.expect(browsers.pageErrors).toEqual([]);
   },
 
   room: async ({ world }, use) => {
@@ -90,13 +90,13 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
       await use(async (options, names) => {
         const { server, organizations } = await startServer(options, 4, names);
         const room = await Room.open(server.url, organizations[0]!);
-        const one = { server, organizations, room, stage: new Stage(browser, server, isPhone) };
+        const one = { server, organizations, room, browsers: new Browsers(browser, server, isPhone) };
         launched.push(one);
         return one;
       });
-      for (const { stage, server } of launched) {
-        await stage.close();
-        base.expect(stage.pageErrors).toEqual([]);
+      for (const { browsers, server } of launched) {
+        await browsers.close();
+        base.expect(browsers.pageErrors).toEqual([]);
         await server.stop();
       }
     } finally {

@@ -2,7 +2,7 @@
 import { type BrowserContext, type Page, test as base } from '@playwright/test';
 import path from 'node:path';
 import { repository, Server } from '../harness/server.ts';
-import { Stage, Widget } from '../harness/browsers.ts';
+import { Browsers, Widget } from '../harness/browsers.ts';
 import { refuseNextMessage, type Thread } from '../harness/thread.ts';
 import { Room } from '../harness/room.ts';
 import { addToDatabase, demoPasswordHash, historyRows, hostRows } from '../harness/organizations.ts';
@@ -10,7 +10,7 @@ import { agency, histories, longTalk, NOW, people } from './agency.ts';
 
 const { expect } = base;
 
-const test = base.extend<{ stage: Stage }, { server: Server }>({
+const test = base.extend<{ browsers: Browsers }, { server: Server }>({
   server: [
     async ({}, use) => {
       const server = new Server();
@@ -29,21 +29,21 @@ const test = base.extend<{ stage: Stage }, { server: Server }>({
     },
     { scope: 'worker' },
   ],
-  stage: async ({ browser, server, hasTouch }, use) => {
-    const stage = new Stage(browser, server, hasTouch);
-    await use(stage);
-    await stage.close();
+  browsers: async ({ browser, server, hasTouch }, use) => {
+    const browsers = new Browsers(browser, server, hasTouch);
+    await use(browsers);
+    await browsers.close();
   },
 });
 
-async function advisorContext(stage: Stage): Promise<BrowserContext> {
-  const context = await stage.advisorContext(agency.advisors[0]);
+async function advisorContext(browsers: Browsers): Promise<BrowserContext> {
+  const context = await browsers.advisorContext(agency.advisors[0]);
   await context.clock.setFixedTime(NOW);
   return context;
 }
 
-async function clientContext(stage: Stage): Promise<BrowserContext> {
-  const context = await stage.context();
+async function clientContext(browsers: Browsers): Promise<BrowserContext> {
+  const context = await browsers.context();
   await context.clock.setFixedTime(NOW);
   return context;
 }
@@ -82,15 +82,15 @@ async function shootMoving(page: Page, name: string): Promise<void> {
 const roomOf = (server: Server, name: keyof typeof people) =>
   Room.open(server.url, agency, agency.clients.indexOf(people[name]));
 
-test('signing in', async ({ stage }) => {
-  const page = await (await clientContext(stage)).newPage();
+test('signing in', async ({ browsers }) => {
+  const page = await (await clientContext(browsers)).newPage();
   await page.goto('/login');
   await expect(page.getByRole('button', { name: 'Sign in', exact: true })).toBeVisible();
   await shoot(page, 'login');
 });
 
-test('the list and a thread', async ({ stage, server }) => {
-  const context = await advisorContext(stage);
+test('the list and a thread', async ({ browsers, server }) => {
+  const context = await advisorContext(browsers);
   const elena = await roomOf(server, 'elena');
   const messages = await elena.messages();
   const messageOf = (text: string) => messages.find((message) => message.content.startsWith(text))!;
@@ -101,7 +101,7 @@ test('the list and a thread', async ({ stage, server }) => {
   await shoot(list, 'messages');
   await list.close();
 
-  const thread = await stage.advisorThread(elena, context);
+  const thread = await browsers.advisorThread(elena, context);
   await expect(thread.bubble('Anything else on your list?')).toBeVisible();
   await thread.react('And the transfer from the airport?', 'Thumbs up');
   await putAway(thread);
@@ -121,24 +121,24 @@ async function putAway(thread: Thread): Promise<void> {
   await expect(thread.picker).toBeHidden();
 }
 
-test('an empty thread, and one with a failed message', async ({ stage, server }) => {
-  const context = await advisorContext(stage);
+test('an empty thread, and one with a failed message', async ({ browsers, server }) => {
+  const context = await advisorContext(browsers);
   const grace = await roomOf(server, 'grace');
-  const thread = await stage.advisorThread(grace, context);
+  const thread = await browsers.advisorThread(grace, context);
   await shoot(thread.page, 'thread-empty');
 
   const theo = await roomOf(server, 'theo');
-  const other = await stage.advisorThread(theo, context);
+  const other = await browsers.advisorThread(theo, context);
   await refuseNextMessage(other.page);
   await other.send('Pack for four seasons: I have attached a list.');
   await expect(other.row('Pack for four seasons: I have attached a list.')).toHaveAttribute('data-status', 'failed');
   await shoot(other.page, 'thread-failed');
 });
 
-test('somebody types', async ({ stage, server }) => {
+test('somebody types', async ({ browsers, server }) => {
   const elena = await roomOf(server, 'elena');
-  const thread = await stage.advisorThread(elena, await advisorContext(stage));
-  const widget = await stage.widget(elena, await clientContext(stage));
+  const thread = await browsers.advisorThread(elena, await advisorContext(browsers));
+  const widget = await browsers.widget(elena, await clientContext(browsers));
   const client = await widget.open();
   await client.expectAtEnd();
   await client.input.pressSequentially('No, that is');
@@ -151,10 +151,10 @@ test('somebody types', async ({ stage, server }) => {
   await shootMoving(client.page, 'widget-typing');
 });
 
-test('no connection', async ({ stage, server }) => {
+test('no connection', async ({ browsers, server }) => {
   const amara = await roomOf(server, 'amara');
-  const context = await advisorContext(stage);
-  const thread = await stage.advisorThread(amara, context);
+  const context = await advisorContext(browsers);
+  const thread = await browsers.advisorThread(amara, context);
   await server.stop();
   try {
     await expect(thread.banner).toBeVisible();
@@ -165,12 +165,12 @@ test('no connection', async ({ stage, server }) => {
   }
 });
 
-test('unread messages, and newer ones below', async ({ stage, server }) => {
+test('unread messages, and newer ones below', async ({ browsers, server }) => {
   await server.pausedFor(() => {
     addToDatabase(server.database, historyRows(810_000, agency, people.hugo, longTalk));
   });
   const hugo = await roomOf(server, 'hugo');
-  const thread = await stage.advisorThread(hugo, await advisorContext(stage));
+  const thread = await browsers.advisorThread(hugo, await advisorContext(browsers));
   await expect(thread.root.locator('.tc-new-line')).toBeVisible();
   await shoot(thread.page, 'thread-new');
   await thread.expectAtEnd();
@@ -182,8 +182,8 @@ test('unread messages, and newer ones below', async ({ stage, server }) => {
   await shoot(thread.page, 'thread-jump');
 });
 
-test('clients and the sheet', async ({ stage }) => {
-  const page = await (await advisorContext(stage)).newPage();
+test('clients and the sheet', async ({ browsers }) => {
+  const page = await (await advisorContext(browsers)).newPage();
   await page.goto('/clients');
   await expect(page.getByRole('link', { name: people.elena.name })).toBeVisible();
   await shoot(page, 'clients');
@@ -192,26 +192,26 @@ test('clients and the sheet', async ({ stage }) => {
   await expect(button).toBeVisible();
   await shoot(page, 'client');
   await button.click();
-  await expect(stage.threadOn(page).row('Anything else on your list?')).toBeVisible();
+  await expect(browsers.threadOn(page).row('Anything else on your list?')).toBeVisible();
   await shoot(page, 'client-sheet');
 });
 
-test('a trip and its widget', async ({ stage, server }) => {
+test('a trip and its widget', async ({ browsers, server }) => {
   const mei = await roomOf(server, 'mei');
-  const page = await (await clientContext(stage)).newPage();
+  const page = await (await clientContext(browsers)).newPage();
   await mei.advisorSays('The boat on day two leaves at nine.');
   await page.goto(mei.tripPath);
-  const widget = new Widget(page, stage.isTouch);
+  const widget = new Widget(page, browsers.isTouch);
   await expect(widget.badge).toBeVisible();
   await shoot(page, 'trip');
 
   const elena = await roomOf(server, 'elena');
-  const open = await stage.widget(elena, await clientContext(stage));
+  const open = await browsers.widget(elena, await clientContext(browsers));
   await (await open.open()).expectAtEnd();
   await shoot(open.page, 'widget');
 
   const grace = await roomOf(server, 'grace');
-  const empty = await stage.widget(grace, await clientContext(stage));
+  const empty = await browsers.widget(grace, await clientContext(browsers));
   await empty.open();
   await shoot(empty.page, 'widget-empty');
 });

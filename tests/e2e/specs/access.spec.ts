@@ -2,7 +2,7 @@
 import AxeBuilder from '@axe-core/playwright';
 import type { BrowserContextOptions, Locator, Page } from '@playwright/test';
 import { expect, test } from '../harness/test.ts';
-import type { Stage } from '../harness/browsers.ts';
+import type { Browsers } from '../harness/browsers.ts';
 import { refuseNextMessage, type Thread } from '../harness/thread.ts';
 import type { Room } from '../harness/room.ts';
 
@@ -32,25 +32,25 @@ const isInOwnBubble = (target: Locator): Promise<boolean> =>
 const themes: readonly ('light' | 'dark')[] = ['light', 'dark'];
 
 for (const colorScheme of themes) {
-  test(`axe finds nothing on the advisor's pages, ${colorScheme}`, async ({ stage, room }) => {
+  test(`axe finds nothing on the advisor's pages, ${colorScheme}`, async ({ browsers, room }) => {
     test.slow();
     await room.clientSays('See https://example.com for the menu');
     const { id } = await room.advisorSays('Thank you, I will');
     await room.clientReacts(id, '❤️');
     await room.clientSays('🎉');
-    const context = await stage.context({ colorScheme });
+    const context = await browsers.context({ colorScheme });
     const page = await context.newPage();
     await page.goto('/login');
     await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible();
     await expectNoFindings(page, 'login');
 
-    const signedIn = await stage.advisorContext(room.advisor, { colorScheme });
+    const signedIn = await browsers.advisorContext(room.advisor, { colorScheme });
     const desk = await signedIn.newPage();
     await desk.goto('/dashboard/messages');
     await expect(desk.locator('[data-conversation-id]').first()).toBeVisible();
     await expectNoFindings(desk, 'messages, none chosen');
 
-    const thread = await stage.advisorThread(room, signedIn);
+    const thread = await browsers.advisorThread(room, signedIn);
     await expect(thread.row('Thank you, I will')).toBeVisible();
     await expectNoFindings(thread.page, 'a thread');
     await thread.openPicker('Thank you, I will');
@@ -63,13 +63,13 @@ for (const colorScheme of themes) {
     await expect(desk.getByRole('button', { name: 'Message', exact: true })).toBeVisible();
     await expectNoFindings(desk, 'a client');
     await desk.getByRole('button', { name: 'Message', exact: true }).click();
-    await expect(stage.threadOn(desk).input).toBeVisible();
+    await expect(browsers.threadOn(desk).input).toBeVisible();
     await expectNoFindings(desk, 'the sheet');
   });
 
-  test(`axe finds nothing on a trip and in its widget, ${colorScheme}`, async ({ stage, room }) => {
+  test(`axe finds nothing on a trip and in its widget, ${colorScheme}`, async ({ browsers, room }) => {
     await room.advisorSays('Welcome!');
-    const widget = await stage.widget(room, await stage.context({ colorScheme }));
+    const widget = await browsers.widget(room, await browsers.context({ colorScheme }));
     await expect(widget.badge).toBeVisible();
     await expectNoFindings(widget.page, 'the trip, with a badge');
     const thread = await widget.open();
@@ -80,8 +80,8 @@ for (const colorScheme of themes) {
 }
 
 test('axe finds nothing in a thread with a failed message and without a connection', async ({ launch }) => {
-  const { server, stage, room } = await launch();
-  const thread = await stage.advisorThread(room);
+  const { server, browsers, room } = await launch();
+  const thread = await browsers.advisorThread(room);
   await refuseNextMessage(thread.page);
   await thread.send('Refused');
   await expect(thread.row('Refused')).toHaveAttribute('data-status', 'failed');
@@ -91,9 +91,9 @@ test('axe finds nothing in a thread with a failed message and without a connecti
   await server.start();
 });
 
-test('the log is not live itself; a separate announcer says each message of the other side once', async ({ stage, room }) => {
+test('the log is not live itself; a separate announcer says each message of the other side once', async ({ browsers, room }) => {
   await room.clientSays('from before');
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await expect(thread.row('from before')).toBeVisible();
   await expect(thread.log).toHaveAttribute('aria-live', 'off');
   const announcer = thread.root.locator('.tc-announcer');
@@ -119,16 +119,16 @@ test('the log is not live itself; a separate announcer says each message of the 
   expect(said.some((text) => text.includes('from before'))).toBe(false);
 });
 
-test('the widget announces too, from inside its dialog', async ({ stage, room }) => {
-  const client = await stage.openWidget(room);
+test('the widget announces too, from inside its dialog', async ({ browsers, room }) => {
+  const client = await browsers.openWidget(room);
   await room.advisorSays('Your tickets are here');
   await expect(client.root.locator('.tc-announcer')).toContainText('Your tickets are here');
 });
 
-test('who asks for less motion gets none', async ({ stage, room }) => {
+test('who asks for less motion gets none', async ({ browsers, room }) => {
   const options: BrowserContextOptions = { reducedMotion: 'reduce' };
-  const advisor = await stage.advisorThread(room, await stage.advisorContext(room.advisor, options));
-  const widget = await stage.widget(room, await stage.context(options));
+  const advisor = await browsers.advisorThread(room, await browsers.advisorContext(room.advisor, options));
+  const widget = await browsers.widget(room, await browsers.context(options));
   for (const page of [advisor.page, widget.page]) {
     await page.evaluate(() => {
       const moving = /^(transform|translate|scale|rotate|inset|top|left|right|bottom|width|height|margin)/;
@@ -157,14 +157,14 @@ test('who asks for less motion gets none', async ({ stage, room }) => {
   }
 });
 
-test('from right to left, own bubbles are on the left and the corner is mirrored', async ({ stage, room }) => {
+test('from right to left, own bubbles are on the left and the corner is mirrored', async ({ browsers, room }) => {
   await room.clientSays('مرحبا');
   await room.advisorSays('Welcome');
-  const context = await stage.advisorContext(room.advisor);
+  const context = await browsers.advisorContext(room.advisor);
   await context.addInitScript(() => {
     document.addEventListener('DOMContentLoaded', () => (document.documentElement.dir = 'rtl'));
   });
-  const thread = await stage.advisorThread(room, context);
+  const thread = await browsers.advisorThread(room, context);
   const log = (await thread.log.boundingBox())!;
   const own = (await thread.bubble('Welcome').boundingBox())!;
   const other = (await thread.bubble('مرحبا').boundingBox())!;
@@ -176,9 +176,9 @@ test('from right to left, own bubbles are on the left and the corner is mirrored
   await expect(thread.bubble('مرحبا')).toHaveCSS('border-bottom-right-radius', '4px');
 });
 
-test('the direction of a text is its own', async ({ stage, room }) => {
+test('the direction of a text is its own', async ({ browsers, room }) => {
   await room.clientSays('شكرا جزيلا');
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   const bubble = thread.bubble('شكرا جزيلا');
   const text = bubble.locator('[dir="auto"]').first();
   await expect(text).toHaveCSS('direction', 'rtl');
@@ -201,24 +201,24 @@ async function contrast(thread: Thread, text: string): Promise<number> {
   });
 }
 
-async function bothBubbles(stage: Stage, room: Room, options: BrowserContextOptions): Promise<Thread> {
+async function bothBubbles(browsers: Browsers, room: Room, options: BrowserContextOptions): Promise<Thread> {
   await room.clientSays('received');
   await room.advisorSays('sent');
-  const thread = await stage.advisorThread(room, await stage.advisorContext(room.advisor, options));
+  const thread = await browsers.advisorThread(room, await browsers.advisorContext(room.advisor, options));
   await expect(thread.bubble('sent')).toBeVisible();
   return thread;
 }
 
 for (const colorScheme of themes) {
-  test(`with more contrast asked for, own bubbles have at least 4.5:1, ${colorScheme}`, async ({ stage, room }) => {
-    const thread = await bothBubbles(stage, room, { contrast: 'more', colorScheme });
+  test(`with more contrast asked for, own bubbles have at least 4.5:1, ${colorScheme}`, async ({ browsers, room }) => {
+    const thread = await bothBubbles(browsers, room, { contrast: 'more', colorScheme });
     expect(await contrast(thread, 'sent')).toBeGreaterThanOrEqual(4.5);
     expect(await contrast(thread, 'received')).toBeGreaterThanOrEqual(4.5);
   });
 }
 
-test('the dark colours are exact, on black', async ({ stage, room }) => {
-  const thread = await bothBubbles(stage, room, { colorScheme: 'dark' });
+test('the dark colours are exact, on black', async ({ browsers, room }) => {
+  const thread = await bothBubbles(browsers, room, { colorScheme: 'dark' });
   await expect(thread.bubble('sent')).toHaveCSS('background-color', 'rgb(10, 132, 255)');
   await expect(thread.bubble('sent')).toHaveCSS('color', 'rgb(255, 255, 255)');
   await expect(thread.bubble('received')).toHaveCSS('background-color', 'rgb(38, 37, 42)');

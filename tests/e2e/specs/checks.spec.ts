@@ -18,10 +18,10 @@ const DOTS_MS = 500;
 // The sender is silent for 2 s before it counts as having stopped; the news of it travels as fast as the dots' beginning.
 const SILENCE_MS = 2_000;
 
-test('1. a message sent in one tab is in the other within a second', async ({ stage, room }) => {
-  const context = await stage.advisorContext(room.advisor);
-  const first = await stage.advisorThread(room, context);
-  const second = await stage.advisorThread(room, context);
+test('1. a message sent in one tab is in the other within a second', async ({ browsers, room }) => {
+  const context = await browsers.advisorContext(room.advisor);
+  const first = await browsers.advisorThread(room, context);
+  const second = await browsers.advisorThread(room, context);
 
   await first.input.fill('The tickets are booked');
   const arrival = await watch(second.page, showsBubble, 'The tickets are booked');
@@ -50,22 +50,22 @@ async function expectDots(typist: Thread, reader: Page, shows: () => boolean, sh
   expect(goneAt - appearedAt, 'dots stay while it may go on').toBeGreaterThan(1_000);
 }
 
-test('2. typing shows three dots within half a second, and they go 2 s after it stopped', async ({ stage, room }) => {
-  const context = await stage.advisorContext(room.advisor);
-  const advisor = await stage.advisorThread(room, context);
-  const client = await stage.openWidget(room);
+test('2. typing shows three dots within half a second, and they go 2 s after it stopped', async ({ browsers, room }) => {
+  const context = await browsers.advisorContext(room.advisor);
+  const advisor = await browsers.advisorThread(room, context);
+  const client = await browsers.openWidget(room);
   await expectDots(advisor, client.page, showsOtherTyping, showsNoOtherTyping);
   await expectDots(client, advisor.page, showsOtherTyping, showsNoOtherTyping);
 
   // Read to the letter, "the other browser tab" is one of the same person: it shows its own side's dots.
-  const otherTab = await stage.advisorThread(room, context);
+  const otherTab = await browsers.advisorThread(room, context);
   await expectDots(advisor, otherTab.page, showsSideTyping, showsNoSideTyping);
   await expect(advisor.sideTyping).toBeHidden();
 });
 
-test('2. the dots are three, and go at once when the input is left or emptied', async ({ stage, room }) => {
-  const advisor = await stage.advisorThread(room);
-  const client = await stage.openWidget(room);
+test('2. the dots are three, and go at once when the input is left or emptied', async ({ browsers, room }) => {
+  const advisor = await browsers.advisorThread(room);
+  const client = await browsers.openWidget(room);
 
   await client.input.pressSequentially('Ah');
   await expect(advisor.typing.locator('.tc-dot')).toHaveCount(3);
@@ -84,10 +84,10 @@ test('2. the dots are three, and go at once when the input is left or emptied', 
   await expect(advisor.typing).toBeHidden({ timeout: DOTS_MS });
 });
 
-test('3. a bubble offers six emoji; one chosen shows below it, chosen again it is gone', async ({ stage, room }) => {
+test('3. a bubble offers six emoji; one chosen shows below it, chosen again it is gone', async ({ browsers, room }) => {
   await room.clientSays('Shall we take the early train?');
-  const advisor = await stage.advisorThread(room);
-  const client = await stage.openWidget(room);
+  const advisor = await browsers.advisorThread(room);
+  const client = await browsers.openWidget(room);
   const text = 'Shall we take the early train?';
 
   await advisor.openPicker(text);
@@ -120,8 +120,8 @@ test('3. a bubble offers six emoji; one chosen shows below it, chosen again it i
   await expect(advisor.pill(text)).not.toHaveText(/2/, { timeout: ARRIVAL_MS });
 });
 
-test('4. a trip link shows the client a blue chat button in the bottom right corner', async ({ stage, room, isPhone }) => {
-  const page = await (await stage.context()).newPage();
+test('4. a trip link shows the client a blue chat button in the bottom right corner', async ({ browsers, room, isPhone }) => {
+  const page = await (await browsers.context()).newPage();
   await page.goto(room.tripPath);
   const launcher = page.getByRole('button', { name: 'Open chat' });
   await expect(launcher).toBeVisible();
@@ -137,9 +137,9 @@ test('4. a trip link shows the client a blue chat button in the bottom right cor
   await expect(page.locator('.tc-launcher')).toHaveCount(0);
 });
 
-test('5. what a client writes in the widget is live on the Messages page', async ({ stage, room }) => {
-  const advisor = await stage.advisorThread(room);
-  const client = await stage.openWidget(room);
+test('5. what a client writes in the widget is live on the Messages page', async ({ browsers, room }) => {
+  const advisor = await browsers.advisorThread(room);
+  const client = await browsers.openWidget(room);
   await client.input.fill('Is breakfast included?');
   const arrival = await watch(advisor.page, showsBubble, 'Is breakfast included?');
   const sent = await nextEvent(client.page, 'click');
@@ -149,9 +149,9 @@ test('5. what a client writes in the widget is live on the Messages page', async
   await expect(client.row('Is breakfast included?')).toHaveAttribute('data-own', 'true');
 });
 
-test("6. the advisor's reply is live in the widget, and its sender learns that it was seen", async ({ stage, room }) => {
-  const advisor = await stage.advisorThread(room);
-  const client = await stage.openWidget(room);
+test("6. the advisor's reply is live in the widget, and its sender learns that it was seen", async ({ browsers, room }) => {
+  const advisor = await browsers.advisorThread(room);
+  const client = await browsers.openWidget(room);
   await client.send('Is breakfast included?');
   await expect(advisor.row('Is breakfast included?')).toBeVisible();
   await advisor.input.fill('Yes, every day');
@@ -162,11 +162,11 @@ test("6. the advisor's reply is live in the widget, and its sender learns that i
   await expect(advisor.receipt).toHaveText(/^Seen \d{1,2}:\d\d\s[AP]M$/);
 });
 
-test('6. a closed widget counts what is unseen, and opening it clears the count', async ({ stage, room }) => {
+test('6. a closed widget counts what is unseen, and opening it clears the count', async ({ browsers, room }) => {
   await room.advisorSays('Good morning');
-  const widget = await stage.widget(room);
+  const widget = await browsers.widget(room);
   await expect(widget.badge).toHaveText('1');
-  const advisor = await stage.advisorThread(room);
+  const advisor = await browsers.advisorThread(room);
   await expect(advisor.receipt).toHaveText('Sent');
   await advisor.send('The hotel has answered');
   await expect(widget.badge).toHaveText('2', { timeout: ARRIVAL_MS });
@@ -182,13 +182,13 @@ test('6. a closed widget counts what is unseen, and opening it clears the count'
 });
 
 test("7. the Message button on a client's page opens a sheet, and what is sent in it is on the Messages page", async ({
-  stage,
+  browsers,
   room,
   isPhone,
 }) => {
-  const page = await (await stage.advisorContext(room.advisor)).newPage();
+  const page = await (await browsers.advisorContext(room.advisor)).newPage();
   await page.goto('/clients');
-  const thread = stage.threadOn(page);
+  const thread = browsers.threadOn(page);
   await thread.press(page.getByRole('link', { name: room.client.name }));
   await thread.press(page.getByRole('button', { name: 'Message', exact: true }));
   const sheet = page.getByRole('dialog', { name: room.client.name });
@@ -212,9 +212,9 @@ test("7. the Message button on a client's page opens a sheet, and what is sent i
   expect(await room.contents()).toEqual(['I have put the plan on paper']);
 });
 
-test('8. a new message does not move a reader who has scrolled up, and is there on the way down', async ({ stage, room }) => {
+test('8. a new message does not move a reader who has scrolled up, and is there on the way down', async ({ browsers, room }) => {
   await room.converse(80);
-  const advisor = await stage.advisorThread(room);
+  const advisor = await browsers.advisorThread(room);
   await advisor.expectAtEnd();
   await advisor.scrollBy(-900);
   await expect.poll(() => advisor.distanceToEnd()).toBeGreaterThan(400);
@@ -240,9 +240,9 @@ test('8. a new message does not move a reader who has scrolled up, and is there 
   await advisor.expectAtEnd();
 });
 
-test('8. the jump button leads to the end', async ({ stage, room }) => {
+test('8. the jump button leads to the end', async ({ browsers, room }) => {
   await room.converse(80);
-  const advisor = await stage.advisorThread(room);
+  const advisor = await browsers.advisorThread(room);
   await advisor.expectAtEnd();
   await advisor.scrollBy(-900);
   await expect(advisor.page.getByRole('button', { name: 'Scroll to the end' })).toBeVisible();

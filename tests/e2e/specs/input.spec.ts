@@ -4,8 +4,8 @@ import { expect, test } from '../harness/test.ts';
 import { devTools, refuseNextMessage, type Thread } from '../harness/thread.ts';
 import { Room } from '../harness/room.ts';
 
-test('Enter while composing sends nothing; Enter afterwards sends what was composed', async ({ stage, room }) => {
-  const thread = await stage.advisorThread(room);
+test('Enter while composing sends nothing; Enter afterwards sends what was composed', async ({ browsers, room }) => {
+  const thread = await browsers.advisorThread(room);
   const session = await devTools(thread.page);
   await thread.input.focus();
   const enter = async (keyCode: number) => {
@@ -32,8 +32,8 @@ test('Enter while composing sends nothing; Enter afterwards sends what was compo
   expect(await room.contents()).toEqual(['日本']);
 });
 
-test('Shift+Enter breaks the line, and the message keeps the break', async ({ stage, room }) => {
-  const thread = await stage.advisorThread(room);
+test('Shift+Enter breaks the line, and the message keeps the break', async ({ browsers, room }) => {
+  const thread = await browsers.advisorThread(room);
   await thread.input.pressSequentially('Day 1');
   await thread.input.press('Shift+Enter');
   await thread.input.pressSequentially('Day 2');
@@ -46,8 +46,8 @@ test('Shift+Enter breaks the line, and the message keeps the break', async ({ st
   expect(height).toBeCloseTo(2 * 22 + 2 * 6, 2);
 });
 
-test('nothing but white space is not sent', async ({ stage, room }) => {
-  const thread = await stage.advisorThread(room);
+test('nothing but white space is not sent', async ({ browsers, room }) => {
+  const thread = await browsers.advisorThread(room);
   await thread.input.fill('   \n ');
   await thread.input.press('Enter');
   await expect(thread.rows).toHaveCount(0);
@@ -57,8 +57,8 @@ test('nothing but white space is not sent', async ({ stage, room }) => {
   expect(await room.contents()).toEqual(['something']);
 });
 
-test('the input grows to five lines and then scrolls, and shrinks when it was sent', async ({ stage, room }) => {
-  const thread = await stage.advisorThread(room);
+test('the input grows to five lines and then scrolls, and shrinks when it was sent', async ({ browsers, room }) => {
+  const thread = await browsers.advisorThread(room);
   const height = () => thread.input.evaluate((input) => input.getBoundingClientRect().height);
   const line = await thread.input.evaluate((input) => Number.parseFloat(getComputedStyle(input).lineHeight));
   const one = await height();
@@ -73,19 +73,19 @@ test('the input grows to five lines and then scrolls, and shrinks when it was se
   await expect.poll(height).toBe(one);
 });
 
-test('the text of the input is at least 16 px high, so that no phone zooms in', async ({ stage, room }) => {
-  const thread = await stage.advisorThread(room);
+test('the text of the input is at least 16 px high, so that no phone zooms in', async ({ browsers, room }) => {
+  const thread = await browsers.advisorThread(room);
   const size = await thread.input.evaluate((input) => Number.parseFloat(getComputedStyle(input).fontSize));
   expect(size).toBeGreaterThanOrEqual(16);
 });
 
-test('each conversation keeps its draft, through a change of conversation and a reload', async ({ stage, room, server }) => {
+test('each conversation keeps its draft, through a change of conversation and a reload', async ({ browsers, room, server }) => {
   const other = await Room.open(server.url, room.organization, 1);
   await room.clientSays('one');
   await other.clientSays('two');
-  const page = await (await stage.advisorContext(room.advisor)).newPage();
+  const page = await (await browsers.advisorContext(room.advisor)).newPage();
   await page.goto('/dashboard/messages');
-  const thread = stage.threadOn(page);
+  const thread = browsers.threadOn(page);
   const choose = (each: Room) => page.locator(`[data-conversation-id="${each.conversationId}"]`).click();
   await choose(room);
   await thread.input.fill('a draft for the first');
@@ -106,8 +106,8 @@ test('each conversation keeps its draft, through a change of conversation and a 
   await expect(thread.input).toHaveValue('');
 });
 
-test('what the server refuses stays with a mark; Retry sends it, and newer typing is not lost', async ({ stage, room }) => {
-  const thread = await stage.advisorThread(room);
+test('what the server refuses stays with a mark; Retry sends it, and newer typing is not lost', async ({ browsers, room }) => {
+  const thread = await browsers.advisorThread(room);
   let refuse = () => {};
   const held = new Promise<void>((resolve) => (refuse = resolve));
   await refuseNextMessage(thread.page, held);
@@ -129,10 +129,10 @@ test('what the server refuses stays with a mark; Retry sends it, and newer typin
 });
 
 test('refused words come back into an empty input: sent again they take the place of what failed, others do not', async ({
-  stage,
+  browsers,
   room,
 }) => {
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await refuseNextMessage(thread.page);
   await thread.send('Almost right');
   await expect(thread.row('Almost right')).toHaveAttribute('data-status', 'failed');
@@ -146,8 +146,8 @@ test('refused words come back into an empty input: sent again they take the plac
   expect(await room.contents()).toEqual(['Something else', 'Almost right']);
 });
 
-test('10,001 characters do not go out, and 10,000 do', async ({ stage, room }) => {
-  const thread = await stage.advisorThread(room);
+test('10,001 characters do not go out, and 10,000 do', async ({ browsers, room }) => {
+  const thread = await browsers.advisorThread(room);
   await thread.input.fill('🧳'.repeat(10_001));
   await expect(thread.root.getByRole('alert')).toHaveText(/Too long by 1 /);
   await expect(thread.sendButton).toBeDisabled();
@@ -161,8 +161,8 @@ test('10,001 characters do not go out, and 10,000 do', async ({ stage, room }) =
   expect((await room.contents())[0]).toBe('🧳'.repeat(10_000));
 });
 
-test('Delete takes a refused message away for good', async ({ stage, room }) => {
-  const thread = await stage.advisorThread(room);
+test('Delete takes a refused message away for good', async ({ browsers, room }) => {
+  const thread = await browsers.advisorThread(room);
   await refuseNextMessage(thread.page);
   await thread.send('Never mind');
   const row = thread.row('Never mind');
@@ -170,7 +170,7 @@ test('Delete takes a refused message away for good', async ({ stage, room }) => 
   await row.getByRole('button', { name: 'Delete' }).click();
   await expect(row).toHaveCount(0);
   await thread.page.reload();
-  await stage.isReady(thread);
+  await browsers.isReady(thread);
   await expect(thread.rows).toHaveCount(0);
   expect(await room.contents()).toEqual([]);
 });
@@ -186,9 +186,9 @@ async function tabTo(page: Page, target: Locator): Promise<void> {
   throw new Error(`Tab did not lead to ${target}:\n${pressed.join('\n')}`);
 }
 
-test('an advisor needs no mouse: sign in, choose, read, react, answer', async ({ stage, room }) => {
+test('an advisor needs no mouse: sign in, choose, read, react, answer', async ({ browsers, room }) => {
   await room.clientSays('May we bring the dog?');
-  const page = await (await stage.context()).newPage();
+  const page = await (await browsers.context()).newPage();
   await page.goto('/dashboard/messages');
   await tabTo(page, page.getByRole('textbox', { name: 'E-mail' }));
   await page.keyboard.type(room.advisor.email);
@@ -200,8 +200,8 @@ test('an advisor needs no mouse: sign in, choose, read, react, answer', async ({
   await expect(listRow).toBeVisible();
   await tabTo(page, listRow);
   await page.keyboard.press('Enter');
-  const thread: Thread = stage.threadOn(page);
-  await stage.isReady(thread);
+  const thread: Thread = browsers.threadOn(page);
+  await browsers.isReady(thread);
 
   await tabTo(page, thread.log);
   await expect(thread.row('May we bring the dog?')).toBeFocused();
@@ -220,9 +220,9 @@ test('an advisor needs no mouse: sign in, choose, read, react, answer', async ({
   await expect(thread.input).toBeFocused();
 });
 
-test('arrows lead between messages, the list is one Tab stop, and Esc leaves the picker', async ({ stage, room }) => {
+test('arrows lead between messages, the list is one Tab stop, and Esc leaves the picker', async ({ browsers, room }) => {
   await room.converse(6);
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   const { page } = thread;
   await thread.input.focus();
   await page.keyboard.press('Shift+Tab');
@@ -252,8 +252,8 @@ async function tabBackTo(page: Page, target: Locator): Promise<void> {
   throw new Error('Shift+Tab did not lead back to it');
 }
 
-test('a client needs no mouse: open, write, close, and the focus is back on the button', async ({ stage, room }) => {
-  const widget = await stage.widget(room);
+test('a client needs no mouse: open, write, close, and the focus is back on the button', async ({ browsers, room }) => {
+  const widget = await browsers.widget(room);
   const { page } = widget;
   await tabTo(page, widget.launcher);
   await page.keyboard.press('Enter');
@@ -268,15 +268,15 @@ test('a client needs no mouse: open, write, close, and the focus is back on the 
   expect(await room.contents()).toEqual(['Without a mouse']);
 });
 
-test('the sheet keeps the focus inside, and gives it back to the Message button', async ({ stage, room }) => {
-  const page = await (await stage.advisorContext(room.advisor)).newPage();
+test('the sheet keeps the focus inside, and gives it back to the Message button', async ({ browsers, room }) => {
+  const page = await (await browsers.advisorContext(room.advisor)).newPage();
   await page.goto(`/clients/${room.client.id}`);
   const button = page.getByRole('button', { name: 'Message', exact: true });
   await button.focus();
   await page.keyboard.press('Enter');
   const sheet = page.getByRole('dialog', { name: room.client.name });
   await expect(sheet).toBeVisible();
-  const thread = stage.threadOn(page);
+  const thread = browsers.threadOn(page);
   await expect(thread.input).toBeVisible();
   for (let i = 0; i < 12; ++i) {
     await page.keyboard.press('Tab');

@@ -25,9 +25,9 @@ function longConversation(server: Server): { id: string; advisor: { id: string; 
   return { id, advisor: { id: advisorId, name, email }, last };
 }
 
-test('5,000 messages open in less than a second', async ({ stage, server }) => {
+test('5,000 messages open in less than a second', async ({ browsers, server }) => {
   const { id, advisor, last } = longConversation(server);
-  const page = await (await stage.advisorContext(advisor)).newPage();
+  const page = await (await browsers.advisorContext(advisor)).newPage();
   await page.goto('/dashboard/messages');
   const row = page.locator(`[data-conversation-id="${id}"]`);
   await expect(row).toBeVisible();
@@ -56,7 +56,7 @@ test('5,000 messages open in less than a second', async ({ stage, server }) => {
     });
     Object.assign(window, { took });
   }, last);
-  const thread = stage.threadOn(page);
+  const thread = browsers.threadOn(page);
   await thread.press(row);
   const took = await page.evaluate(() => (window as unknown as { took: Promise<number> }).took);
   expect(took).toBeLessThan(1_000);
@@ -65,18 +65,18 @@ test('5,000 messages open in less than a second', async ({ stage, server }) => {
 });
 
 test('5,000 messages are read back to the first without moving a pixel, in a bounded number of rows', async ({
-  stage,
+  browsers,
   server,
 }) => {
   test.setTimeout(180_000);
   const { id, advisor } = longConversation(server);
-  const page = await (await stage.advisorContext(advisor)).newPage();
+  const page = await (await browsers.advisorContext(advisor)).newPage();
   let pages = 0;
   page.on('response', (response) => {
     if (response.url().includes('before=')) pages += 1;
   });
   await page.goto(`/dashboard/messages?id=${id}`);
-  const thread = stage.threadOn(page);
+  const thread = browsers.threadOn(page);
   await expect(thread.rows.first()).toBeVisible();
   await thread.expectAtEnd();
   await atRest(thread);
@@ -90,16 +90,16 @@ test('5,000 messages are read back to the first without moving a pixel, in a bou
   await expect(thread.rows.first()).toBeInViewport();
 });
 
-test('an older page that arrives while the list is at rest moves nothing at all', async ({ stage, server }) => {
+test('an older page that arrives while the list is at rest moves nothing at all', async ({ browsers, server }) => {
   const { id, advisor } = longConversation(server);
-  const page = await (await stage.advisorContext(advisor)).newPage();
+  const page = await (await browsers.advisorContext(advisor)).newPage();
   const waiting: Route[] = [];
   await page.route('**/api/conversations/*/messages?*', (route) => {
     if (new URL(route.request().url()).searchParams.has('before')) waiting.push(route);
     else void route.continue();
   });
   await page.goto(`/dashboard/messages?id=${id}`);
-  const thread = stage.threadOn(page);
+  const thread = browsers.threadOn(page);
   await expect(thread.rows.first()).toBeVisible();
   await thread.expectAtEnd();
   for (let arrivals = 1; arrivals <= 3; ++arrivals) {
@@ -120,13 +120,13 @@ test('an older page that arrives while the list is at rest moves nothing at all'
 });
 
 test('scrolling on while older pages arrive goes where the wheel says, and never shows an empty list', async ({
-  stage,
+  browsers,
   server,
 }) => {
   const { id, advisor } = longConversation(server);
-  const page = await (await stage.advisorContext(advisor)).newPage();
+  const page = await (await browsers.advisorContext(advisor)).newPage();
   await page.goto(`/dashboard/messages?id=${id}`);
-  const thread = stage.threadOn(page);
+  const thread = browsers.threadOn(page);
   await expect(thread.rows.first()).toBeVisible();
   await thread.expectAtEnd();
   const newest = Number(await thread.rows.last().getAttribute('data-seq'));
@@ -156,10 +156,10 @@ async function readAbove(thread: Thread): Promise<string> {
   return text;
 }
 
-test('a reaction, above, below or in sight, does not move a reader', async ({ stage, room }) => {
+test('a reaction, above, below or in sight, does not move a reader', async ({ browsers, room }) => {
   await room.converse(80);
   const messages = await room.messages();
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   const inSight = await readAbove(thread);
   const index = messages.findIndex((message) => message.content === inSight);
   await followMotion(thread);
@@ -177,9 +177,9 @@ test('a reaction, above, below or in sight, does not move a reader', async ({ st
   expect(await placeOf(thread, inSight)).toBeCloseTo(before, 0);
 });
 
-test('a reaction at the end keeps a reader at the end', async ({ stage, room }) => {
+test('a reaction at the end keeps a reader at the end', async ({ browsers, room }) => {
   await room.converse(60);
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await thread.expectAtEnd();
   const messages = await room.messages();
   for (const message of messages.slice(-3)) {
@@ -189,10 +189,10 @@ test('a reaction at the end keeps a reader at the end', async ({ stage, room }) 
   }
 });
 
-test('typing dots neither move a reader nor unpin one at the end', async ({ stage, room }) => {
+test('typing dots neither move a reader nor unpin one at the end', async ({ browsers, room }) => {
   await room.converse(60);
-  const thread = await stage.advisorThread(room);
-  const client = await stage.openWidget(room);
+  const thread = await browsers.advisorThread(room);
+  const client = await browsers.openWidget(room);
   await thread.expectAtEnd();
   await client.input.pressSequentially('Hm');
   await expect(thread.typing).toBeInViewport();
@@ -212,7 +212,7 @@ test('typing dots neither move a reader nor unpin one at the end', async ({ stag
 });
 
 test('an image that arrives late moves nobody and unpins nobody', async ({ launch, isPhone }) => {
-  const { server, stage, organizations, room } = await launch();
+  const { server, browsers, organizations, room } = await launch();
   const other = organizations[1]!;
   const picture = { url: `/avatars/${other.clients[0].id}.svg`, type: 'image/svg+xml', name: 'view.svg' };
   const now = Date.now();
@@ -226,7 +226,7 @@ test('an image that arrives late moves nobody and unpins nobody', async ({ launc
   expect(room.url).toBe(server.url);
 
   const gallery = await Room.open(server.url, other);
-  const context = await stage.advisorContext(other.advisors[0]);
+  const context = await browsers.advisorContext(other.advisors[0]);
   const page = await context.newPage();
   let release = () => {};
   const held = new Promise<void>((resolve) => (release = resolve));
@@ -275,12 +275,12 @@ test('an image that arrives late moves nobody and unpins nobody', async ({ launc
 });
 
 test('a resized window and a growing input keep a reader in place, and one at the end at the end', async ({
-  stage,
+  browsers,
   room,
   isPhone,
 }) => {
   await room.converse(80);
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await thread.expectAtEnd();
   const size = thread.page.viewportSize()!;
   const resize = (width: number, height: number) => thread.page.setViewportSize({ width, height });
@@ -307,11 +307,11 @@ test('a resized window and a growing input keep a reader in place, and one at th
   expect(await placeOf(thread, inSight)).toBeCloseTo(before, 0);
 });
 
-test('the line "New" stands where the unread began, and stays while the thread is open', async ({ stage, room }) => {
+test('the line "New" stands where the unread began, and stays while the thread is open', async ({ browsers, room }) => {
   await room.converse(10);
   await room.clientSays('unread 1');
   await room.clientSays('unread 2');
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   const line = thread.root.locator('.tc-new-line');
   await expect(line).toHaveCount(1);
   const lineBox = (await line.boundingBox())!;
@@ -322,14 +322,14 @@ test('the line "New" stands where the unread began, and stays while the thread i
   await expect(thread.row('unread 3')).toBeVisible();
   await expect(line).toHaveCount(1);
   await thread.page.reload();
-  await stage.isReady(thread);
+  await browsers.isReady(thread);
   await expect(thread.row('unread 3')).toBeVisible();
   await expect(line).toHaveCount(0);
 });
 
-test('a conversation keeps its messages together whichever end they came from', async ({ stage, room, server }) => {
+test('a conversation keeps its messages together whichever end they came from', async ({ browsers, room, server }) => {
   await room.converse(130);
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await thread.expectAtEnd();
   const seen = new Set<number>();
   const collect = async () => {
@@ -348,11 +348,11 @@ test('a conversation keeps its messages together whichever end they came from', 
   expect(query(server.database, count, uuidBytes(room.conversationId))).toEqual([[130]]);
 });
 
-test('without its style sheet a thread still shows its newest messages, and no more rows than ever', async ({ stage, room }) => {
+test('without its style sheet a thread still shows its newest messages, and no more rows than ever', async ({ browsers, room }) => {
   await room.converse(300);
-  const context = await stage.advisorContext(room.advisor);
+  const context = await browsers.advisorContext(room.advisor);
   await context.route('**/*.css', (route) => route.fulfill({ contentType: 'text/css', body: '' }));
-  const thread = await stage.advisorThread(room, context);
+  const thread = await browsers.advisorThread(room, context);
   await expect(thread.rows.last()).toHaveAttribute('data-seq', '300');
   expect(await thread.rows.count()).toBeLessThan(MOST_ROWS);
 });

@@ -49,9 +49,9 @@ async function atStart(thread: Thread): Promise<void> {
 }
 
 test('bubbles have their colours, type, padding, width, gaps and corners', async ({ launch }) => {
-  const { server, stage, organizations } = await launch();
+  const { server, browsers, organizations } = await launch();
   const room = await withHistory(server, organizations[1]!);
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await atStart(thread);
 
   const sent = thread.bubble('With pleasure');
@@ -92,10 +92,10 @@ test('bubbles have their colours, type, padding, width, gaps and corners', async
   expect(await corners('They answer tomorrow')).toEqual([round, '4px', round]);
 });
 
-test('a line in a bubble ends where the next word has no room', async ({ stage, room }) => {
+test('a line in a bubble ends where the next word has no room', async ({ browsers, room }) => {
   const text = 'And the transfer from the airport?';
   await room.clientSays(text);
-  const client = await stage.openWidget(room);
+  const client = await browsers.openWidget(room);
   await expect(client.bubble(text)).toBeVisible();
   const lines = await client.bubble(text).evaluate((bubble) => {
     const content = bubble.querySelector('.tc-text')!;
@@ -119,9 +119,9 @@ test('a line in a bubble ends where the next word has no room', async ({ stage, 
 });
 
 test('the avatar stands at the first bubble of a group, 28 px wide, and the others line up with it', async ({ launch }) => {
-  const { server, stage, organizations } = await launch();
+  const { server, browsers, organizations } = await launch();
   const room = await withHistory(server, organizations[1]!);
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await atStart(thread);
   const first = thread.row('Good morning');
   const avatar = first.locator('.tc-avatar');
@@ -138,9 +138,9 @@ test('the avatar stands at the first bubble of a group, 28 px wide, and the othe
 });
 
 test('dividers say the day and the time, once for each pause', async ({ launch }) => {
-  const { server, stage, organizations } = await launch();
+  const { server, browsers, organizations } = await launch();
   const room = await withHistory(server, organizations[1]!);
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await atStart(thread);
   const dividers = (await thread.root.locator('.tc-divider').allTextContents()).map((text) => text.replace(/\s/g, ' ').trim());
   expect(dividers).toHaveLength(2);
@@ -152,9 +152,9 @@ test('dividers say the day and the time, once for each pause', async ({ launch }
 });
 
 test('up to three emoji alone are large and without a bubble; four are text', async ({ launch }) => {
-  const { server, stage, organizations } = await launch();
+  const { server, browsers, organizations } = await launch();
   const room = await withHistory(server, organizations[1]!);
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await atStart(thread);
   const jumbo = thread.root.locator('.tc-jumbo');
   await expect(jumbo).toHaveCount(1);
@@ -166,9 +166,9 @@ test('up to three emoji alone are large and without a bubble; four are text', as
 });
 
 test('a link is one, without the full stop behind it', async ({ launch }) => {
-  const { server, stage, organizations } = await launch();
+  const { server, browsers, organizations } = await launch();
   const room = await withHistory(server, organizations[1]!);
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   const link = thread.bubble('See https://example.com/menu.').getByRole('link');
   await expect(link).toHaveText('https://example.com/menu');
   await expect(link).toHaveAttribute('href', 'https://example.com/menu');
@@ -176,16 +176,16 @@ test('a link is one, without the full stop behind it', async ({ launch }) => {
   await expect(link).toHaveAttribute('target', '_blank');
 });
 
-test('the exact time of a message is in the document', async ({ stage, room }) => {
+test('the exact time of a message is in the document', async ({ browsers, room }) => {
   await room.clientSays('What time is it?');
   const [message] = await room.messages();
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   const time = thread.row('What time is it?').locator('time');
   await expect(time.first()).toHaveAttribute('datetime', (message as unknown as { createdAt: string }).createdAt);
 });
 
-test('the send button is gray without words and blue with some', async ({ stage, room }) => {
-  const thread = await stage.advisorThread(room);
+test('the send button is gray without words and blue with some', async ({ browsers, room }) => {
+  const thread = await browsers.advisorThread(room);
   const colour = () => thread.sendButton.evaluate((button) => {
     const candidates = [button, ...button.querySelectorAll('*')].map((each) => getComputedStyle(each).backgroundColor);
     return candidates.find((each) => each !== 'rgba(0, 0, 0, 0)');
@@ -199,8 +199,8 @@ test('the send button is gray without words and blue with some', async ({ stage,
   await expect.poll(colour).toBe(gray);
 });
 
-test('a message of mine is Sending…, then Sent, then Seen, once and under the newest', async ({ stage, room }) => {
-  const advisor = await stage.advisorThread(room);
+test('a message of mine is Sending…, then Sent, then Seen, once and under the newest', async ({ browsers, room }) => {
+  const advisor = await browsers.advisorThread(room);
   let answer = () => {};
   const held = new Promise<void>((resolve) => (answer = resolve));
   await advisor.page.route('**/api/conversations/*/messages', async (route) => {
@@ -223,11 +223,11 @@ test('a message of mine is Sending…, then Sent, then Seen, once and under the 
 });
 
 test('the widget: a 56 px button at 24 px, and a window of 360 × 480 above it, or the whole screen of a phone', async ({
-  stage,
+  browsers,
   room,
   isPhone,
 }) => {
-  const widget = await stage.widget(room);
+  const widget = await browsers.widget(room);
   const button = await box(widget.launcher);
   const size = widget.page.viewportSize()!;
   expect([button.width, button.height]).toEqual([56, 56]);
@@ -252,18 +252,18 @@ test('the widget: a 56 px button at 24 px, and a window of 360 × 480 above it, 
   expect(await widget.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
 });
 
-test('the window slides up and fades in for 200 ms', async ({ stage, room }) => {
-  const widget = await stage.widget(room);
+test('the window slides up and fades in for 200 ms', async ({ browsers, room }) => {
+  const widget = await browsers.widget(room);
   await widget.open();
   expect(await style(widget.window, 'animation-duration', 'animation-timing-function')).toEqual(['0.2s', 'ease-out']);
 });
 
-test('the Messages page: two panels, or one at a time with a way back', async ({ stage, room, isPhone }) => {
+test('the Messages page: two panels, or one at a time with a way back', async ({ browsers, room, isPhone }) => {
   await room.clientSays('Hello');
-  const page = await (await stage.advisorContext(room.advisor)).newPage();
+  const page = await (await browsers.advisorContext(room.advisor)).newPage();
   await page.goto('/dashboard/messages');
   const row = page.locator(`[data-conversation-id="${room.conversationId}"]`);
-  const thread = stage.threadOn(page);
+  const thread = browsers.threadOn(page);
   await thread.press(row);
   await expect(thread.row('Hello')).toBeVisible();
   await expect(page.getByTestId('active-trip')).toContainText(room.client.trip.title);
@@ -280,11 +280,11 @@ test('the Messages page: two panels, or one at a time with a way back', async ({
   expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
 });
 
-test('the picker stays on the screen, at either edge and at the top', async ({ stage, room }) => {
+test('the picker stays on the screen, at either edge and at the top', async ({ browsers, room }) => {
   await room.converse(40);
   await room.clientSays('x');
   await room.advisorSays('y');
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await thread.expectAtEnd();
   const inside = async () => {
     const size = thread.page.viewportSize()!;

@@ -43,16 +43,16 @@ for (const age of ['in an old browser', "in today's browser"]) {
   test.describe(age, () => {
     const isOld = age === 'in an old browser';
 
-    test('an advisor signs in from a link to a conversation and answers', async ({ stage, room }) => {
+    test('an advisor signs in from a link to a conversation and answers', async ({ browsers, room }) => {
       await room.clientSays('Are you there? 👍🏽');
-      const context = await stage.context();
+      const context = await browsers.context();
       if (isOld) await makeOld(context);
       const page = await context.newPage();
       await page.goto(room.threadPath);
       await page.getByLabel('E-mail').fill(room.advisor.email);
       await page.getByLabel('Password').fill(PASSWORD);
       await page.getByRole('button', { name: 'Sign in' }).click();
-      const thread = stage.threadOn(page);
+      const thread = browsers.threadOn(page);
       await expect(thread.row('Are you there? 👍🏽')).toBeVisible();
       await thread.send('I am');
       await thread.send('🎉');
@@ -62,8 +62,8 @@ for (const age of ['in an old browser', "in today's browser"]) {
       await expect(thread.pill('Are you there? 👍🏽')).toBeVisible();
     });
 
-    test('the account menu is there while it is wanted', async ({ stage, room }) => {
-      const context = await stage.advisorContext(room.advisor);
+    test('the account menu is there while it is wanted', async ({ browsers, room }) => {
+      const context = await browsers.advisorContext(room.advisor);
       if (isOld) await makeOld(context);
       const page = await context.newPage();
       await page.goto('/dashboard/messages');
@@ -97,11 +97,11 @@ for (const age of ['in an old browser', "in today's browser"]) {
       await expect(page.getByRole('heading', { name: 'Sign in to Travel Lab' })).toBeVisible();
     });
 
-    test('a client chats on the trip page', async ({ stage, room }) => {
+    test('a client chats on the trip page', async ({ browsers, room }) => {
       await room.advisorSays('Welcome!');
-      const context = await stage.context();
+      const context = await browsers.context();
       if (isOld) await makeOld(context);
-      const widget = await stage.widget(room, context);
+      const widget = await browsers.widget(room, context);
       const thread = await widget.open();
       await expect(thread.row('Welcome!')).toBeVisible();
       await thread.send('Hello');
@@ -113,20 +113,20 @@ for (const age of ['in an old browser', "in today's browser"]) {
 }
 
 for (const language of ['en-US@posix', 'de-DE@euro', 'C', 'und', '', 'fr-FR']) {
-  test(`advisor and client chat in a browser whose language is "${language}"`, async ({ stage, room }) => {
+  test(`advisor and client chat in a browser whose language is "${language}"`, async ({ browsers, room }) => {
     await room.clientSays('Bonjour');
     const say = (context: BrowserContext) =>
       context.addInitScript((text) => {
         Object.defineProperty(navigator, 'language', { get: () => text });
         Object.defineProperty(navigator, 'languages', { get: () => [text] });
       }, language);
-    const desk = await stage.advisorContext(room.advisor);
+    const desk = await browsers.advisorContext(room.advisor);
     await say(desk);
-    const advisor = await stage.advisorThread(room, desk);
+    const advisor = await browsers.advisorThread(room, desk);
     await expect(advisor.row('Bonjour')).toBeVisible();
-    const trip = await stage.context();
+    const trip = await browsers.context();
     await say(trip);
-    const { page, launcher, thread } = await stage.widget(room, trip);
+    const { page, launcher, thread } = await browsers.widget(room, trip);
     await launcher.click();
     await advisor.send('Salut');
     await expect(thread.row('Salut')).toBeVisible();

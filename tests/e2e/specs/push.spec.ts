@@ -59,8 +59,8 @@ const shown = (page: Page) =>
     return notifications.map(({ title, body, data }) => ({ title, body, data: data as unknown }));
   });
 
-test('the banner offers notifications, and a "Not now" is remembered', async ({ stage, room }) => {
-  const context = await stage.advisorContext(room.advisor);
+test('the banner offers notifications, and a "Not now" is remembered', async ({ browsers, room }) => {
+  const context = await browsers.advisorContext(room.advisor);
   const page = await context.newPage();
   // A fresh profile has not been asked; this browser answers "denied" for it.
   await page.addInitScript(() => {
@@ -80,8 +80,8 @@ test('the banner offers notifications, and a "Not now" is remembered', async ({ 
   await expect(banner).toBeHidden();
 });
 
-test('who has refused notifications is not asked again', async ({ stage, room }) => {
-  const page = await (await stage.advisorContext(room.advisor)).newPage();
+test('who has refused notifications is not asked again', async ({ browsers, room }) => {
+  const page = await (await browsers.advisorContext(room.advisor)).newPage();
   await page.addInitScript(() => {
     Object.defineProperty(Notification, 'permission', { get: () => 'denied' });
   });
@@ -90,9 +90,9 @@ test('who has refused notifications is not asked again', async ({ stage, room })
   await expect(page.getByTestId('push-banner')).toHaveCount(0);
 });
 
-test('a push becomes a notification of its words, and a click opens the conversation', async ({ stage, room, server }) => {
+test('a push becomes a notification of its words, and a click opens the conversation', async ({ browsers, room, server }) => {
   await room.clientSays('Is the transfer booked?');
-  const context = await stage.advisorContext(room.advisor);
+  const context = await browsers.advisorContext(room.advisor);
   await context.grantPermissions(['notifications'], { origin: server.url });
   const page = await context.newPage();
   await page.goto('/dashboard/messages');
@@ -119,15 +119,15 @@ test('a push becomes a notification of its words, and a click opens the conversa
       scope.dispatchEvent(new Click('notificationclick', { notification }));
     });
   await click();
-  await expect(stage.threadOn(page).row('Is the transfer booked?')).toBeVisible();
+  await expect(browsers.threadOn(page).row('Is the transfer booked?')).toBeVisible();
   expect(new URL(page.url()).searchParams.get('id')).toBe(room.conversationId);
   await expect.poll(() => shown(page)).toEqual([]);
 });
 
-test('nobody is notified of the conversation that is in front of them', async ({ stage, room, server }) => {
-  const context = await stage.advisorContext(room.advisor);
+test('nobody is notified of the conversation that is in front of them', async ({ browsers, room, server }) => {
+  const context = await browsers.advisorContext(room.advisor);
   await context.grantPermissions(['notifications'], { origin: server.url });
-  const thread = await stage.advisorThread(room, context);
+  const thread = await browsers.advisorThread(room, context);
   const { deliver, notified } = await pushes(context, thread.page, server.url);
   await deliver({ title: 'New message', body: 'in sight', url: room.threadPath });
   await deliver({ title: 'New message', body: 'elsewhere', url: '/dashboard/messages?id=another' });
@@ -135,8 +135,8 @@ test('nobody is notified of the conversation that is in front of them', async ({
   expect((await shown(thread.page)).map(({ body }) => body)).toEqual(['elsewhere']);
 });
 
-test('a payload that is not ours opens nothing foreign, and markup in it stays text', async ({ stage, room, server }) => {
-  const context = await stage.advisorContext(room.advisor);
+test('a payload that is not ours opens nothing foreign, and markup in it stays text', async ({ browsers, room, server }) => {
+  const context = await browsers.advisorContext(room.advisor);
   await context.grantPermissions(['notifications'], { origin: server.url });
   const page = await context.newPage();
   await page.goto('/dashboard/messages');
@@ -152,11 +152,11 @@ test('a payload that is not ours opens nothing foreign, and markup in it stays t
 });
 
 test('a push for a session that is over shows none of its words, and takes away those that are shown', async ({
-  stage,
+  browsers,
   room,
   server,
 }) => {
-  const context = await stage.advisorContext(room.advisor);
+  const context = await browsers.advisorContext(room.advisor);
   await context.grantPermissions(['notifications'], { origin: server.url });
   const page = await context.newPage();
   await page.goto('/dashboard/messages');

@@ -62,14 +62,14 @@ async function touchAll(page: Page, selector: string): Promise<void> {
   });
 }
 
-test('messages of the corpus are shown letter by letter, on both sides, and nothing runs', async ({ stage, room, server }) => {
+test('messages of the corpus are shown letter by letter, on both sides, and nothing runs', async ({ browsers, room, server }) => {
   for (const text of corpus.texts) await room.clientSays(text);
-  const context = await stage.advisorContext(room.advisor);
+  const context = await browsers.advisorContext(room.advisor);
   const breaches = await guard(context, server.url);
-  const advisor = await stage.advisorThread(room, context);
-  const clientContext = await stage.context();
+  const advisor = await browsers.advisorThread(room, context);
+  const clientContext = await browsers.context();
   breaches.push(...(await guard(clientContext, server.url)));
-  const client = await stage.openWidget(room, clientContext);
+  const client = await browsers.openWidget(room, clientContext);
 
   for (const thread of [advisor, client]) {
     await thread.expectAtEnd();
@@ -89,10 +89,10 @@ test('messages of the corpus are shown letter by letter, on both sides, and noth
   expect(breaches).toEqual([]);
 });
 
-test('what an advisor types from the corpus is sent and shown as typed', async ({ stage, room, server }) => {
-  const context = await stage.advisorContext(room.advisor);
+test('what an advisor types from the corpus is sent and shown as typed', async ({ browsers, room, server }) => {
+  const context = await browsers.advisorContext(room.advisor);
   const breaches = await guard(context, server.url);
-  const advisor = await stage.advisorThread(room, context);
+  const advisor = await browsers.advisorThread(room, context);
   const typed = corpus.texts.filter((text) => !/[\t\n]/.test(text)).slice(0, 12);
   for (const text of typed) await advisor.send(text);
   await expect.poll(async () => (await advisor.shown()).filter((row) => row.status === 'sent').length).toBe(typed.length);
@@ -104,7 +104,7 @@ test('what an advisor types from the corpus is sent and shown as typed', async (
 test('names, trips and previews of the corpus are text on every page', async ({ launch }) => {
   test.slow();
   const names = corpus.texts.filter((text) => !text.includes('\u202e')).map((text) => text.replace('\t', ' '));
-  const { server, stage, organizations } = await launch({}, (number) =>
+  const { server, browsers, organizations } = await launch({}, (number) =>
     number === 1
       ? { advisor: names[0]!, moreClients: names.map((name) => ({ name, trip: name })) }
       : {},
@@ -115,7 +115,7 @@ test('names, trips and previews of the corpus are text on every page', async ({ 
     const room = await Room.open(server.url, organization, 2 + i);
     await room.clientSays(names[i]!);
   }
-  const context = await stage.advisorContext(organization.advisors[0]);
+  const context = await browsers.advisorContext(organization.advisors[0]);
   const breaches = await guard(context, server.url);
   const page = await context.newPage();
   await page.goto('/dashboard/messages');
@@ -144,7 +144,7 @@ test('names, trips and previews of the corpus are text on every page', async ({ 
   await page.getByRole('button', { name: 'Message', exact: true }).click();
   await expect(page.getByRole('dialog', { name: names[0]!, exact: true })).toBeVisible();
 
-  const outside = await stage.context();
+  const outside = await browsers.context();
   const outsideBreaches = await guard(outside, server.url);
   const trip = await outside.newPage();
   for (const [i, client] of named.entries()) {
@@ -162,7 +162,7 @@ test('names, trips and previews of the corpus are text on every page', async ({ 
 });
 
 test('attachments with names and addresses of the corpus load nothing and lead nowhere', async ({ launch }) => {
-  const { server, stage, organizations } = await launch();
+  const { server, browsers, organizations } = await launch();
   const organization = organizations[1]!;
   const now = Date.now();
   const attachments = [
@@ -179,10 +179,10 @@ test('attachments with names and addresses of the corpus load nothing and lead n
     addToDatabase(server.database, historyRows(900_002, organization, organization.clients[0], lines));
   });
   const room = await Room.open(server.url, organization);
-  const context = await stage.advisorContext(organization.advisors[0]);
+  const context = await browsers.advisorContext(organization.advisors[0]);
   const breaches = await guard(context, server.url);
-  const advisor = await stage.advisorThread(room, context);
-  const client = await stage.openWidget(room, await stage.context());
+  const advisor = await browsers.advisorThread(room, context);
+  const client = await browsers.openWidget(room, await browsers.context());
   for (const thread of [advisor, client]) {
     await expect(thread.row(`with ${attachments.length - 1}`)).toBeVisible();
     for (let i = attachments.length - 1; i >= 0; i -= 3) {
@@ -198,12 +198,12 @@ test('attachments with names and addresses of the corpus load nothing and lead n
   }
   // A picture elsewhere on the web is tried, and this page's policy stops it.
   expect(breaches.filter((breach) => breach !== 'request: https://evil.example/x.png')).toEqual([]);
-  const stopped = stage.pageErrors.splice(0);
+  const stopped = browsers.pageErrors.splice(0);
   expect(stopped.filter((complaint) => !complaint.includes("Loading the image 'https://evil.example/x.png'"))).toEqual([]);
 });
 
-test('addresses of the corpus in the address bar do nothing', async ({ stage, room, server }) => {
-  const context = await stage.advisorContext(room.advisor);
+test('addresses of the corpus in the address bar do nothing', async ({ browsers, room, server }) => {
+  const context = await browsers.advisorContext(room.advisor);
   const breaches = await guard(context, server.url);
   const page = await context.newPage();
   // Control characters do not get that far: the server refuses them.

@@ -35,9 +35,9 @@ async function signOut(page: Page): Promise<void> {
   await expect(page.getByRole('heading', { name: 'Sign in to Travel Lab' })).toBeVisible();
 }
 
-test('who signs out takes along what was written and not sent', async ({ stage, room }) => {
-  const context = await stage.advisorContext(room.advisor);
-  const thread = await stage.advisorThread(room, context);
+test('who signs out takes along what was written and not sent', async ({ browsers, room }) => {
+  const context = await browsers.advisorContext(room.advisor);
+  const thread = await browsers.advisorThread(room, context);
   const { page } = thread;
   // The server takes no message: this one waits in the outbox, the other in the input.
   await page.route('**/messages', (route) => (route.request().method() === 'POST' ? route.abort() : route.fallback()));
@@ -50,15 +50,15 @@ test('who signs out takes along what was written and not sent', async ({ stage, 
   await expect.poll(() => kept(page)).not.toContain('secret');
   // Nor does it go out when the next one has signed in.
   await page.unroute('**/messages');
-  const cookie = await signIn(stage.server.url, room.advisor.email);
-  await context.addCookies([{ ...cookie, url: stage.server.url }]);
-  const next = await stage.advisorThread(room, context);
+  const cookie = await signIn(browsers.server.url, room.advisor.email);
+  await context.addCookies([{ ...cookie, url: browsers.server.url }]);
+  const next = await browsers.advisorThread(room, context);
   await expect(next.input).toHaveValue('');
   await expect(next.row('a secret that was sent')).toHaveCount(0);
 });
 
-test('notifications end with the sign-out although the server does not take it', async ({ stage, room }) => {
-  const page = await (await stage.advisorContext(room.advisor)).newPage();
+test('notifications end with the sign-out although the server does not take it', async ({ browsers, room }) => {
+  const page = await (await browsers.advisorContext(room.advisor)).newPage();
   // This browser has no push service. What it would have subscribed to is stood in for.
   await page.addInitScript(() => {
     Object.defineProperty(Notification, 'permission', { get: () => 'granted' });
@@ -89,9 +89,9 @@ test('notifications end with the sign-out although the server does not take it',
   expect(await subscribed()).toBe(false);
 });
 
-test('a second tab shows nothing of who was signed in before', async ({ stage, room, world }) => {
+test('a second tab shows nothing of who was signed in before', async ({ browsers, room, world }) => {
   const other = world.organizations.at(-1)!;
-  const context = await stage.advisorContext(room.advisor);
+  const context = await browsers.advisorContext(room.advisor);
   const rowOf = (page: Page, id: string) => page.locator(`a[href="/clients/${id}"]`);
   const [first, second] = [await context.newPage(), await context.newPage()];
   for (const page of [first, second]) {
@@ -109,8 +109,8 @@ test('a second tab shows nothing of who was signed in before', async ({ stage, r
   await expect(rowOf(second, room.client.id)).toHaveCount(0);
 });
 
-test("no address that the client's chat asks for holds the secret of the share link or a token", async ({ stage, room }) => {
-  const context = await stage.context();
+test("no address that the client's chat asks for holds the secret of the share link or a token", async ({ browsers, room }) => {
+  const context = await browsers.context();
   const asked: string[] = [];
   const tokens: string[] = [];
   context.on('request', (request) => {
@@ -124,7 +124,7 @@ test("no address that the client's chat asks for holds the secret of the share l
       tokens.push(((await response.json()) as { chatToken: string }).chatToken);
     }
   });
-  const thread = await stage.openWidget(room, context);
+  const thread = await browsers.openWidget(room, context);
   await thread.send('Hello');
   await expect(thread.receipt).toBeVisible();
   await expect.poll(() => tokens.length).toBe(1);

@@ -30,9 +30,9 @@ const isPost = (route: Route) => route.request().method() === 'POST';
 
 test('a server that is killed and restarted while both write loses nothing and doubles nothing', async ({ launch }) => {
   test.slow();
-  const { server, stage, room } = await launch();
-  const advisor = await stage.advisorThread(room);
-  const client = await stage.openWidget(room);
+  const { server, browsers, room } = await launch();
+  const advisor = await browsers.advisorThread(room);
+  const client = await browsers.openWidget(room);
 
   const words = (who: string) => Array.from({ length: 12 }, (_, i) => `${who} ${i + 1}`);
   const write = async (thread: Thread, texts: readonly string[]) => {
@@ -61,8 +61,8 @@ test('a server that is killed and restarted while both write loses nothing and d
 });
 
 test('a kill -9 in the middle of a request leaves one bubble and one row', async ({ launch }) => {
-  const { server, stage, room } = await launch();
-  const advisor = await stage.advisorThread(room);
+  const { server, browsers, room } = await launch();
+  const advisor = await browsers.advisorThread(room);
   // The server takes the message; its answer never leaves the machine.
   let tellOfCrash = () => {};
   const crashed = new Promise<void>((resolve) => (tellOfCrash = resolve));
@@ -80,10 +80,10 @@ test('a kill -9 in the middle of a request leaves one bubble and one row', async
   await expectAgreement(server, room, [advisor], 1);
 });
 
-test('what is written offline waits, survives a reload, and goes out in order', async ({ stage, room, server }) => {
-  const context = await stage.advisorContext(room.advisor);
-  const advisor = await stage.advisorThread(room, context);
-  const client = await stage.openWidget(room);
+test('what is written offline waits, survives a reload, and goes out in order', async ({ browsers, room, server }) => {
+  const context = await browsers.advisorContext(room.advisor);
+  const advisor = await browsers.advisorThread(room, context);
+  const client = await browsers.openWidget(room);
   await context.setOffline(true);
   const texts = ['first', 'second', 'third'];
   for (const text of texts) await advisor.send(text);
@@ -106,9 +106,9 @@ test('what is written offline waits, survives a reload, and goes out in order', 
   expect(stored(server, room)).toEqual(texts);
 });
 
-test("a client's offline messages survive a reload too", async ({ stage, room, server }) => {
-  const context = await stage.context();
-  const client = await stage.openWidget(room, context);
+test("a client's offline messages survive a reload too", async ({ browsers, room, server }) => {
+  const context = await browsers.context();
+  const client = await browsers.openWidget(room, context);
   await context.route('**/messages/client', (route) => route.abort());
   await client.send('one');
   await client.send('two');
@@ -121,9 +121,9 @@ test("a client's offline messages survive a reload too", async ({ stage, room, s
   expect(stored(server, room)).toEqual(['one', 'two']);
 });
 
-test('a message whose answer is lost on the way is shown and stored once', async ({ stage, room, server }) => {
-  const advisor = await stage.advisorThread(room);
-  const client = await stage.openWidget(room);
+test('a message whose answer is lost on the way is shown and stored once', async ({ browsers, room, server }) => {
+  const advisor = await browsers.advisorThread(room);
+  const client = await browsers.openWidget(room);
   let requests = 0;
   await advisor.page.route('**/messages', async (route) => {
     if (!isPost(route)) return route.fallback();
@@ -175,8 +175,8 @@ class Sockets {
   }
 }
 
-test('the event may come before the answer', async ({ stage, room, server }) => {
-  const advisor = await stage.advisorThread(room);
+test('the event may come before the answer', async ({ browsers, room, server }) => {
+  const advisor = await browsers.advisorThread(room);
   let answer = () => {};
   const held = new Promise<void>((resolve) => (answer = resolve));
   await advisor.page.route('**/messages', async (route) => {
@@ -195,13 +195,13 @@ test('the event may come before the answer', async ({ stage, room, server }) => 
   expect((await advisor.shown())[0]!.key, 'the row stays the same element').toBe(key);
 });
 
-test('the answer may come before the event', async ({ stage, room, server }) => {
-  const context = await stage.advisorContext(room.advisor);
+test('the answer may come before the event', async ({ browsers, room, server }) => {
+  const context = await browsers.advisorContext(room.advisor);
   const page = await context.newPage();
   const sockets = new Sockets();
   await sockets.install(page);
   await page.goto(room.threadPath);
-  const advisor = stage.threadOn(page);
+  const advisor = browsers.threadOn(page);
   await expect(advisor.input).toBeVisible();
   await expect.poll(() => sockets.opened).toBe(1);
   await room.clientSays('so that the socket is known to be live');
@@ -224,9 +224,9 @@ test('the answer may come before the event', async ({ stage, room, server }) => 
 test('a chat token that the server no longer accepts is renewed, and nothing that came meanwhile is missing', async ({
   launch,
 }) => {
-  const { server, stage, room } = await launch({ extra: ['--token-lifetime', '3'] });
-  const advisor = await stage.advisorThread(room);
-  const page = await (await stage.context()).newPage();
+  const { server, browsers, room } = await launch({ extra: ['--token-lifetime', '3'] });
+  const advisor = await browsers.advisorThread(room);
+  const page = await (await browsers.context()).newPage();
   const codes: (number | undefined)[] = [];
   await page.addInitScript(() => {
     const closes: number[] = [];
@@ -257,8 +257,8 @@ test('a chat token that the server no longer accepts is renewed, and nothing tha
 });
 
 test('a lost connection is shown after two seconds, and its end hides the banner', async ({ launch }) => {
-  const { server, stage, room } = await launch();
-  const advisor = await stage.advisorThread(room);
+  const { server, browsers, room } = await launch();
+  const advisor = await browsers.advisorThread(room);
   await expect(advisor.banner).toBeHidden();
   await server.kill();
   await expect(advisor.banner).toBeVisible();
@@ -271,12 +271,12 @@ test('a lost connection is shown after two seconds, and its end hides the banner
   await expect(advisor.row('live again')).toBeVisible();
 });
 
-test('a socket that is cut comes back by itself and replays what was missed', async ({ stage, room, server }) => {
-  const page = await (await stage.advisorContext(room.advisor)).newPage();
+test('a socket that is cut comes back by itself and replays what was missed', async ({ browsers, room, server }) => {
+  const page = await (await browsers.advisorContext(room.advisor)).newPage();
   const sockets = new Sockets();
   await sockets.install(page);
   await page.goto(room.threadPath);
-  const advisor = stage.threadOn(page);
+  const advisor = browsers.threadOn(page);
   await room.clientSays('before');
   await expect(advisor.row('before')).toBeVisible();
   sockets.hold();
@@ -290,10 +290,10 @@ test('a socket that is cut comes back by itself and replays what was missed', as
 });
 
 test('what is written after the browser has closed the database survives a reload, as does what was written before', async ({
-  stage,
+  browsers,
   room,
 }) => {
-  const context = await stage.context();
+  const context = await browsers.context();
   await context.addInitScript(() => {
     const { open } = IDBFactory.prototype;
     const state = window as unknown as { databases: IDBDatabase[] };
@@ -306,7 +306,7 @@ test('what is written after the browser has closed the database survives a reloa
   });
   let isDown = true;
   await context.route('**/messages/client', (route) => (isDown ? route.abort() : route.fallback()));
-  const thread = await stage.openWidget(room, context);
+  const thread = await browsers.openWidget(room, context);
   await thread.send('before');
   await expect(thread.row('before')).toHaveAttribute('data-status', 'sending');
   await thread.page.evaluate(() => {
@@ -331,7 +331,7 @@ test('what is written after the browser has closed the database survives a reloa
     });
   await expect.poll(kept).toEqual(['before', 'after']);
   await thread.page.reload();
-  await new Widget(thread.page, stage.isTouch).open();
+  await new Widget(thread.page, browsers.isTouch).open();
   await expect(thread.row('before')).toHaveAttribute('data-status', 'sending');
   await expect(thread.row('after')).toHaveAttribute('data-status', 'sending');
   isDown = false;

@@ -8,11 +8,11 @@ import { Room } from '../harness/room.ts';
 const listRow = (page: Page, conversationId: string): Locator =>
   page.locator(`[data-conversation-id="${conversationId}"]`);
 
-test('the list is live: preview, order and badge follow what clients write', async ({ stage, room, server }) => {
+test('the list is live: preview, order and badge follow what clients write', async ({ browsers, room, server }) => {
   const other = await Room.open(server.url, room.organization, 1);
   await other.clientSays('earlier');
   await room.clientSays('later');
-  const page = await (await stage.advisorContext(room.advisor)).newPage();
+  const page = await (await browsers.advisorContext(room.advisor)).newPage();
   await page.goto('/dashboard/messages');
   const first = listRow(page, room.conversationId);
   const second = listRow(page, other.conversationId);
@@ -26,39 +26,39 @@ test('the list is live: preview, order and badge follow what clients write', asy
   await expect(page.locator('[data-conversation-id]').first()).toHaveAttribute('data-conversation-id', other.conversationId);
 });
 
-test('reading in one tab clears the badge in the other', async ({ stage, room }) => {
+test('reading in one tab clears the badge in the other', async ({ browsers, room }) => {
   await room.clientSays('one');
   await room.clientSays('two');
-  const context = await stage.advisorContext(room.advisor);
+  const context = await browsers.advisorContext(room.advisor);
   const list = await context.newPage();
   await list.goto('/dashboard/messages');
   await expect(listRow(list, room.conversationId).locator('.tc-unread [aria-hidden]')).toHaveText('2');
-  const thread = await stage.advisorThread(room, context);
+  const thread = await browsers.advisorThread(room, context);
   await thread.expectAtEnd();
   await expect(listRow(list, room.conversationId).locator('.tc-unread')).toBeHidden({ timeout: 2_000 });
   expect(await room.unreadCount()).toBe(0);
 });
 
 test('a colleague sees the message, its sender as one of the own side, and clears the badge for all', async ({
-  stage,
+  browsers,
   room,
 }) => {
   await room.clientSays('Good morning');
   const [nora, ivan] = room.organization.advisors;
-  const list = await (await stage.advisorContext(nora)).newPage();
+  const list = await (await browsers.advisorContext(nora)).newPage();
   await list.goto('/dashboard/messages');
   await expect(listRow(list, room.conversationId).locator('.tc-unread [aria-hidden]')).toHaveText('1');
-  const colleague = await stage.advisorThread(room, await stage.advisorContext(ivan));
+  const colleague = await browsers.advisorThread(room, await browsers.advisorContext(ivan));
   await expect(listRow(list, room.conversationId).locator('.tc-unread')).toBeHidden({ timeout: 2_000 });
   await colleague.send('Nora is out today');
-  const hers = await stage.advisorThread(room, await stage.advisorContext(nora));
+  const hers = await browsers.advisorThread(room, await browsers.advisorContext(nora));
   await expect(hers.row('Nora is out today')).toBeVisible();
 });
 
-test('two tabs show the same messages in the same order, whichever of them wrote', async ({ stage, room }) => {
-  const context = await stage.advisorContext(room.advisor);
-  const first = await stage.advisorThread(room, context);
-  const second = await stage.advisorThread(room, context);
+test('two tabs show the same messages in the same order, whichever of them wrote', async ({ browsers, room }) => {
+  const context = await browsers.advisorContext(room.advisor);
+  const first = await browsers.advisorThread(room, context);
+  const second = await browsers.advisorThread(room, context);
   for (let i = 1; i <= 4; ++i) await (i % 2 ? first : second).send(`message ${i}`);
   await expect(first.rows).toHaveCount(4);
   await expect(second.rows).toHaveCount(4);
@@ -68,10 +68,10 @@ test('two tabs show the same messages in the same order, whichever of them wrote
   expect(await second.texts()).toEqual(order);
 });
 
-test('what a closed tab had not sent is sent by the other', async ({ stage, room, server }) => {
-  const context = await stage.advisorContext(room.advisor);
-  const first = await stage.advisorThread(room, context);
-  const second = await stage.advisorThread(room, context);
+test('what a closed tab had not sent is sent by the other', async ({ browsers, room, server }) => {
+  const context = await browsers.advisorContext(room.advisor);
+  const first = await browsers.advisorThread(room, context);
+  const second = await browsers.advisorThread(room, context);
   await context.route('**/api/conversations/*/messages', (route) =>
     route.request().method() === 'POST' ? route.abort() : route.fallback(),
   );
@@ -86,10 +86,10 @@ test('what a closed tab had not sent is sent by the other', async ({ stage, room
   expect(query(server.database, count, uuidBytes(room.conversationId))).toEqual([[1]]);
 });
 
-test('a suspended tab keeps no other from sending, and changes nothing when it wakes up', async ({ stage, room }) => {
-  const context = await stage.advisorContext(room.advisor);
-  const first = await stage.advisorThread(room, context);
-  const second = await stage.advisorThread(room, context);
+test('a suspended tab keeps no other from sending, and changes nothing when it wakes up', async ({ browsers, room }) => {
+  const context = await browsers.advisorContext(room.advisor);
+  const first = await browsers.advisorThread(room, context);
+  const second = await browsers.advisorThread(room, context);
   let tell = () => {};
   const isSending = new Promise<void>((resolve) => (tell = resolve));
   let lose: (() => Promise<void>) | null = null;
@@ -119,8 +119,8 @@ test('a suspended tab keeps no other from sending, and changes nothing when it w
   expect(await first.texts()).toEqual([...texts, 'awake']);
 });
 
-test('the sound is switched off in every tab, and stays off', async ({ stage, room }) => {
-  const context = await stage.advisorContext(room.advisor);
+test('the sound is switched off in every tab, and stays off', async ({ browsers, room }) => {
+  const context = await browsers.advisorContext(room.advisor);
   const [first, second] = [await context.newPage(), await context.newPage()];
   const soundOf = (page: Page) => page.getByRole('switch', { name: 'Sound of new messages' });
   for (const page of [first, second]) {
@@ -135,11 +135,11 @@ test('the sound is switched off in every tab, and stays off', async ({ stage, ro
   await expect(soundOf(second)).toHaveAttribute('aria-checked', 'false');
 });
 
-test('the search finds clients and words, and an empty search shows all', async ({ stage, room, server }) => {
+test('the search finds clients and words, and an empty search shows all', async ({ browsers, room, server }) => {
   const other = await Room.open(server.url, room.organization, 1);
   await room.clientSays('We would like a window seat');
   await other.clientSays('Where is the vineyard?');
-  const page = await (await stage.advisorContext(room.advisor)).newPage();
+  const page = await (await browsers.advisorContext(room.advisor)).newPage();
   await page.goto('/dashboard/messages');
   const rows = page.locator('[data-conversation-id]');
   await expect(rows).toHaveCount(2);
@@ -155,8 +155,8 @@ test('the search finds clients and words, and an empty search shows all', async 
   await expect(rows).toHaveCount(2);
 });
 
-test('without a session a thread asks for a login first, and leads there after it', async ({ stage, room }) => {
-  const page = await (await stage.context()).newPage();
+test('without a session a thread asks for a login first, and leads there after it', async ({ browsers, room }) => {
+  const page = await (await browsers.context()).newPage();
   await page.goto(room.threadPath);
   await page.getByRole('textbox', { name: 'E-mail' }).fill(room.advisor.email);
   await page.getByRole('textbox', { name: 'Password' }).fill('wrong');

@@ -2,9 +2,9 @@
 import { expect, test } from '../harness/test.ts';
 import { devTools, holdFinger } from '../harness/thread.ts';
 
-test('a finger that moves 10 px is scrolling, not holding', async ({ stage, room }) => {
+test('a finger that moves 10 px is scrolling, not holding', async ({ browsers, room }) => {
   await room.converse(30);
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await thread.expectAtEnd();
   const bubble = thread.bubble('line 29');
   const box = (await bubble.boundingBox())!;
@@ -22,9 +22,9 @@ test('a finger that moves 10 px is scrolling, not holding', async ({ stage, room
   await expect(thread.picker).toBeHidden();
 });
 
-test('a tap elsewhere puts the picker away', async ({ stage, room }) => {
+test('a tap elsewhere puts the picker away', async ({ browsers, room }) => {
   await room.clientSays('Hold me');
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await holdFinger(thread.page, thread.bubble('Hold me'), () => expect(thread.picker).toBeVisible());
   await expect(thread.picker).toBeVisible();
   const frame = (await thread.scroller.boundingBox())!;
@@ -32,9 +32,9 @@ test('a tap elsewhere puts the picker away', async ({ stage, room }) => {
   await expect(thread.picker).toBeHidden();
 });
 
-test('a held finger answers after about 450 ms', async ({ stage, room }) => {
+test('a held finger answers after about 450 ms', async ({ browsers, room }) => {
   await room.clientSays('Hold me');
-  const thread = await stage.advisorThread(room);
+  const thread = await browsers.advisorThread(room);
   await thread.page.evaluate(() => {
     const took = new Promise<number>((resolve) => {
       document.addEventListener(
@@ -59,11 +59,11 @@ test('a held finger answers after about 450 ms', async ({ stage, room }) => {
 });
 
 test('a small screen, as with the keyboard up, keeps the input in sight and the newest message above it', async ({
-  stage,
+  browsers,
   room,
 }) => {
   await room.converse(30);
-  const thread = await stage.openWidget(room);
+  const thread = await browsers.openWidget(room);
   await thread.expectAtEnd();
   await thread.page.setViewportSize({ width: 390, height: 430 });
   await expect(thread.input).toBeInViewport({ ratio: 1 });

@@ -67,14 +67,14 @@ test.describe('on a page of another origin', () => {
   test.afterAll(() => elsewhere.close());
 
   test('one script tag is a chat: history, both directions live, reactions and the count', async ({ launch, isPhone }) => {
-    const { server, stage, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
+    const { server, browsers, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
     await room.advisorSays('Welcome!');
     elsewhere.show(`<!doctype html><title>Blog</title><h1>Blog</h1><p>Words.</p>${tag(server.url, room.client.trip)}`);
-    const page = await (await stage.context()).newPage();
+    const page = await (await browsers.context()).newPage();
     await page.goto(elsewhere.origin);
     const widget = new Widget(page, isPhone);
     await expect(widget.badge).toHaveText('1');
-    const advisor = await stage.advisorThread(room);
+    const advisor = await browsers.advisorThread(room);
     const client = await widget.open();
     await expect(client.row('Welcome!')).toBeVisible();
     await expect(widget.window).toContainText(`Re: ${room.client.trip.title}`);
@@ -91,7 +91,7 @@ test.describe('on a page of another origin', () => {
   });
 
   test('neither sees the other: hostile styles change nothing, and the page keeps its own', async ({ launch, isPhone }) => {
-    const { server, stage, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
+    const { server, browsers, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
     await room.advisorSays('Welcome!');
     const body = `<h1 id="title">Blog</h1><p id="words">Words.</p><textarea id="box">x</textarea>`;
     const measures = () =>
@@ -99,7 +99,7 @@ test.describe('on a page of another origin', () => {
         const style = getComputedStyle(element);
         return [element.tagName, style.font, style.color, style.backgroundColor, style.margin, style.overflow];
       });
-    const context = await stage.context();
+    const context = await browsers.context();
     const page = await context.newPage();
     elsewhere.show(`<!doctype html><title>Blog</title><style>${HOSTILE}</style>${body}`);
     await page.goto(elsewhere.origin);
@@ -130,14 +130,14 @@ test.describe('on a page of another origin', () => {
   });
 
   test('a strict Content-Security-Policy is enough for it, without unsafe-inline', async ({ launch, isPhone }) => {
-    const { server, stage, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
+    const { server, browsers, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
     await room.advisorSays('Welcome!');
     const socket = server.url.replace('http', 'ws');
     elsewhere.show(
       `<!doctype html><title>Blog</title><h1>Blog</h1>${tag(server.url, room.client.trip)}`,
       `default-src 'none'; script-src ${server.url}; connect-src ${server.url} ${socket}; img-src ${server.url}`,
     );
-    const page = await (await stage.context()).newPage();
+    const page = await (await browsers.context()).newPage();
     await page.goto(elsewhere.origin);
     const widget = new Widget(page, isPhone);
     const client = await widget.open();
@@ -148,9 +148,9 @@ test.describe('on a page of another origin', () => {
   });
 
   test('it has its looks in browsers without constructed style sheets', async ({ launch, isPhone }) => {
-    const { server, stage, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
+    const { server, browsers, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
     elsewhere.show(`<!doctype html><title>Blog</title><h1>Blog</h1>${tag(server.url, room.client.trip)}`);
-    const page = await (await stage.context()).newPage();
+    const page = await (await browsers.context()).newPage();
     await page.addInitScript(() => {
       const lacking = { adoptedStyleSheets: ShadowRoot.prototype, replaceSync: CSSStyleSheet.prototype };
       for (const [name, owner] of Object.entries(lacking)) delete (owner as unknown as Record<string, unknown>)[name];
@@ -163,14 +163,14 @@ test.describe('on a page of another origin', () => {
   });
 
   test('keys typed into it do not reach the page, and what a page names its trip stays text', async ({ launch, isPhone }) => {
-    const { server, stage, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
+    const { server, browsers, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
     const title = '&lt;img src=x onerror=&quot;window.__xss=1&quot;&gt;';
     elsewhere.show(
       `<!doctype html><title>Blog</title>
        <script>window.keys = []; addEventListener('keydown', (event) => keys.push(event.key));</script>
        ${tag(server.url, { ...room.client.trip, title })}`,
     );
-    const page = await (await stage.context()).newPage();
+    const page = await (await browsers.context()).newPage();
     await page.goto(elsewhere.origin);
     const widget = new Widget(page, isPhone);
     const client = await widget.open();
@@ -188,11 +188,11 @@ test.describe('on a page of another origin', () => {
     ['head', (script: string) => `<!doctype html><title>Blog</title>${script}<h1>Blog</h1>`],
   ] as const) {
     test(`a page that replaces its body keeps the chat as it is, once: the tag is in the ${place}`, async ({ launch, isPhone }) => {
-      const { server, stage, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
+      const { server, browsers, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
       for (let i = 1; i <= 40; ++i) await room.advisorSays(`Hint ${i}`);
       const own = html(tag(server.url, room.client.trip));
       elsewhere.show(own);
-      const page = await (await stage.context()).newPage();
+      const page = await (await browsers.context()).newPage();
       await page.goto(elsewhere.origin);
       const widget = new Widget(page, isPhone);
       const client = await widget.open();
@@ -229,10 +229,10 @@ test.describe('on a page of another origin', () => {
   }
 
   test('a page with a chat of its own takes the place of the other one', async ({ launch, isPhone }) => {
-    const { server, stage, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
+    const { server, browsers, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
     const [first, second] = room.organization.clients;
     elsewhere.show(`<!doctype html><title>Blog</title><h1>Blog</h1>${tag(server.url, first.trip)}`);
-    const page = await (await stage.context()).newPage();
+    const page = await (await browsers.context()).newPage();
     await page.goto(elsewhere.origin);
     const widget = new Widget(page, isPhone);
     await widget.open();
@@ -248,10 +248,10 @@ test.describe('on a page of another origin', () => {
     launch,
     isPhone,
   }) => {
-    const { server, stage, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
+    const { server, browsers, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
     const own = tag(server.url, room.client.trip);
     elsewhere.show(`<!doctype html><title>Blog</title><h1>Blog</h1>${own}`);
-    const page = await (await stage.context()).newPage();
+    const page = await (await browsers.context()).newPage();
     await page.goto(elsewhere.origin);
     const widget = new Widget(page, isPhone);
     await widget.open();
@@ -271,10 +271,10 @@ test.describe('on a page of another origin', () => {
   });
 
   test("it speaks the page's language", async ({ launch }) => {
-    const { server, stage, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
+    const { server, browsers, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
     await room.advisorSays('Guten Morgen');
     elsewhere.show(`<!doctype html><html lang="de"><title>Blog</title><h1>Blog</h1>${tag(server.url, room.client.trip)}`);
-    const page = await (await stage.context({ timezoneId: 'Europe/Berlin' })).newPage();
+    const page = await (await browsers.context({ timezoneId: 'Europe/Berlin' })).newPage();
     await page.goto(elsewhere.origin);
     await page.getByRole('button', { name: 'Chat öffnen, 1 ungelesene Nachricht' }).click();
     await expect(page.getByRole('dialog', { name: `Chat mit ${room.advisor.name}` })).toBeVisible();
@@ -289,9 +289,9 @@ test.describe('on a page of another origin', () => {
   });
 
   test('it works on a page whose lang is no language tag', async ({ launch, isPhone }) => {
-    const { server, stage, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
+    const { server, browsers, room } = await launch({ extra: ['--allowed-origin', elsewhere.origin] });
     await room.advisorSays('Welcome!');
-    const page = await (await stage.context()).newPage();
+    const page = await (await browsers.context()).newPage();
     for (const lang of ['de-DE@euro', 'en-US.UTF-8', 'en-GB-UK', 'en-US, en', 'en-', 'de_AT', 'C']) {
       await test.step(lang, async () => {
         elsewhere.show(`<!doctype html><html lang="${lang}"><title>Blog</title><h1>Blog</h1>${tag(server.url, room.client.trip)}`);
@@ -305,9 +305,9 @@ test.describe('on a page of another origin', () => {
   });
 
   test('an origin that the operator did not allow gets no chat, and the console says why', async ({ launch }) => {
-    const { server, stage, room } = await launch();
+    const { server, browsers, room } = await launch();
     elsewhere.show(`<!doctype html><title>Blog</title><h1>Blog</h1>${tag(server.url, room.client.trip)}`);
-    const page = await (await stage.context()).newPage();
+    const page = await (await browsers.context()).newPage();
     const told = page.waitForEvent('console', (message) => message.text().startsWith('travelchat: '));
     const refused = page.waitForEvent('requestfailed', (request) => request.url().includes('/api/chat-token'));
     await page.goto(elsewhere.origin);
