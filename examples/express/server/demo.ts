@@ -1,4 +1,4 @@
-// A little world to try the chat in, with what its people have said so far.
+// Invented agencies, clients and trips to try the chat with, and what they have said so far.
 import { randomBytes, randomUUID } from 'node:crypto';
 
 import { eq, inArray, sql } from 'drizzle-orm';
@@ -51,7 +51,7 @@ export async function loadDemo({ db, tables }: Database, count: number): Promise
       endsOn: '2027-03-13', summary: `Seven days in ${place}.`, shareEnabled: true,
       shareToken: randomBytes(16).toString('hex'),
     });
-    // The first one has much to say: a conversation that is worth paging through.
+    // The first conversation is a long one, to page through.
     const length = i === 0 ? 5_000 : 3 + ((i * 7) % 20);
     spoken.push({
       orgId, clientId, clientName, advisorId, advisorName,

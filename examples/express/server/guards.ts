@@ -1,11 +1,11 @@
-// What the application refuses before anybody looks at what is asked for, and what its log is told.
+// Requests that the application refuses before any route sees them, and its log of requests.
 import type { Server } from 'node:http';
 
 import type { NextFunction, Request, Response } from 'express';
 
 import { fail } from './auth.ts';
 
-/** Requests that could be taken for two different ones. */
+/** Refuses requests that a proxy and this server could understand differently. */
 export function refuseAmbiguous(request: Request, response: Response, next: NextFunction) {
   const hosts = request.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length;
   const path = (request.url.split('?')[0] as string);

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 
 import type { Options } from './options.ts';
 
-/** As strict as an open server should be about what is no request yet. */
+/** Limits for what has been received of a request that is not complete yet. */
 export const httpLimits = { maxHeaderSize: 8 * 1024, headersTimeout: 10_000, connectionsCheckingInterval: 1_000,
   requireHostHeader: false };
 

@@ -1,9 +1,9 @@
-// What only the application may know.
+// The application's secrets: the one that signs session cookies, and how secrets are compared.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** In a time that does not tell how much of it was right. Nothing is equal to nothing. */
+/** In constant time. An empty or missing secret is equal to nothing. */
 export function equalSecrets(given: string, right: string | null | undefined): boolean {
   if (given === '' || right === undefined || right === null || right === '') return false;
   const [a, b] = [Buffer.from(given), Buffer.from(right)];
@@ -25,7 +25,7 @@ export function sessionSecret(dataDir: string): string {
   mkdirSync(dataDir, { recursive: true });
   const file = join(dataDir, 'session-secret');
   if (!existsSync(file)) {
-    // Whole, or not at all, and never in place of one that another process has made meanwhile.
+    // Linked in one step, so that it never replaces a secret that another process has made meanwhile, nor is half written.
     const own = `${file}.${process.pid}`;
     writeFileSync(own, randomBytes(32).toString('hex'), { mode: 0o600 });
     try {

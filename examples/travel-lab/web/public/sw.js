@@ -58,7 +58,7 @@ async function isSignedIn() {
   const tooLate = new Promise((resolve) => (timer = setTimeout(resolve, 5000, null)));
   const asked = attempt(async () => {
     const answer = await fetch('/api/me', { cache: 'no-store' });
-    // A page of somebody's in between, of whatever status, tells nothing of the session.
+    // An answer of a proxy in between, whatever its status, says nothing about the session.
     const { id, code } = await answer.json();
     if (answer.ok) return typeof id === 'string' ? true : null;
     return answer.status === 401 && typeof code === 'string' ? false : null;
@@ -70,7 +70,7 @@ async function isSignedIn() {
 // third time, even while the page is in view. Safari also counts a handler that fails, so nothing else may fail it.
 // Chromium and Firefox excuse a page that somebody looks at.
 const { userAgent = '', userAgentData } = self.navigator ?? {};
-const excusesView = userAgentData !== undefined || userAgent.includes('Firefox/');
+const maySkipWhileInView = userAgentData !== undefined || userAgent.includes('Firefox/');
 
 /** null: it did not work. */
 async function attempt(work) {
@@ -81,13 +81,13 @@ async function attempt(work) {
   }
 }
 
-async function takeAway(filter) {
+async function closeNotifications(filter) {
   for (const shown of await self.registration.getNotifications(filter)) shown.close();
 }
 
-async function showTheEnd() {
+async function showSignedOut() {
   await attempt(async () => (await self.registration.pushManager.getSubscription())?.unsubscribe());
-  await attempt(() => takeAway());
+  await attempt(() => closeNotifications());
   await self.registration.showNotification('You are signed out', {
     body: 'Sign in to read your messages.',
     tag: messagesPage,
@@ -100,14 +100,14 @@ async function showTheEnd() {
 async function show(data) {
   const signedIn = await isSignedIn();
   if (signedIn === false) {
-    await showTheEnd();
+    await showSignedOut();
     return;
   }
   const payload = (signedIn === true && payloadOf(data)) || {};
   const page = pageOf(payload.url);
   const views = await attempt(async () => Promise.all((await windowsOfAdvisor()).map((each) => isInView(each, page))));
   const isSeen = views?.includes(true) ?? false;
-  if (isSeen && excusesView) return;
+  if (isSeen && maySkipWhileInView) return;
   await self.registration.showNotification(textOr(payload.title, 'New message'), {
     body: textOr(payload.body, ''),
     // The newest message of a conversation takes the place of the one before, and is heard again.
@@ -118,7 +118,7 @@ async function show(data) {
     badge: '/badge-96.png',
     data: { page },
   });
-  if (isSeen) await attempt(() => takeAway({ tag: page }));
+  if (isSeen) await attempt(() => closeNotifications({ tag: page }));
 }
 
 async function open(page) {
