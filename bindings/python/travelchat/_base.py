@@ -6,13 +6,16 @@ import atexit
 import enum
 import warnings
 import weakref
+from collections.abc import Callable
 from datetime import timedelta
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 from . import _core, _options
 from .backplane import NativeBackplane
 from .storage import AnyStorage, require_storage
 from .types import EngineStats, Participant
+
+S = TypeVar("S")
 
 
 class Everything(enum.Enum):
@@ -22,6 +25,9 @@ class Everything(enum.Enum):
 
 
 EVERYTHING = Everything.EVERYTHING
+
+# This many events are turned into Python objects at a time; after them, other tasks or threads run.
+BATCH_SIZE = 256
 
 
 def checked_listener(listener: Participant | Everything) -> Participant | None:
@@ -142,6 +148,19 @@ class EngineBase:
     def stats(self) -> EngineStats:
         """Counts and gauges. `Closed` after the end."""
         return self._core.stats()
+
+    def _subscribe(
+        self,
+        make: Callable[..., S],
+        conversation_id: str,
+        since: int | None,
+        epoch: str | None,
+        listener: Participant | Everything,
+        max_pending: int,
+    ) -> S:
+        who = checked_listener(listener)
+        args = (conversation_id, who, since, epoch)
+        return make(self._core.subscribe, args, max_pending, reports_typing=who is not None)
 
     @property
     def closed(self) -> bool:

@@ -90,6 +90,8 @@ class ChatApp:
             TypeError, ValueError: an option is wrong; the text names it.
             Closed: the engine is.
         """
+        # The options are those of `Server`, written out in both: type checkers and `help` read them where they stand, and
+        # tests/test_options.py compares them.
         self._app = _options.application("app", app)
         self._base_path = base_path
         self._max_body_bytes = max_body_bytes

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import _core, _options
-from ._base import EVERYTHING, EngineBase, Everything, checked_listener
+from ._base import BATCH_SIZE, EVERYTHING, EngineBase, Everything
 from ._bridge import Bridge, running_bridge
 from .errors import by_code
 from .types import (
@@ -29,9 +29,6 @@ from .types import (
 )
 
 __all__ = ["ChatEngine", "Subscription"]
-
-# This many events are turned into Python objects at a time; after them, other tasks of the loop run.
-_BATCH_SIZE = 256
 
 
 class Subscription:
@@ -126,7 +123,7 @@ class Subscription:
             has_waited = True
         while not self._closed:
             reason = self._feed.closed()
-            events = self._feed.take(_BATCH_SIZE)
+            events = self._feed.take(BATCH_SIZE)
             if events:
                 if not has_waited:
                     # Events come faster than they are taken: without this, no other task of the loop would run.
@@ -352,13 +349,7 @@ class ChatEngine(EngineBase):
                 itself, by a program that reads everything; None is nobody, and raises TypeError.
             max_pending: Events that may wait for the iteration.
         """
-        who = checked_listener(listener)
-        return Subscription(
-            self._core.subscribe,
-            (conversation_id, who, since, epoch),
-            max_pending,
-            reports_typing=who is not None,
-        )
+        return self._subscribe(Subscription, conversation_id, since, epoch, listener, max_pending)
 
     def subscribe_inbox(self, org_id: str, *, max_pending: int = 10_000) -> Subscription:
         """Follows the organization's list of conversations: a `ConversationUpdated` for each change of a row."""

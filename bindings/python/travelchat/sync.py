@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import _core, _options
-from ._base import EVERYTHING, EngineBase, Everything, checked_listener
+from ._base import BATCH_SIZE, EVERYTHING, EngineBase, Everything
 from ._bridge import Waiter, thread_waiter
 from .errors import by_code
 from .types import (
@@ -35,8 +35,6 @@ from .types import (
 )
 
 __all__ = ["ChatEngine", "Subscription"]
-
-_BATCH_SIZE = 256
 
 
 class Subscription:
@@ -62,7 +60,7 @@ class Subscription:
             return event
         while not self._closed:
             reason = self._feed.closed()
-            events = self._feed.take(_BATCH_SIZE)
+            events = self._feed.take(BATCH_SIZE)
             if events:
                 self._batch = iter(events)
                 return next(self._batch)
@@ -223,13 +221,7 @@ class ChatEngine(EngineBase):
         max_pending: int = 10_000,
     ) -> Subscription:
         """Follows a conversation; returns once the subscription stands."""
-        who = checked_listener(listener)
-        return Subscription(
-            self._core.subscribe,
-            (conversation_id, who, since, epoch),
-            max_pending,
-            reports_typing=who is not None,
-        )
+        return self._subscribe(Subscription, conversation_id, since, epoch, listener, max_pending)
 
     def subscribe_inbox(self, org_id: str, *, max_pending: int = 10_000) -> Subscription:
         """Follows the organization's list of conversations."""
