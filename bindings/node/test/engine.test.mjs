@@ -326,7 +326,7 @@ describe('an engine', () => {
       assert.ok(error instanceof ChatError);
       assert.equal(error.code, code);
       assert.equal(error.cause.message, detail);
-      // A mistake of the caller's says itself what it is; people are told the table's sentence.
+      // A caller's mistake is explained in the message itself; for other errors that is the table's sentence.
       assert.equal(error.message, code === 'invalid_argument' ? detail : errorTable().find((row) => row.code === code).message);
     }
     assert.equal((await engine.listMessages(ada, { conversationId: id })).messages.length, 0);
@@ -347,7 +347,7 @@ describe('an engine', () => {
     }
     const { token } = await engine.issueToken(grant);
     assert.equal((await engine.authenticateToken(token)).clientId, 'carl');
-    // Left out are those of which nothing says less.
+    // These may be undefined: their defaults permit no more than a value would.
     const events = engine.subscribe(id, { since: undefined, epoch: undefined, maxQueued: undefined, signal: undefined });
     await events.opened;
     await events.return();
@@ -377,7 +377,7 @@ describe('an engine', () => {
     sparse[900_000] = 'carl';
     await assert.rejects(list(sparse), { name: 'TypeError', message: 'listConversations.clientIds[1] must be a string, not undefined' });
     assert.deepEqual(await list(Array(100_000).fill('nobody')), []);
-    // A proxy is no array of the language's; one that grows while it is read is read as long as it was.
+    // A proxy does not count as an array. Of an array that grows while it is read, only the first length is read.
     await assert.rejects(list(new Proxy(['carl'], {})), { name: 'TypeError' });
     const growing = [];
     Object.defineProperty(growing, 0, { get: () => growing.push('carl') && 'carl', enumerable: true, configurable: true });

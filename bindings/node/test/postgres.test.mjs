@@ -63,7 +63,7 @@ describe('on PostgreSQL, an engine', () => {
 
   test('refuses what is no database of its, and says why to an operator', async () => {
     const url = server.createDatabase();
-    // Only a mistake of the caller's says itself what it is.
+    // Only a caller's mistake is explained in the message itself, other errors in their `cause`.
     const refused = (code, cause) => (error) =>
       error instanceof ChatError && error.code === code && cause.test(error.cause.message) &&
       cause.test(error.message) === (code === 'invalid_argument');

@@ -1,4 +1,4 @@
-// A peer may reset its connection at any byte, which must be nobody's end but the connection's.
+// A peer may reset its connection at any byte. Only that connection may end by it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -411,7 +411,7 @@ describe('in an Express application, the chat', () => {
 });
 
 describe('setting up', () => {
-  // Of a test that has failed: its server would keep the process.
+  // After a failed test its server would keep the process alive.
   const listening = new Set();
   afterEach(async () => {
     for (const server of listening) {

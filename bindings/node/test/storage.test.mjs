@@ -116,7 +116,7 @@ describe('a storage in JavaScript', () => {
       unknown.add(3);
       const newest = await replay();
       assert.deepEqual(newest.told, [['new_message', 1], ['caught_up', 3]]);
-      // Of what others write listeners hear by the same reading, and what follows comes behind it.
+      // What another engine wrote reaches listeners by the same reading of changes, before what is sent after it.
       unknown.add(4);
       await send(other, 'four');
       engine.refresh(id);
@@ -181,7 +181,7 @@ describe('a storage in JavaScript', () => {
     await engine.send(ada, { conversationId: conversation.id, content: 'kept' });
     const heard = await take(events, (event) => event.type === 'new_message');
     assert.equal(heard.at(-1).message.content, 'kept');
-    // Each twice: by a write and by a read. A ChatError is an answer and no mistake.
+    // Each twice: by a write and by a read. A ChatError is an answer, and causes no warning.
     assert.deepEqual(warnings, Array(2).fill('no database').concat(Array(2).fill('not even an error')));
     await events.return();
     await engine.close();

@@ -1,5 +1,5 @@
-// Servers with the chat that others reset connections of, in a process of their own, whose end would be the answer. Prints
-// their ports.
+// Servers with the chat whose connections the test resets. In a process of their own, because a mistake would end the
+// process. Prints their ports.
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { once } from 'node:events';

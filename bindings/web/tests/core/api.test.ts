@@ -88,12 +88,12 @@ describe('a refusal', () => {
     [' 7 ', 7000],
     // The clock says 2026-11-23T10:00:00Z.
     ['Mon, 23 Nov 2026 10:00:30 GMT', 30_000],
-    // Days, or a moment in place of seconds: five minutes are enough.
+    // More than five minutes (days, or a point in time in place of seconds) counts as five minutes.
     ['2592000', 300_000],
     ['1795950000', 300_000],
     ['9'.repeat(400), 300_000],
     ['Fri, 01 Jan 2100 00:00:00 GMT', 300_000],
-    // As good as none.
+    // These count as no header.
     ['0', null],
     ['', null],
     ['-5', null],

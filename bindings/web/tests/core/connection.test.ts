@@ -226,7 +226,7 @@ describe('a connection', () => {
 
     it('while a socket says nothing, which it replaces where that has missed something', async () => {
       await open();
-      // The first is replaced in any case.
+      // The first socket of a server that never says `alive` is replaced in any case.
       await clock.advance(55_000);
       const socket = sockets[1]!;
       socket.accept();
@@ -237,7 +237,7 @@ describe('a connection', () => {
       await clock.advance(1);
       expect(polls()).toBe(before + 1);
       expect(sockets).toHaveLength(2);
-      // Said just now: whatever it was comes with it.
+      // The socket is heard during the request: what it tells need not be asked for.
       owner.polled = () => {
         socket.say({ type: 'caught_up', rev: 1 });
         return Promise.resolve(true);

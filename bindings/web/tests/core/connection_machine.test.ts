@@ -296,7 +296,7 @@ describe('a socket that only looks open', () => {
       feed.after(passed).take({ type: 'timer' });
       expect(feed.state.phase).toBe('open');
     }
-    // Not a moment later than it is due.
+    // The timer is set for when the socket counts as dead.
     expect(feed.ms).toBe(1000);
     expect(feed.after(1000).take({ type: 'timer' }).done).toEqual(['drop', 'prepare', 'timer']);
     expect(feed.state).toMatchObject({ phase: 'connecting', attempt: 0 });
@@ -319,7 +319,7 @@ describe('a socket that only looks open', () => {
     feed.take({ type: 'prepared' }).take({ type: 'ready' });
     for (let i = 0; i < 20; i += 1) feed.after(30_000).take({ type: 'timer' });
     expect(feed.state.phase).toBe('open');
-    // It was a new version's after all, or has become one.
+    // The server says `alive` after all: it was updated, or a newer one took its place.
     feed.take({ type: 'alive', interval: 25_000 });
     for (const passed of [30_000, 25_000]) feed.after(passed).take({ type: 'timer' });
     expect(feed.state.phase).toBe('connecting');

@@ -247,7 +247,7 @@ describe('the inbox', () => {
 
     it('a socket that falls silent is replaced when the list shows that it has missed something', async () => {
       await open();
-      // Of a server of before; the first socket is replaced in any case.
+      // An older server never says `alive`; its first socket is replaced in any case.
       await clock.advance(55_000);
       await clock.advance(60_000);
       expect(sockets).toHaveLength(2);

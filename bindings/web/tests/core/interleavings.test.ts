@@ -1,6 +1,5 @@
 // Whatever the network does, everybody ends up with what the server has: a random walk through sends, reactions,
-// reading, paging, lost requests, lost answers, dead sockets, restarts and reloads, with everything else on a chance of
-// its own.
+// reading, paging, lost requests, lost answers, dead sockets, restarts and reloads, in an order that a seed gives.
 import { expect, it } from 'vitest';
 import { Api } from '../../src/core/api';
 import type { Environment } from '../../src/core/environment';

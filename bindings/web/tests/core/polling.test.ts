@@ -54,7 +54,7 @@ describe('asking by HTTP', () => {
     polling.schedule();
     await clock.advance(30_000);
     expect(asked).toEqual([320]);
-    // It was heard, which nobody tells but `since`.
+    // A socket was heard; only `silentSince` says so.
     since = 400_000;
     await clock.advance(60_000);
     expect(asked).toEqual([320]);
@@ -88,7 +88,7 @@ describe('asking by HTTP', () => {
     polling.onPageEvent('visible');
     await clock.advance(1000);
     expect(asked).toEqual([120, 240, 300]);
-    // Whoever looks away and back again does not ask each time.
+    // Hiding and showing the page causes no request each time.
     polling.onPageEvent('hidden');
     polling.onPageEvent('visible');
     await clock.advance(1000);

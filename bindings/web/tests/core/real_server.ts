@@ -14,7 +14,7 @@ export const serverBinary =
   process.env.TRAVELCHAT_SERVER ??
   resolve(import.meta.dirname, '../../../../build/release/examples/travel-lab/server/travelchat-server');
 
-/** One that was named must be there; without a name, a clone that was not built yet goes without. */
+/** A server that TRAVELCHAT_SERVER names must exist. Without a name, these tests are skipped where none is built. */
 export const hasServer = process.env.TRAVELCHAT_SERVER !== undefined || existsSync(serverBinary);
 
 interface Demo {

@@ -1,4 +1,4 @@
-// A page with one conversation in it, on a network that does what it should until it is told otherwise.
+// A page with one conversation in it. The network works until the test makes it fail.
 import { Api } from '../../src/core/api';
 import type { Environment } from '../../src/core/environment';
 import { openOutboxStore } from '../../src/core/outbox_store';

@@ -491,15 +491,15 @@ describe('what comes', () => {
     site.other('first');
     const thread = await site.open();
     const before = thread.snapshot().rows;
-    site.server.changeAsNobodyKnows();
-    site.server.changeAsNobodyKnows();
+    site.server.sendUnknownEvent();
+    site.server.sendUnknownEvent();
     await site.turn();
     expect(thread.snapshot().rows).toBe(before);
     site.other('second');
     await site.turn();
     expect(contents(thread.snapshot())).toEqual(['first', 'second']);
     expect(site.sockets).toHaveLength(1);
-    site.server.changeAsNobodyKnows();
+    site.server.sendUnknownEvent();
     await site.turn();
     site.cut();
     await site.pass(1000);

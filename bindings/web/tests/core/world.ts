@@ -1,5 +1,5 @@
-// A world without a network: a clock that stands still until it is told to go, chance from a seed, a server in memory
-// that follows docs/protocol.md, and a network that delays, loses, cuts and reorders whatever may be reordered.
+// Stands in for browser and network: a clock that the test moves, random numbers from a seed, a server in memory that
+// follows docs/protocol.md, and a network that delays, loses, cuts and reorders whatever may be reordered.
 import type { Environment, PageEvent, Socket, Timer } from '../../src/core/environment';
 import type { ChatEvent, ClientFrame } from '../../src/core/events';
 import type { Emoji, Message, Participant, Reaction } from '../../src/core/types';
@@ -302,8 +302,8 @@ export class ModelServer {
     );
   }
 
-  /** A later version's. */
-  changeAsNobodyKnows(): void {
+  /** A durable event of a type that only later versions know. */
+  sendUnknownEvent(): void {
     this.rev += 1;
     this.#changed((rev) => ({ type: 'message_pinned', rev }) as unknown as ChatEvent);
   }
@@ -458,7 +458,7 @@ export class FakeLocks {
   }
 }
 
-/** A page that the browser stops: what comes meanwhile it hears when it goes on. */
+/** A page that the browser suspends: events that come meanwhile are delivered when it goes on. */
 export class Suspension {
   #later: (() => void)[] | null = null;
 

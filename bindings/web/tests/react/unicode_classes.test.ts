@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
 import * as classes from '../../src/react/unicode_classes';
 
-// By Node's own way: an import would lead to the replacement (vitest.config.ts).
+// Loaded by Node's require: an import would give the replacement (vitest.config.ts).
 const tables = createRequire(import.meta.url)('uc.micro') as typeof classes;
 
 const whole = (expression: RegExp) => new RegExp(`^(?:${expression.source})$`);
@@ -14,7 +14,7 @@ test.each(['Cc', 'P', 'Z', 'Any'] as const)('%s holds the characters that it doe
     const character = String.fromCharCode(unit);
     if (ours.test(character) !== theirs.test(character)) differing.push(unit.toString(16));
   }
-  // The two may be of different years of Unicode.
+  // The two may know different versions of Unicode.
   expect(differing.length, differing.join()).toBeLessThan(20);
 });
 

@@ -7,7 +7,7 @@ import { untilMidnight } from '../../src/react/today';
 
 const { strings } = stringsFor('en');
 
-// Local times throughout: a row speaks in the viewer's zone, whichever that is.
+// All times are local: a row shows those of the viewer's zone.
 const now = new Date(2026, 10, 23, 10, 0);
 const at = (day: number, hour: number, minute = 0) => new Date(2026, 10, day, hour, minute);
 const time = (when: Date, locale = 'en-US') =>
