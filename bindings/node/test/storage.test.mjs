@@ -131,6 +131,34 @@ describe('a storage in JavaScript', () => {
     });
   }
 
+  test('may have members of a later version in its rows, which are ignored', async (context) => {
+    const later = { editedAt: '2027-01-01T00:00:00.000Z', history: [{ at: 1 }] };
+    const warned = context.mock.method(process, 'emitWarning', () => undefined);
+    class Later extends JsMemoryStorage {
+      transact(questions, decide) {
+        return super.transact(questions, ({ conversations, messages, ...facts }) => decide({
+          ...facts, ...later, conversations: conversations.map((one) => ({ ...one, ...later })),
+          messages: messages.map((one) => ({ ...one, ...later })),
+        }));
+      }
+      listChanges(query) {
+        const answer = super.listChanges(query);
+        return { ...answer, ...later, changes: answer.changes.map((one) =>
+          ({ ...one, ...later, ...(one.message && { message: { ...one.message, ...later } }) })) };
+      }
+    }
+    const { engine, conversation: { id } } = await open(new Later());
+    const { message } = await engine.send(ada, { conversationId: id, content: 'one' });
+    await engine.react(carl, { conversationId: id, messageId: message.id }, '👍');
+    const events = engine.subscribe(id, { since: 0 });
+    const told = await take(events, ({ type }) => type === 'caught_up');
+    assert.deepEqual(told.slice(1).map(({ type, rev }) => [type, rev]), [['new_message', 1], ['reaction_update', 2], ['caught_up', 2]]);
+    assert.equal('editedAt' in told[1].message, false);
+    await events.return();
+    await engine.close();
+    assert.equal(warned.mock.callCount(), 0);
+  });
+
   test('does not hold up the event loop or the readers while it commits', async () => {
     let commits;
     const mayCommit = new Promise((resolve) => (commits = resolve));

@@ -128,6 +128,27 @@ async def test_a_change_of_a_later_version_is_passed_over(later):
         assert await replay() == [("MessageCreated", 1), ("MessageCreated", 3), ("CaughtUp", 4)]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class LaterMessage(travelchat.Message):
+    edited_at: str = "2027-01-01T00:00:00.000Z"
+
+
+async def test_a_member_of_a_later_version_is_ignored():
+    class Later(PythonMemoryStorage):
+        def list_changes(self, conversation_id, since_rev, limit):
+            found = super().list_changes(conversation_id, since_rev, limit)
+            rows = [{field.name: getattr(one.message, field.name) for field in dataclasses.fields(one.message)}
+                    for one in found.changes]
+            changes = [dataclasses.replace(one, message=LaterMessage(**row))
+                       for one, row in zip(found.changes, rows, strict=True)]
+            return dataclasses.replace(found, changes=tuple(changes))
+
+    async with open_chat(Later()) as (engine, conversation):
+        sent = await engine.send(ADA, conversation.id, "one")
+        async with engine.subscribe(conversation.id, since=0) as listener:
+            assert (await take(listener, 2))[1] == MessageCreated(sent.message, 1)
+
+
 @pytest.mark.parametrize("kind", [travelchat.StorageFull, travelchat.StorageFailed, travelchat.NotFound])
 async def test_what_it_raises_is_what_the_caller_gets(kind):
     class Failing(PythonMemoryStorage):
