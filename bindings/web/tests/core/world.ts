@@ -373,7 +373,7 @@ export class ModelServer {
     }
     this.members.add(member);
     socket.onDropped = () => this.leave(member);
-    socket.onFrame = (frame) => this.#take(member, frame);
+    socket.onFrame = (frame) => this.#onFrame(member, frame);
     return member;
   }
 
@@ -382,7 +382,7 @@ export class ModelServer {
     if (member.isTyping) this.#setTyping(member, false);
   }
 
-  #take(member: Member, frame: ClientFrame): void {
+  #onFrame(member: Member, frame: ClientFrame): void {
     if (!this.members.has(member)) return;
     if (frame.type === 'seen') this.mark(member.who);
     else this.#setTyping(member, frame.isTyping);
