@@ -3,6 +3,7 @@
 
 #include <travelchat/error.hpp>
 #include <travelchat/types.hpp>
+#include <travelchat/utf8.hpp>
 
 #include <cstddef>
 #include <string>
@@ -39,7 +40,5 @@ std::string clean_name(std::string_view name);
 
 // The first `count` code points of valid UTF-8.
 std::string_view first_code_points(std::string_view text, std::size_t count) noexcept;
-
-bool is_valid_utf8(std::string_view text) noexcept;
 
 }  // namespace travelchat

@@ -1,6 +1,6 @@
 #include "websocket/frame_reader.hpp"
 
-#include <travelchat/validate.hpp>
+#include <travelchat/utf8.hpp>
 
 #include <algorithm>
 #include <cstring>

@@ -1,6 +1,6 @@
 #include "websocket/relay_socket.hpp"
 
-#include <travelchat/validate.hpp>
+#include <travelchat/utf8.hpp>
 
 #include <utility>
 
