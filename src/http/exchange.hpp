@@ -4,7 +4,7 @@
 #pragma once
 
 #include "http/request_checks.hpp"
-#include "http/route_table.hpp"
+#include "server/route_table.hpp"
 
 #include <travelchat/beast_server.hpp>
 #include <travelchat/error.hpp>

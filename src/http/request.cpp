@@ -3,6 +3,8 @@
 #include "http/client_address.hpp"
 #include "http/exchange.hpp"
 #include "server/await.hpp"
+#include "server/chat_request.hpp"
+#include "websocket/handshake.hpp"
 #include "websocket/web_socket.hpp"
 
 #include <travelchat/wire.hpp>

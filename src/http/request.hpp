@@ -7,7 +7,7 @@
 
 #include "http/outbox.hpp"
 #include "http/request_checks.hpp"
-#include "http/route_table.hpp"
+#include "server/route_table.hpp"
 #include "server/server.hpp"
 #include "server/shard.hpp"
 

@@ -1,10 +1,8 @@
 #include "http/request_checks.hpp"
 
-#include <travelchat/validate.hpp>
+#include <travelchat/utf8.hpp>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/sha.h>
 
 #include <algorithm>
 #include <charconv>
@@ -59,17 +57,6 @@ bool has_parent_component(std::string_view path) noexcept {
     const bool begins = at == 0 || path[at - 1] == '/';
     const bool ends = at + 2 == path.size() || path[at + 2] == '/';
     if (begins && ends) return true;
-  }
-  return false;
-}
-
-// Calls `take` with each comma-separated element, trimmed, until it returns true.
-template <class Take>
-bool any_element(std::string_view list, Take take) {
-  while (!list.empty()) {
-    const std::size_t comma = std::min(list.find(','), list.size());
-    if (take(trim(list.substr(0, comma)))) return true;
-    list.remove_prefix(std::min(comma + 1, list.size()));
   }
   return false;
 }
@@ -173,29 +160,6 @@ std::optional<std::uint64_t> parse_number(std::string_view text) noexcept {
   return value;
 }
 
-result<MessageQuery> parse_page(const Query& query, const Uuid& conversation_id) {
-  MessageQuery page;
-  page.conversation_id = conversation_id;
-  if (const auto limit = query.value("limit")) {
-    const auto number = parse_number(*limit);
-    if (!number || *number < 1 || *number > 200) return errc::invalid_argument;
-    page.limit = static_cast<std::size_t>(*number);
-  }
-  if (const auto before = query.value("before")) {
-    page.before_seq = parse_number(*before);
-    if (!page.before_seq || *page.before_seq == 0) return errc::invalid_argument;
-  }
-  if (const auto since = query.value("since")) {
-    page.since_rev = parse_number(*since);
-    if (!page.since_rev || page.before_seq) return errc::invalid_argument;
-  }
-  if (const auto epoch = query.value("epoch")) {
-    page.epoch = parse_uuid(*epoch);
-    if (!page.epoch) return errc::invalid_argument;
-  }
-  return page;
-}
-
 std::optional<std::string_view> bearer_token(std::string_view authorization) noexcept {
   constexpr std::string_view scheme = "bearer ";
   if (authorization.size() < scheme.size() || !iequals(authorization.substr(0, scheme.size()), scheme)) {
@@ -231,10 +195,6 @@ std::size_t unescaped_size(std::string_view json) noexcept {
   return size;
 }
 
-bool is_signed_in(const Advisor& advisor, TimePoint now) noexcept {
-  return !advisor.org_id.empty() && !advisor.id.empty() && (!advisor.expires_at || *advisor.expires_at > now);
-}
-
 bool is_listed_origin(std::string_view origin, std::span<const std::string> allowed) noexcept {
   return !origin.empty() &&
          std::any_of(allowed.begin(), allowed.end(), [&](const std::string& entry) { return iequals(origin, entry); });
@@ -264,64 +224,6 @@ bool is_trusted_origin(std::string_view origin, std::string_view fetch_site, std
 
 bool has_token(std::string_view list, std::string_view token) noexcept {
   return any_element(list, [&](std::string_view element) { return iequals(element, token); });
-}
-
-Handshake check_handshake(const HandshakeHeaders& headers) noexcept {
-  if (!headers.is_get || !headers.is_http_1_1) return Handshake::bad_request;
-  if (!has_token(headers.upgrade, "websocket") || !has_token(headers.connection, "upgrade")) {
-    return Handshake::upgrade_required;
-  }
-  // 16 bytes in base64.
-  if (headers.key.size() != 24 || !headers.key.ends_with("==") ||
-      !std::all_of(headers.key.begin(), headers.key.end() - 2, [](char c) {
-        return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
-      })) {
-    return Handshake::bad_request;
-  }
-  return headers.version == "13" ? Handshake::ok : Handshake::upgrade_required;
-}
-
-std::string accept_key(std::string_view key) {
-  std::string text(key);
-  text += "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";  // RFC 6455 section 1.3
-  std::array<unsigned char, SHA_DIGEST_LENGTH> digest{};
-  SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  std::array<unsigned char, 29> encoded{};
-  const int size = EVP_EncodeBlock(encoded.data(), digest.data(), static_cast<int>(digest.size()));
-  return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(size)};
-}
-
-Subprotocols parse_subprotocols(std::string_view header) noexcept {
-  constexpr std::string_view prefix = "auth.";
-  Subprotocols offered;
-  any_element(header, [&](std::string_view element) {
-    if (element == "travelchat.v1")
-      offered.travelchat_v1 = true;
-    else if (element.starts_with(prefix) && !offered.auth_token)
-      offered.auth_token = element.substr(prefix.size());
-    return false;
-  });
-  return offered;
-}
-
-std::optional<ChatClaim> parse_chat_claim(const Query& query) {
-  const auto conversation = query.value("conversationId");
-  const auto type = query.value("userType");
-  const auto user = query.value("userId");
-  if (!conversation || !type || !user) return std::nullopt;
-  const auto id = parse_uuid(*conversation);
-  const auto role = parse_role(*type);
-  if (!id || !role || !is_host_id(*user)) return std::nullopt;
-  ChatClaim claim{*id, *role, std::string(*user), std::nullopt, std::nullopt};
-  if (const auto since = query.value("since")) {
-    claim.since = parse_number(*since);
-    if (!claim.since) return std::nullopt;
-  }
-  if (const auto epoch = query.value("epoch")) {
-    claim.epoch = parse_uuid(*epoch);
-    if (!claim.epoch) return std::nullopt;
-  }
-  return claim;
 }
 
 }  // namespace travelchat::transport

@@ -1,13 +1,12 @@
-// What a request must be before anybody looks at what it asks for: pure checks of its target, headers and credentials.
+// What a request must be before anybody looks at what it asks for: pure checks of its target and its headers, and of
+// where it comes from.
 //
 // Values only; any thread.
 #pragma once
 
 #include <travelchat/error.hpp>
-#include <travelchat/host.hpp>
-#include <travelchat/storage.hpp>
-#include <travelchat/types.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -66,9 +65,6 @@ class Query {
 // Decimal digits only, at most 2^64 - 1.
 std::optional<std::uint64_t> parse_number(std::string_view text) noexcept;
 
-// `limit`, `before`, `since` and `epoch` of a page. `errc::invalid_argument`.
-result<MessageQuery> parse_page(const Query& query, const Uuid& conversation_id);
-
 // The token of "Bearer <token>".
 std::optional<std::string_view> bearer_token(std::string_view authorization) noexcept;
 
@@ -90,43 +86,17 @@ bool is_listed_origin(std::string_view origin, std::span<const std::string> allo
 bool is_trusted_origin(std::string_view origin, std::string_view fetch_site, std::string_view host, bool is_secure,
                        std::span<const std::string> allowed);
 
-// Whether what a host says of an advisor names somebody who is signed in now: not with an empty id, which would be
-// anybody's, and not once their session has ended.
-bool is_signed_in(const Advisor& advisor, TimePoint now) noexcept;
-
-// The opening handshake of a WebSocket (RFC 6455 section 4.2.1).
-struct HandshakeHeaders {
-  bool is_http_1_1 = false;
-  bool is_get = false;
-  std::string_view upgrade;
-  std::string_view connection;
-  std::string_view key;
-  std::string_view version;
-};
-enum class Handshake : std::uint8_t { ok, bad_request, upgrade_required };
-Handshake check_handshake(const HandshakeHeaders& headers) noexcept;
+// Calls `is_it` with each comma-separated element of a header, trimmed, until it returns true.
+template <class IsIt>
+bool any_element(std::string_view list, IsIt is_it) {
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    if (is_it(trim(list.substr(0, comma)))) return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return false;
+}
 // Whether a comma-separated header holds this token, without regard to case.
 bool has_token(std::string_view list, std::string_view token) noexcept;
-
-// The Sec-WebSocket-Accept of a key.
-std::string accept_key(std::string_view key);
-
-// What Sec-WebSocket-Protocol offers.
-struct Subprotocols {
-  bool travelchat_v1 = false;
-  std::optional<std::string_view> auth_token;
-};
-Subprotocols parse_subprotocols(std::string_view header) noexcept;
-
-// The claim in a chat socket's query, and its token.
-struct ChatClaim {
-  Uuid conversation_id;
-  Role role = Role::advisor;
-  std::string user_id;
-  std::optional<std::uint64_t> since;
-  std::optional<Uuid> epoch;
-};
-// nullopt: a parameter is missing or malformed (4400).
-std::optional<ChatClaim> parse_chat_claim(const Query& query);
 
 }  // namespace travelchat::transport

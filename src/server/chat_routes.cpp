@@ -4,8 +4,9 @@
 // it names (404), what it says (400).
 #include "http/client_address.hpp"
 #include "http/exchange.hpp"
-#include "http/route_table.hpp"
 #include "server/await.hpp"
+#include "server/chat_request.hpp"
+#include "server/route_table.hpp"
 #include "server/token_check.hpp"
 
 #include "core/clock.hpp"

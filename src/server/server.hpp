@@ -6,10 +6,10 @@
 
 #include "core/logger.hpp"
 #include "http/client_address.hpp"
-#include "http/limits.hpp"
 #include "http/listener.hpp"
-#include "http/route_table.hpp"
 #include "http/tls.hpp"
+#include "server/limits.hpp"
+#include "server/route_table.hpp"
 #include "server/shard.hpp"
 
 #include <travelchat/beast_server.hpp>

@@ -2,7 +2,7 @@
 
 #include "core/options.hpp"
 #include "http/client_address.hpp"
-#include "http/route_table.hpp"
+#include "http/route_pattern.hpp"
 
 #include <boost/asio/ip/address.hpp>
 

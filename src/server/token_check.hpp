@@ -4,8 +4,8 @@
 // and is taken from a limited address, too: somebody behind the same router may be guessing.
 #pragma once
 
-#include "http/limits.hpp"
 #include "server/await.hpp"
+#include "server/limits.hpp"
 #include "server/server.hpp"
 
 #include <travelchat/engine.hpp>

@@ -1,6 +1,7 @@
 #include "websocket/web_socket.hpp"
 
 #include "server/await.hpp"
+#include "server/chat_request.hpp"
 #include "server/chat_socket.hpp"
 #include "server/inbox_socket.hpp"
 #include "server/token_check.hpp"

@@ -1,4 +1,6 @@
 #include "http/request_checks.hpp"
+#include "server/chat_request.hpp"
+#include "websocket/handshake.hpp"
 
 #include "catch.hpp"
 

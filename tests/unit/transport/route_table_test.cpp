@@ -1,4 +1,4 @@
-#include "http/route_table.hpp"
+#include "server/route_table.hpp"
 
 #include "catch.hpp"
 

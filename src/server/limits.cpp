@@ -1,4 +1,4 @@
-#include "http/limits.hpp"
+#include "server/limits.hpp"
 
 #include "http/client_address.hpp"
 

@@ -1,24 +1,17 @@
-// Which handler a request is for: patterns of path segments, where ":name" matches any one segment.
+// Patterns of paths, where the segment ":name" matches any one segment, and what stands in front of all of a server's.
 //
 // Values only; any thread.
 #pragma once
 
-#include <travelchat/beast_server.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace travelchat::transport {
-
-struct Detached;
-class Exchange;
 
 // A pattern whose text outlives it.
 class Pattern {
@@ -85,49 +78,9 @@ class BasePath {
   std::vector<std::string> segments_;
 };
 
-// What a chat route takes in its body.
-enum class BodyKind : std::uint8_t {
-  none,      // ignored
-  json,      // application/json, not empty
-  optional,  // empty, or application/json
-};
-
-struct ChatRoute {
-  std::string_view method;
-  Pattern pattern;
-  BodyKind body = BodyKind::none;
-  Detached (*handle)(Exchange exchange) = nullptr;
-  // Also for pages of the allowed origins (CORS): what needs no session, so that a widget in another site's page works.
-  bool cross_origin = false;
-  // Only where BeastServerOptions::metrics is not `nobody`.
-  bool is_metrics = false;
-
-  bool is_served(MetricsAccess metrics) const noexcept { return !is_metrics || metrics != MetricsAccess::nobody; }
-};
-
-// The chat's own routes.
-std::span<const ChatRoute> chat_routes() noexcept;
-// How their paths begin, and those of the sockets: all but the variable parts.
-std::span<const std::string_view> chat_roots() noexcept;
-
-// Routes that the embedder added.
-class HostRoutes {
- public:
-  struct Entry {
-    std::string method;
-    std::string pattern;
-    std::vector<std::string> segments;
-    HttpHandler handler;
-    bool match(std::span<const std::string_view> path, std::vector<std::string>* params) const;
-  };
-
-  // Throws OptionError, see BeastServer::route.
-  void add(std::string method, std::string pattern, HttpHandler handler, MetricsAccess metrics,
-           const BasePath& base = BasePath());
-  std::span<const Entry> entries() const noexcept { return entries_; }
-
- private:
-  std::vector<Entry> entries_;
-};
+// The segments of a path that begins with a slash.
+std::vector<std::string> split_path(std::string_view path);
+// Whether a pattern of the segments `wide` matches every path that one of the segments `narrow` matches.
+bool covers(std::span<const std::string> wide, std::span<const std::string> narrow);
 
 }  // namespace travelchat::transport

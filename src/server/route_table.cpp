@@ -1,4 +1,4 @@
-#include "http/route_table.hpp"
+#include "server/route_table.hpp"
 
 #include "core/options.hpp"
 
@@ -9,26 +9,6 @@ namespace travelchat::transport {
 namespace {
 
 using options::refuse;
-
-// Whether a pattern matches every path that another one matches.
-template <class Wide, class Narrow>
-bool covers_all(const Wide& wide, const Narrow& narrow) {
-  return std::ranges::equal(wide, narrow, [](std::string_view one, std::string_view other) {
-    if (!one.starts_with(':')) return one == other;
-    return !other.empty();
-  });
-}
-
-std::vector<std::string> split(std::string_view pattern) {
-  std::vector<std::string> segments;
-  pattern.remove_prefix(1);
-  for (;;) {
-    const std::size_t slash = pattern.find('/');
-    segments.emplace_back(pattern.substr(0, slash));
-    if (slash == pattern.npos) return segments;
-    pattern.remove_prefix(slash + 1);
-  }
-}
 
 bool is_chats(std::span<const std::string> segments, MetricsAccess metrics) {
   for (const Pattern& socket : {Pattern("/ws/chat"), Pattern("/ws/inbox")}) {
@@ -41,27 +21,6 @@ bool is_chats(std::span<const std::string> segments, MetricsAccess metrics) {
 }
 
 }  // namespace
-
-BasePath::BasePath(std::string_view path) : text_(path) {
-  if (path.empty()) return;
-  const auto is_plain = [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           std::string_view("-._~").find(c) != std::string_view::npos;
-  };
-  // "." and ".." are taken out of a path by whoever sends it.
-  const auto is_segment = [&](const std::string& segment) {
-    return !segment.empty() && segment != "." && segment != ".." && std::ranges::all_of(segment, is_plain);
-  };
-  if (path.front() == '/') segments_ = split(path);
-  if (segments_.empty() || segments_.size() > max_segments || !std::ranges::all_of(segments_, is_segment)) {
-    refuse("base_path", "must be empty or like /chat: up to 8 times a slash and letters, digits or -._~, which \"" +
-                            text_ + "\" is not");
-  }
-}
-
-bool Pattern::covers(std::span<const std::string> segments) const {
-  return covers_all(std::span(segments_).first(count_), segments);
-}
 
 bool HostRoutes::Entry::match(std::span<const std::string_view> path, std::vector<std::string>* params) const {
   if (path.size() != segments.size()) return false;
@@ -85,11 +44,11 @@ void HostRoutes::add(std::string method, std::string pattern, HttpHandler handle
   if (method == "HEAD") refuse("method", "must not be HEAD, which the route of GET answers");
   if (!pattern.starts_with('/')) refuse("pattern", "must begin with /, which \"" + pattern + "\" does not");
   if (!handler) refuse("handler", "must not be empty");
-  std::vector<std::string> segments = split(pattern);
+  std::vector<std::string> segments = split_path(pattern);
   if (is_chats(base.strip(std::span<const std::string>(segments)), metrics))
     refuse("pattern", "must not be one of the chat's own paths, as " + pattern + " is");
   for (const Entry& earlier : entries_) {
-    if (earlier.method == method && covers_all(earlier.segments, segments)) {
+    if (earlier.method == method && covers(earlier.segments, segments)) {
       refuse("pattern", "must have paths of its own: " + method + ' ' + earlier.pattern + " takes all of " + pattern);
     }
   }

@@ -1,0 +1,45 @@
+// What the chat reads out of a request: the page that is asked for, and who a socket says it is of.
+//
+// Values only; any thread.
+#pragma once
+
+#include "http/request_checks.hpp"
+
+#include <travelchat/error.hpp>
+#include <travelchat/host.hpp>
+#include <travelchat/storage.hpp>
+#include <travelchat/types.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace travelchat::transport {
+
+// `limit`, `before`, `since` and `epoch` of a page. `errc::invalid_argument`.
+result<MessageQuery> parse_page(const Query& query, const Uuid& conversation_id);
+
+// Whether what a host says of an advisor names somebody who is signed in now: not with an empty id, which would be
+// anybody's, and not once their session has ended.
+bool is_signed_in(const Advisor& advisor, TimePoint now) noexcept;
+
+// What Sec-WebSocket-Protocol offers.
+struct Subprotocols {
+  bool travelchat_v1 = false;
+  std::optional<std::string_view> auth_token;
+};
+Subprotocols parse_subprotocols(std::string_view header) noexcept;
+
+// The claim in a chat socket's query, and its token.
+struct ChatClaim {
+  Uuid conversation_id;
+  Role role = Role::advisor;
+  std::string user_id;
+  std::optional<std::uint64_t> since;
+  std::optional<Uuid> epoch;
+};
+// nullopt: a parameter is missing or malformed (4400).
+std::optional<ChatClaim> parse_chat_claim(const Query& query);
+
+}  // namespace travelchat::transport
