@@ -15,7 +15,7 @@
 
 namespace travelchat {
 
-namespace transport {
+namespace websocket {
 class Line;
 }
 
@@ -47,7 +47,7 @@ class SocketCarrier {
 class CarriedSocket {
  public:
   CarriedSocket() noexcept = default;
-  explicit CarriedSocket(std::shared_ptr<transport::Line> line) noexcept : line_(std::move(line)) {}
+  explicit CarriedSocket(std::shared_ptr<websocket::Line> line) noexcept : line_(std::move(line)) {}
   CarriedSocket(CarriedSocket&&) noexcept = default;
   CarriedSocket& operator=(CarriedSocket&& other) noexcept;
   ~CarriedSocket();
@@ -63,7 +63,7 @@ class CarriedSocket {
   void closed();
 
  private:
-  std::shared_ptr<transport::Line> line_;
+  std::shared_ptr<websocket::Line> line_;
 };
 
 }  // namespace travelchat

@@ -10,7 +10,7 @@
 #include <charconv>
 #include <cstring>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 namespace {
 
 constexpr std::array<std::uint8_t, 12> mapped_prefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -142,4 +142,4 @@ std::string client_address(std::string_view peer, std::string_view forwarded_for
   return nearest->text();
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

@@ -13,7 +13,7 @@
 
 struct sockaddr_storage;
 
-namespace travelchat::transport {
+namespace travelchat::http {
 
 // An IP address. An IPv4 address and its IPv6 form (::ffff:192.0.2.1) are the same.
 class Address {
@@ -70,4 +70,4 @@ bool is_in(const Address& address, std::span<const AddressRange> ranges) noexcep
 std::string client_address(std::string_view peer, std::string_view forwarded_for,
                            std::span<const AddressRange> trusted);
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

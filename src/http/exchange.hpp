@@ -1,28 +1,25 @@
 // One HTTP request that is being answered: what a handler sees of it, and its one answer.
 //
-// Movable; on the request's shard thread only. Destroyed unanswered, it answers 500.
+// Movable; on the thread of the request's loop only. Destroyed unanswered, it answers 500.
 #pragma once
 
-#include "http/request_checks.hpp"
-#include "server/route_table.hpp"
+#include "http/request.hpp"
 
-#include <travelchat/beast_server.hpp>
 #include <travelchat/error.hpp>
-#include <travelchat/host.hpp>
+#include <travelchat/http.hpp>
 
 #include <boost/beast/http/field.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-namespace travelchat::transport {
-
-class Request;
-class Server;
-class Shard;
+namespace travelchat::http {
 
 class Exchange {
  public:
@@ -33,8 +30,8 @@ class Exchange {
   Exchange& operator=(Exchange&&) = delete;
   ~Exchange();
 
-  Shard& shard() const noexcept;
-  Server& server() const noexcept;
+  EventLoop& loop() const noexcept { return request_->loop(); }
+  Request& request() const noexcept { return *request_; }
 
   // Views into the request; they end with the answer.
   std::string_view method() const noexcept;
@@ -44,7 +41,6 @@ class Exchange {
   std::string_view body() const noexcept;
   const std::string& remote_address() const noexcept;
 
-  RequestCredentials credentials() const;
   // See `is_trusted_origin`.
   bool from_trusted_origin() const;
   // From this machine itself, through no proxy.
@@ -57,11 +53,14 @@ class Exchange {
   void fail(errc error) { fail(describe(error)); }
   void fail_rate_limited(std::chrono::milliseconds retry_after);
   void respond(HttpResponse response);
-  // The request as the host's own routes get it.
-  HttpRequest to_host_request(std::vector<std::string> params) const;
+  // The request as the routes of an application get it.
+  HttpRequest to_values(std::vector<std::string> params) const;
+  // Takes the connection away from HTTP, in place of an answer. nullopt: it cannot leave, and the request is still to
+  // be answered.
+  std::optional<UpgradedConnection> upgrade() { return request_->release_connection(); }
 
  private:
   std::shared_ptr<Request> request_;
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

@@ -1,7 +1,7 @@
 #include "http/listener.hpp"
 
-#include "http/http_session.hpp"
-#include "server/server.hpp"
+#include "http/server.hpp"
+#include "http/session.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <utility>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 namespace {
 
 // After the system refused a descriptor or memory.
@@ -19,7 +19,7 @@ constexpr auto retry_after = std::chrono::milliseconds{100};
 
 }  // namespace
 
-Listener::Listener(Shard& shard) : shard_(shard), acceptor_(shard.context()), retry_(shard.context()) {}
+Listener::Listener(EventLoop& loop) : loop_(loop), acceptor_(loop.context()), retry_(loop.context()) {}
 
 error_code Listener::open(const std::string& address, std::uint16_t port) {
   namespace asio = boost::asio;
@@ -64,7 +64,7 @@ void Listener::wait() {
   if (waiting_ || !acceptor_.is_open()) return;
   waiting_ = true;
   acceptor_.async_wait(boost::asio::socket_base::wait_read,
-                       [self = shared_from_this(), server = shard_.server().shared_from_this()](const error_code& ec) {
+                       [self = shared_from_this(), server = loop_.server().shared_from_this()](const error_code& ec) {
                          self->waiting_ = false;
                          if (!ec) self->accept();
                        });
@@ -76,18 +76,18 @@ bool Listener::has_pending() {
 }
 
 void Listener::accept() {
-  Server& server = shard_.server();
-  server.room_is_made();
+  Server& server = loop_.server();
+  server.slot_is_free();
   while (acceptor_.is_open()) {
-    if (!server.try_enter()) {
-      // Nobody gives way before somebody is there to have the place. Then `resume` goes on.
+    if (!server.try_take_slot()) {
+      // Nobody gives way before somebody is there to have the slot. Then `resume` goes on.
       if (has_pending())
-        server.make_room();
+        server.free_slot();
       else
         wait();
       return;
     }
-    Server::Place place(server.shared_from_this());
+    ConnectionSlot slot(server.shared_from_this());
     ::sockaddr_storage address{};
     ::socklen_t size = sizeof(address);
     const int fd = ::accept4(acceptor_.native_handle(), reinterpret_cast<::sockaddr*>(&address), &size,
@@ -102,27 +102,27 @@ void Listener::accept() {
     }
     RawSocket raw(fd, nullptr);
     const Address remote = Address::of(address);
-    if (!place.count(remote)) continue;
+    if (!slot.count(remote)) continue;
     if (server.tls() != nullptr) {
       raw.tls = make_tls_session(*server.tls(), fd);
       if (!raw.tls) continue;
     }
-    Shard& shard = server.shard(next_shard_++ % server.shard_count());
-    auto begin = [&shard, place = std::move(place), raw = std::move(raw), remote = remote.text()]() mutable {
-      open_http_session(shard, std::move(place), std::move(raw), std::move(remote));
+    EventLoop& loop = server.loop(next_loop_++ % server.loop_count());
+    auto begin = [&loop, slot = std::move(slot), raw = std::move(raw), remote = remote.text()]() mutable {
+      open_session(loop, std::move(slot), std::move(raw), std::move(remote));
     };
-    if (&shard == &shard_)
+    if (&loop == &loop_)
       begin();
     else
-      boost::asio::post(shard.context(), std::move(begin));
+      boost::asio::post(loop.context(), std::move(begin));
   }
 }
 
 void Listener::pause() {
   retry_.expires_after(retry_after);
-  retry_.async_wait([self = shared_from_this(), server = shard_.server().shared_from_this()](const error_code& ec) {
+  retry_.async_wait([self = shared_from_this(), server = loop_.server().shared_from_this()](const error_code& ec) {
     if (!ec) self->accept();
   });
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

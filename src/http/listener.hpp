@@ -1,6 +1,6 @@
-// Accepts connections on the first shard and deals them to all shards in turn.
+// Accepts connections on the first event loop and deals them to all loops in turn.
 //
-// Shared by the server and its own pending wait; touched by the first shard's thread, except where noted.
+// Shared by the server and its own pending wait; touched by the first loop's thread, except where noted.
 #pragma once
 
 #include <travelchat/error.hpp>
@@ -16,14 +16,14 @@
 #include <memory>
 #include <string>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 
 class Server;
-class Shard;
+class EventLoop;
 
 class Listener : public std::enable_shared_from_this<Listener> {
  public:
-  explicit Listener(Shard& shard);
+  explicit Listener(EventLoop& loop);
 
   // Binds and listens. Before `run`, any thread.
   error_code open(const std::string& address, std::uint16_t port);
@@ -31,7 +31,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
   void run();
   void close();
-  // A place became free.
+  // A slot became free.
   void resume();
 
  private:
@@ -42,13 +42,13 @@ class Listener : public std::enable_shared_from_this<Listener> {
   bool has_pending();
   void pause();
 
-  Shard& shard_;
+  EventLoop& loop_;
   boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, Executor> acceptor_;
   boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
                                     Executor>
       retry_;
-  std::size_t next_shard_ = 0;
+  std::size_t next_loop_ = 0;
   bool waiting_ = false;
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

@@ -1,12 +1,13 @@
 #include "http/outbox.hpp"
 
-#include "server/shard.hpp"
-#include "websocket/frame_reader.hpp"
+#include "http/event_loop.hpp"
+
+#include <travelchat/error.hpp>
 
 #include <algorithm>
 #include <array>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 namespace {
 
 // The kernel's IOV_MAX is 1,024; beyond some hundred a larger array gains nothing.
@@ -17,14 +18,14 @@ constexpr std::size_t kept_capacity = 16;
 }  // namespace
 
 Outbox::~Outbox() {
-  if (listed_) shard_.unlist(*this);
-  shard_.counters().outbox_bytes.subtract(pending_bytes_);
+  if (listed_) loop_.unlist(*this);
+  loop_.counters().outbox_bytes.subtract(pending_bytes_);
 }
 
 void Outbox::append(Buffer bytes) {
   if (sealed_ || broken_ || bytes->empty()) return;
   pending_bytes_ += bytes->size();
-  shard_.counters().outbox_bytes.add(bytes->size());
+  loop_.counters().outbox_bytes.add(bytes->size());
   queue_.push_back(std::move(bytes));
   if (!blocked_) schedule();
 }
@@ -35,18 +36,18 @@ bool Outbox::would_pass(std::size_t limit, std::size_t size) {
   return pending_bytes_ != 0 && pending_bytes_ + size > limit;
 }
 
-void Outbox::drop_unsent_frames() {
+void Outbox::drop_unsent(std::size_t (*next_boundary)(std::string_view buffer, std::size_t offset) noexcept) {
   // Of the buffer that is looked at, how much has left or has to: 0 keeps nothing of it.
   std::size_t begun = queue_.empty() ? 0 : offset_ + socket_.begun_bytes();
   std::size_t kept = 0;
   while (begun > 0 && kept < queue_.size()) {
-    const std::string& frames = *queue_[kept];
-    if (begun < frames.size()) {
-      const std::size_t boundary = frame_boundary(frames, begun);
-      if (boundary < frames.size()) queue_[kept] = std::make_shared<const std::string>(frames.substr(0, boundary));
+    const std::string& buffer = *queue_[kept];
+    if (begun < buffer.size()) {
+      const std::size_t boundary = next_boundary(buffer, begun);
+      if (boundary < buffer.size()) queue_[kept] = std::make_shared<const std::string>(buffer.substr(0, boundary));
       begun = 0;
     } else {
-      begun -= frames.size();
+      begun -= buffer.size();
     }
     ++kept;
   }
@@ -55,7 +56,7 @@ void Outbox::drop_unsent_frames() {
   for (const Buffer& buffer : queue_) pending += buffer->size();
   if (kept == 0) offset_ = 0;
   pending -= offset_;
-  shard_.counters().outbox_bytes.subtract(pending_bytes_ - pending);
+  loop_.counters().outbox_bytes.subtract(pending_bytes_ - pending);
   pending_bytes_ = pending;
 }
 
@@ -80,7 +81,7 @@ void Outbox::send() {
     gathered[0].iov_base = const_cast<char*>(queue_[0]->data()) + offset_;
     gathered[0].iov_len -= offset_;
     const auto [bytes, state] = socket_.write(gathered.data(), count);
-    Counters& counters = shard_.counters();
+    Counters& counters = loop_.counters();
     counters.writes.add(1);
     counters.bytes_sent.add(bytes);
     consume(bytes);
@@ -98,7 +99,7 @@ void Outbox::send() {
 
 void Outbox::consume(std::size_t bytes) {
   pending_bytes_ -= bytes;
-  shard_.counters().outbox_bytes.subtract(bytes);
+  loop_.counters().outbox_bytes.subtract(bytes);
   std::size_t gone = 0;
   while (gone < queue_.size()) {
     const std::size_t left = queue_[gone]->size() - offset_;
@@ -122,7 +123,7 @@ void Outbox::wait() {
 }
 
 void Outbox::schedule() {
-  if (!listed_) shard_.list(*this);
+  if (!listed_) loop_.list(*this);
 }
 
 void Outbox::flush_and_tell() {
@@ -137,4 +138,4 @@ void Outbox::flush_and_tell() {
   }
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

@@ -1,11 +1,11 @@
 // What waits to leave on one connection: shared, immutable buffers, sent in gathered writes.
 //
-// An append costs a pointer; the shard flushes every outbox that got something, once and behind whatever the loop has
+// An append costs a pointer; the loop flushes every outbox that got something, once and behind whatever the loop has
 // ready, a slice of them at a time, so that all that came up for a connection meanwhile (events of several batches,
 // pongs, pipelined answers) leaves in one system call. Buffers hold whole frames or whole answers, so nothing is ever
 // interleaved within one.
 //
-// Belongs to a connection and its shard's thread.
+// Belongs to a connection and its loop's thread.
 #pragma once
 
 #include "http/socket.hpp"
@@ -16,9 +16,9 @@
 #include <string_view>
 #include <vector>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 
-class Shard;
+class EventLoop;
 
 using Buffer = std::shared_ptr<const std::string>;
 
@@ -37,7 +37,7 @@ class OutboxOwner {
 
 class Outbox {
  public:
-  Outbox(Shard& shard, Socket& socket, OutboxOwner& owner) noexcept : shard_(shard), socket_(socket), owner_(owner) {}
+  Outbox(EventLoop& loop, Socket& socket, OutboxOwner& owner) noexcept : loop_(loop), socket_(socket), owner_(owner) {}
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
   ~Outbox();
@@ -53,8 +53,9 @@ class Outbox {
   // Nothing can be appended any more; what is pending still leaves.
   void seal() noexcept { sealed_ = true; }
   bool sealed() const noexcept { return sealed_; }
-  // Drops what has not begun to leave, from a frame's beginning on. For buffers of WebSocket frames.
-  void drop_unsent_frames();
+  // Drops what has not begun to leave. Buffers may be cut in two where a protocol says: `next_boundary` gives the first
+  // place at or after an offset in a buffer where nothing is torn apart.
+  void drop_unsent(std::size_t (*next_boundary)(std::string_view buffer, std::size_t offset) noexcept);
 
   // Has the owner's `outbox_drained` called, never within this call.
   void tell_when_drained();
@@ -67,16 +68,16 @@ class Outbox {
   bool blocked() const noexcept { return blocked_; }
 
  private:
-  friend class Shard;
+  friend class EventLoop;
 
-  // What the shard does at the end of a round: sends, then runs the owner's callbacks.
+  // What the loop does at the end of a round: sends, then runs the owner's callbacks.
   void flush_and_tell();
   void send();
   void consume(std::size_t bytes);
   void wait();
   void schedule();
 
-  Shard& shard_;
+  EventLoop& loop_;
   Socket& socket_;
   OutboxOwner& owner_;
   std::vector<Buffer> queue_;
@@ -85,8 +86,8 @@ class Outbox {
   bool blocked_ = false;
   bool broken_ = false;
   bool sealed_ = false;
-  bool listed_ = false;  // in the shard's flush list
+  bool listed_ = false;  // in the loop's flush list
   bool told_ = true;     // the owner does not wait to hear that it is drained
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

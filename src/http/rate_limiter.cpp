@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 
 using std::chrono::milliseconds;
 
@@ -63,4 +63,4 @@ bool RateLimiter::forget_idle(Entries& entries, Clock::time_point now) {
   return true;
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

@@ -4,7 +4,7 @@
 // there are.
 #pragma once
 
-#include <travelchat/beast_server.hpp>
+#include <travelchat/http.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -15,7 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 
 class RateLimiter {
  public:
@@ -60,4 +60,4 @@ class RateLimiter {
   std::unordered_map<std::string_view, Entries::iterator> by_key_;  // views into the entries
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <charconv>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 namespace {
 
 constexpr char lower(char c) noexcept {
@@ -226,4 +226,4 @@ bool has_token(std::string_view list, std::string_view token) noexcept {
   return any_element(list, [&](std::string_view element) { return iequals(element, token); });
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

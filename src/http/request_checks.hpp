@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 
 bool iequals(std::string_view a, std::string_view b) noexcept;
 std::string_view trim(std::string_view text) noexcept;
@@ -99,4 +99,4 @@ bool any_element(std::string_view list, IsIt is_it) {
 // Whether a comma-separated header holds this token, without regard to case.
 bool has_token(std::string_view list, std::string_view token) noexcept;
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

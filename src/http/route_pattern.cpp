@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 namespace {
 
 using options::refuse;
@@ -56,4 +56,4 @@ bool Pattern::covers(std::span<const std::string> segments) const {
   return covers_all(std::span(segments_).first(count_), segments);
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

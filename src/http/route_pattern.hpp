@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 
 // A pattern whose text outlives it.
 class Pattern {
@@ -83,4 +83,4 @@ std::vector<std::string> split_path(std::string_view path);
 // Whether a pattern of the segments `wide` matches every path that one of the segments `narrow` matches.
 bool covers(std::span<const std::string> wide, std::span<const std::string> narrow);
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

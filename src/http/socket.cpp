@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 namespace {
 
 // A TLS record carries at most this much.
@@ -155,4 +155,4 @@ RawSocket Socket::release() noexcept {
   return {ec ? -1 : fd, std::move(tls_)};
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

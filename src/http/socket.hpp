@@ -16,7 +16,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 
 // A descriptor and its TLS state between two owners. Closes what nobody took.
 struct RawSocket {
@@ -47,7 +47,7 @@ class Socket {
   bool is_open() const noexcept { return tcp_.is_open(); }
   bool has_tls() const noexcept { return tls_ != nullptr; }
   // Whether its TLS handshake is over; true without TLS.
-  bool is_ready() const noexcept { return transport::is_ready(tls_); }
+  bool is_ready() const noexcept { return http::is_ready(tls_); }
 
   Outcome read(char* at, std::size_t size) noexcept;
   // Takes what it can of the buffers, in order. `blocked`: not all of it.
@@ -86,4 +86,4 @@ class Socket {
   std::size_t begun_bytes_ = 0;
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

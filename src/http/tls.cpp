@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstdint>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 namespace {
 
 int descriptor(BIO* bio) {
@@ -124,4 +124,4 @@ bool wants_write(const TlsSession& session) noexcept {
   return session && SSL_want_write(session.get());
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

@@ -2,7 +2,7 @@
 // one I/O thread to another, and OpenSSL gives its record buffers back while a connection is idle.
 #pragma once
 
-#include <travelchat/beast_server.hpp>
+#include <travelchat/http.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -10,7 +10,7 @@
 struct ssl_st;
 struct ssl_ctx_st;
 
-namespace travelchat::transport {
+namespace travelchat::http {
 
 struct TlsDelete {
   void operator()(ssl_st* session) const noexcept;
@@ -31,4 +31,4 @@ bool is_ready(const TlsSession& session) noexcept;
 // Whether the last read stopped because the kernel would not take a handshake record.
 bool wants_write(const TlsSession& session) noexcept;
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

@@ -1,10 +1,10 @@
-// Coroutines of the transport: they start at once, belong to nobody, and run on one shard's thread from end to end.
+// Coroutines of the server: they start at once, belong to nobody, and run on one event loop's thread from end to end.
 //
 // Asio's own awaitables would do, at the price of an executor hop and several allocations for each request.
 #pragma once
 
-#include "server/server.hpp"
-#include "server/shard.hpp"
+#include "server/chat_loop.hpp"
+#include "server/chat_server.hpp"
 
 #include <travelchat/engine.hpp>
 #include <travelchat/error.hpp>
@@ -22,13 +22,13 @@
 #include <string_view>
 #include <utility>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 
 // An exception ends the coroutine; whatever it held (an unanswered request, a socket) says so itself when destroyed.
 struct Detached {
   class promise_type {
    public:
-    // The parameters of the coroutine: one of them is a shard, or knows its own.
+    // The parameters of the coroutine: one of them is a loop, or knows its own.
     template <class... Parameters>
     explicit promise_type(Parameters&... parameters) noexcept {
       (look_at(parameters), ...);
@@ -42,22 +42,22 @@ struct Detached {
     }
 
    private:
-    void look_at(Shard& shard) noexcept { server_ = &shard.server(); }
+    void look_at(ChatLoop& loop) noexcept { server_ = &loop.server(); }
     template <class T>
     void look_at(T& parameter) noexcept {
-      if constexpr (requires { look_at(parameter.shard()); }) look_at(parameter.shard());
-      if constexpr (requires { look_at(parameter->shard()); }) look_at(parameter->shard());
+      if constexpr (requires { look_at(parameter.loop()); }) look_at(parameter.loop());
+      if constexpr (requires { look_at(parameter->loop()); }) look_at(parameter->loop());
     }
 
-    Server* server_ = nullptr;
+    ChatServer* server_ = nullptr;
   };
 };
 
-// `co_await ask_engine<T>(shard, [&](auto handler) { engine.async_...(..., std::move(handler)); })`
+// `co_await ask_engine<T>(loop, [&](auto handler) { engine.async_...(..., std::move(handler)); })`
 template <class T, class Start>
 class AskEngine {
  public:
-  AskEngine(Shard& shard, Start start) : shard_(shard), start_(std::move(start)) {}
+  AskEngine(ChatLoop& loop, Start start) : loop_(loop), start_(std::move(start)) {}
 
   bool await_ready() const noexcept { return false; }
 
@@ -65,9 +65,9 @@ class AskEngine {
     waiting_ = waiting;
     starting_ = true;
     try {
-      start_(boost::asio::bind_executor(shard_.executor(), Resume(this)));
+      start_(boost::asio::bind_executor(loop_.executor(), Resume(this)));
     } catch (...) {
-      shard_.server().logger().caught("engine_threw", "call");
+      loop_.server().logger().caught("engine_threw", "call");
       value_.emplace(errc::internal);
     }
     starting_ = false;
@@ -104,7 +104,7 @@ class AskEngine {
     AskEngine* await_;
   };
 
-  Shard& shard_;
+  ChatLoop& loop_;
   Start start_;
   std::coroutine_handle<> waiting_;
   std::optional<result<T>> value_;
@@ -112,20 +112,20 @@ class AskEngine {
 };
 
 template <class T, class Start>
-AskEngine<T, Start> ask_engine(Shard& shard, Start start) {
-  return {shard, std::move(start)};
+AskEngine<T, Start> ask_engine(ChatLoop& loop, Start start) {
+  return {loop, std::move(start)};
 }
 
-// `co_await admit_token(shard, token)`: the claims of a chat token that is live, and whose share link holds.
+// `co_await admit_token(loop, token)`: the claims of a chat token that is live, and whose share link holds.
 // `errc::unauthenticated`; else what the storage or the host could not say.
-inline auto admit_token(Shard& shard, std::string token) {
-  return ask_engine<TokenClaims>(shard, [&shard, token = std::move(token)](auto handler) {
-    auto then_ask_host = [&shard, token, handler = std::move(handler)](result<TokenClaims> claims) mutable {
+inline auto admit_token(ChatLoop& loop, std::string token) {
+  return ask_engine<TokenClaims>(loop, [&loop, token = std::move(token)](auto handler) {
+    auto then_ask_host = [&loop, token, handler = std::move(handler)](result<TokenClaims> claims) mutable {
       const auto parsed = ChatToken::parse(token);
       if (!claims || !parsed) return handler(claims ? result<TokenClaims>(errc::unauthenticated) : std::move(claims));
       LinkClaim link{*parsed, claims->org_id, claims->client_id, claims->trip_id};
       const auto waiting = std::make_shared<decltype(handler)>(std::move(handler));
-      shard.credentials().ask(std::move(link), [waiting, found = std::move(*claims)](const result<bool>& holds) {
+      loop.credentials().ask(std::move(link), [waiting, found = std::move(*claims)](const result<bool>& holds) {
         if (!holds)
           (*waiting)(result<TokenClaims>(holds.error()));
         else if (!*holds)
@@ -134,28 +134,28 @@ inline auto admit_token(Shard& shard, std::string token) {
           (*waiting)(result<TokenClaims>(found));
       });
     };
-    shard.server().engine().async_authenticate_token(
-        token, boost::asio::bind_executor(shard.executor(), std::move(then_ask_host)));
+    loop.server().engine().async_authenticate_token(
+        token, boost::asio::bind_executor(loop.executor(), std::move(then_ask_host)));
   });
 }
 
-// One call to the host. The coroutine belongs to the shard's list until the answer is there, so that a stopping server
+// One call to the host. The coroutine belongs to the loop's list until the answer is there, so that a stopping server
 // can end it although the host still holds the reply.
 template <class T>
 class HostCall final : public PendingCall, public std::enable_shared_from_this<HostCall<T>> {
  public:
   // `subject` ends with the coroutine.
-  HostCall(Shard& shard, std::string_view subject, std::coroutine_handle<> waiting, std::optional<result<T>>& value)
-      : shard_(shard),
+  HostCall(ChatLoop& loop, std::string_view subject, std::coroutine_handle<> waiting, std::optional<result<T>>& value)
+      : loop_(loop),
         subject_(subject),
-        gate_(shard.server().gate()),
+        run_state_(loop.server().run_state()),
         thread_(std::this_thread::get_id()),
         waiting_(waiting),
         value_(&value) {
-    if (const auto timeout = shard_.server().options().host_timeout; timeout.count() > 0) {
+    if (const auto timeout = loop_.server().chat_options().host_timeout; timeout.count() > 0) {
       deadline_ = std::chrono::steady_clock::now() + timeout;
     }
-    shard_.add(*this);
+    loop_.add(*this);
   }
 
   // Any thread; the first counts.
@@ -165,7 +165,7 @@ class HostCall final : public PendingCall, public std::enable_shared_from_this<H
 
   void started() noexcept { starting_ = false; }
 
-  void tick(SteadyTime now) override {
+  void tick(http::SteadyTime now) override {
     if (now < deadline_) return;
     // Whoever drops the reply on another thread would take this along.
     const auto self = this->shared_from_this();
@@ -176,7 +176,7 @@ class HostCall final : public PendingCall, public std::enable_shared_from_this<H
 
   void abandon() override {
     const auto waiting = std::exchange(waiting_, nullptr);
-    shard_.remove(*this);
+    loop_.remove(*this);
     waiting.destroy();
   }
 
@@ -190,57 +190,57 @@ class HostCall final : public PendingCall, public std::enable_shared_from_this<H
     if (std::this_thread::get_id() == thread_) {
       finish_here();
     } else {
-      gate_->if_open([&] { boost::asio::post(shard_.context(), std::move(finish_here)); });
+      run_state_->if_running([&] { boost::asio::post(loop_.context(), std::move(finish_here)); });
     }
   }
 
   // While the coroutine waits.
   void tell(std::string_view event) const noexcept {
-    if (waiting_) shard_.server().logger().write(LogLevel::error, event, subject_);
+    if (waiting_) loop_.server().logger().write(LogLevel::error, event, subject_);
   }
 
   void finish(result<T> value) {
     if (!waiting_) return;
     const auto waiting = std::exchange(waiting_, nullptr);
-    shard_.remove(*this);
+    loop_.remove(*this);
     value_->emplace(std::move(value));
     if (!starting_) waiting.resume();
   }
 
-  Shard& shard_;
+  ChatLoop& loop_;
   std::string_view subject_;
-  std::shared_ptr<Gate> gate_;
+  std::shared_ptr<http::RunState> run_state_;
   std::thread::id thread_;
   std::coroutine_handle<> waiting_;
   std::optional<result<T>>* value_;
-  SteadyTime deadline_ = SteadyTime::max();
+  http::SteadyTime deadline_ = http::SteadyTime::max();
   std::atomic<bool> replied_{false};
   bool starting_ = true;
 };
 
-// `co_await ask_host<T>(shard, "find_...", [&](Host& host, Reply<T> reply) { host.find_...(..., std::move(reply)); })`
+// `co_await ask_host<T>(loop, "find_...", [&](Host& host, Reply<T> reply) { host.find_...(..., std::move(reply)); })`
 // `subject`, which outlives it, is what the log calls it.
 // `errc::overloaded` when there is no answer within `BeastServerOptions::host_timeout`; a later one is dropped.
 template <class T, class Start>
 class AskHost {
  public:
-  AskHost(Shard& shard, std::string_view subject, Start start)
-      : shard_(shard), subject_(subject), start_(std::move(start)) {}
+  AskHost(ChatLoop& loop, std::string_view subject, Start start)
+      : loop_(loop), subject_(subject), start_(std::move(start)) {}
 
   bool await_ready() {
-    if (!shard_.was_cut()) return false;
+    if (!loop_.was_cut()) return false;
     value_.emplace(errc::closed);
     return true;
   }
 
   bool await_suspend(std::coroutine_handle<> waiting) {
-    const auto call = std::make_shared<HostCall<T>>(shard_, subject_, waiting, value_);
+    const auto call = std::make_shared<HostCall<T>>(loop_, subject_, waiting, value_);
     // A reply that the host drops uncalled is an answer too. Not the one that goes while an exception comes.
     auto ticket = std::make_shared<Ticket>(call);
     try {
-      start_(shard_.server().host(), Reply<T>([ticket](result<T> value) { ticket->call->reply(std::move(value)); }));
+      start_(loop_.server().host(), Reply<T>([ticket](result<T> value) { ticket->call->reply(std::move(value)); }));
     } catch (...) {
-      shard_.server().logger().caught("host_threw", subject_);
+      loop_.server().logger().caught("host_threw", subject_);
       call->reply(errc::internal);
     }
     ticket.reset();
@@ -259,15 +259,15 @@ class AskHost {
     std::shared_ptr<HostCall<T>> call;
   };
 
-  Shard& shard_;
+  ChatLoop& loop_;
   std::string_view subject_;
   Start start_;
   std::optional<result<T>> value_;
 };
 
 template <class T, class Start>
-AskHost<T, Start> ask_host(Shard& shard, std::string_view subject, Start start) {
-  return {shard, subject, std::move(start)};
+AskHost<T, Start> ask_host(ChatLoop& loop, std::string_view subject, Start start) {
+  return {loop, subject, std::move(start)};
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

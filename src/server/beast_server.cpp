@@ -1,6 +1,6 @@
 #include <travelchat/beast_server.hpp>
 
-#include "server/server.hpp"
+#include "server/chat_server.hpp"
 #include "server/server_options.hpp"
 
 #include "wire/socket_text.hpp"
@@ -9,16 +9,16 @@ namespace travelchat {
 
 std::optional<OptionError> find_problem(const BeastServerOptions& options) {
   try {
-    transport::checked(options);
+    server::checked(options);
     return std::nullopt;
   } catch (const OptionError& refused) {
     return refused;
   }
 }
 
-class BeastServer::Impl : public transport::Server {
+class BeastServer::Impl : public server::ChatServer {
  public:
-  using transport::Server::Server;
+  using ChatServer::ChatServer;
 };
 
 BeastServer::BeastServer(ChatEngine& engine, Host& host, BeastServerOptions options)
@@ -32,7 +32,7 @@ BeastServer::~BeastServer() {
 
 void BeastServer::route(std::string method, std::string pattern, HttpHandler handler) {
   impl_->require_unstarted("route");
-  impl_->host_routes.add(std::move(method), std::move(pattern), std::move(handler), impl_->options().metrics,
+  impl_->host_routes.add(std::move(method), std::move(pattern), std::move(handler), impl_->chat_options().metrics,
                          impl_->base_path());
 }
 
@@ -56,7 +56,7 @@ std::uint16_t BeastServer::port() const noexcept {
 }
 
 bool BeastServer::serves(std::string_view target, std::string_view base_path) {
-  return transport::Server::serves(target, transport::BasePath(base_path));
+  return server::ChatServer::serves(target, http::BasePath(base_path));
 }
 
 void BeastServer::handle(HttpRequest request, HttpRespond respond) {
@@ -64,7 +64,7 @@ void BeastServer::handle(HttpRequest request, HttpRespond respond) {
 }
 
 error_code BeastServer::adopt(int descriptor, HttpRequest upgrade, std::string head) {
-  return impl_->adopt(transport::RawSocket(descriptor, nullptr), std::move(upgrade), std::move(head));
+  return impl_->adopt(http::RawSocket(descriptor, nullptr), std::move(upgrade), std::move(head));
 }
 
 CarriedSocket BeastServer::open_socket(HttpRequest upgrade, std::shared_ptr<SocketCarrier> carrier) {
@@ -77,20 +77,6 @@ void BeastServer::stop(std::chrono::milliseconds grace) {
 
 std::string BeastServer::metrics() const {
   return impl_->metrics();
-}
-
-std::string_view HttpRequest::header(std::string_view name) const noexcept {
-  for (const auto& [key, value] : headers) {
-    if (key == name) return value;
-  }
-  return {};
-}
-
-std::optional<std::string_view> HttpRequest::query_value(std::string_view name) const noexcept {
-  for (const auto& [key, value] : query) {
-    if (key == name) return value;
-  }
-  return std::nullopt;
 }
 
 }  // namespace travelchat

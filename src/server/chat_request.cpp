@@ -4,22 +4,22 @@
 
 #include <utility>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 
-result<MessageQuery> parse_page(const Query& query, const Uuid& conversation_id) {
+result<MessageQuery> parse_page(const http::Query& query, const Uuid& conversation_id) {
   MessageQuery page;
   page.conversation_id = conversation_id;
   if (const auto limit = query.value("limit")) {
-    const auto number = parse_number(*limit);
+    const auto number = http::parse_number(*limit);
     if (!number || *number < 1 || *number > 200) return errc::invalid_argument;
     page.limit = static_cast<std::size_t>(*number);
   }
   if (const auto before = query.value("before")) {
-    page.before_seq = parse_number(*before);
+    page.before_seq = http::parse_number(*before);
     if (!page.before_seq || *page.before_seq == 0) return errc::invalid_argument;
   }
   if (const auto since = query.value("since")) {
-    page.since_rev = parse_number(*since);
+    page.since_rev = http::parse_number(*since);
     if (!page.since_rev || page.before_seq) return errc::invalid_argument;
   }
   if (const auto epoch = query.value("epoch")) {
@@ -36,7 +36,7 @@ bool is_signed_in(const Advisor& advisor, TimePoint now) noexcept {
 Subprotocols parse_subprotocols(std::string_view header) noexcept {
   constexpr std::string_view prefix = "auth.";
   Subprotocols offered;
-  any_element(header, [&](std::string_view element) {
+  http::any_element(header, [&](std::string_view element) {
     if (element == "travelchat.v1")
       offered.travelchat_v1 = true;
     else if (element.starts_with(prefix) && !offered.auth_token)
@@ -46,7 +46,7 @@ Subprotocols parse_subprotocols(std::string_view header) noexcept {
   return offered;
 }
 
-std::optional<ChatClaim> parse_chat_claim(const Query& query) {
+std::optional<ChatClaim> parse_chat_claim(const http::Query& query) {
   const auto conversation = query.value("conversationId");
   const auto type = query.value("userType");
   const auto user = query.value("userId");
@@ -56,7 +56,7 @@ std::optional<ChatClaim> parse_chat_claim(const Query& query) {
   if (!id || !role || !is_host_id(*user)) return std::nullopt;
   ChatClaim claim{*id, *role, std::string(*user), std::nullopt, std::nullopt};
   if (const auto since = query.value("since")) {
-    claim.since = parse_number(*since);
+    claim.since = http::parse_number(*since);
     if (!claim.since) return std::nullopt;
   }
   if (const auto epoch = query.value("epoch")) {
@@ -66,4 +66,4 @@ std::optional<ChatClaim> parse_chat_claim(const Query& query) {
   return claim;
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

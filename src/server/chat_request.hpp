@@ -15,10 +15,10 @@
 #include <string>
 #include <string_view>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 
 // `limit`, `before`, `since` and `epoch` of a page. `errc::invalid_argument`.
-result<MessageQuery> parse_page(const Query& query, const Uuid& conversation_id);
+result<MessageQuery> parse_page(const http::Query& query, const Uuid& conversation_id);
 
 // Whether what a host says of an advisor names somebody who is signed in now: not with an empty id, which would be
 // anybody's, and not once their session has ended.
@@ -40,6 +40,6 @@ struct ChatClaim {
   std::optional<Uuid> epoch;
 };
 // nullopt: a parameter is missing or malformed (4400).
-std::optional<ChatClaim> parse_chat_claim(const Query& query);
+std::optional<ChatClaim> parse_chat_claim(const http::Query& query);
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

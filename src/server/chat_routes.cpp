@@ -1,10 +1,10 @@
-// The chat's own HTTP routes: each a coroutine on its connection's shard.
+// The chat's own HTTP routes: each a coroutine on its connection's event loop.
 //
 // The order of the checks is part of the contract: what is missing (400), the credential (401), the origin (403), what
 // it names (404), what it says (400).
-#include "http/client_address.hpp"
-#include "http/exchange.hpp"
+#include "http/request_checks.hpp"
 #include "server/await.hpp"
+#include "server/chat_exchange.hpp"
 #include "server/chat_request.hpp"
 #include "server/route_table.hpp"
 #include "server/token_check.hpp"
@@ -22,29 +22,29 @@
 #include <utility>
 #include <vector>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 namespace {
 
 using SignedIn = result<std::optional<Advisor>>;
 
 // ---- What every handler does ----
 
-auto authenticate(const Exchange& exchange) {
+auto authenticate(const ChatExchange& exchange) {
   return ask_host<std::optional<Advisor>>(
-      exchange.shard(), "authenticate",
+      exchange.loop(), "authenticate",
       [credentials = exchange.credentials()](Host& host, Reply<std::optional<Advisor>> reply) mutable {
         host.authenticate(std::move(credentials), std::move(reply));
       });
 }
 
 // False when there is nobody: then it has answered. Not for GET: what does not write needs no origin.
-bool admit_reader(Exchange& exchange, const SignedIn& advisor) {
+bool admit_reader(ChatExchange& exchange, const SignedIn& advisor) {
   if (advisor && *advisor && is_signed_in(**advisor, utc_now())) return true;
   exchange.fail(advisor ? make_error_code(errc::unauthenticated) : advisor.error());
   return false;
 }
 
-bool admit_writer(Exchange& exchange, const SignedIn& advisor) {
+bool admit_writer(ChatExchange& exchange, const SignedIn& advisor) {
   if (!admit_reader(exchange, advisor)) return false;
   if (!(*advisor)->by_cookie || exchange.from_trusted_origin()) return true;
   exchange.fail(errc::cross_origin);
@@ -59,24 +59,24 @@ Participant participant_of(Advisor&& advisor) {
 
 // The chat token of a client's request: in the body, or as Bearer. A Bearer credential with dots is a JWT, so no chat
 // token was given.
-result<std::string> find_chat_token(const Exchange& exchange, const wire::Body& body) {
+result<std::string> find_chat_token(const ChatExchange& exchange, const wire::Body& body) {
   const auto field = body.string("chatToken");
   if (field) {
     if (field->empty()) return errc::missing_field;
     return std::string(*field);
   }
   if (field.error() != make_error_code(errc::missing_field)) return field.error();
-  const auto bearer = bearer_token(exchange.header(Exchange::Field::authorization));
+  const auto bearer = http::bearer_token(exchange.header(ChatExchange::Field::authorization));
   if (!bearer || bearer->empty() || bearer->find('.') != bearer->npos) return errc::missing_field;
   return std::string(*bearer);
 }
 
-TokenCheck authenticate_token(const Exchange& exchange, std::string token) {
-  return {exchange.shard(), exchange.remote_address(), std::move(token)};
+TokenCheck authenticate_token(const ChatExchange& exchange, std::string token) {
+  return {exchange.loop(), exchange.remote_address(), std::move(token)};
 }
 
 // Answers for a token that `authenticate_token` did not accept, or for what follows from one.
-void fail_token(Exchange& exchange, const error_code& error) {
+void fail_token(ChatExchange& exchange, const error_code& error) {
   if (error == make_error_code(errc::rate_limited))
     exchange.fail_rate_limited(
         std::max(exchange.server().limits().token_delay(exchange.remote_address()), std::chrono::milliseconds{1}));
@@ -85,7 +85,7 @@ void fail_token(Exchange& exchange, const error_code& error) {
 }
 
 // The conversation that the path names, when it is the token's.
-result<Uuid> token_conversation(const Exchange& exchange, const TokenClaims& claims) {
+result<Uuid> token_conversation(const ChatExchange& exchange, const TokenClaims& claims) {
   const auto id = parse_uuid(exchange.param(0));
   if (!id || *id != claims.conversation_id) return errc::not_found;
   return *id;
@@ -94,11 +94,11 @@ result<Uuid> token_conversation(const Exchange& exchange, const TokenClaims& cla
 // A client's card, asked of the host when it was not asked lately. `await_resume` gives the client's name for people.
 class ClientName {
  public:
-  ClientName(Shard& shard, const TokenClaims& claims)
-      : shard_(shard), claims_(claims), ask_(shard, "find_clients", Ask{&claims}) {}
+  ClientName(ChatLoop& loop, const TokenClaims& claims)
+      : loop_(loop), claims_(claims), ask_(loop, "find_clients", Ask{&claims}) {}
 
   bool await_ready() {
-    if (const auto card = shard_.find_card(claims_.org_id, claims_.client_id)) {
+    if (const auto card = loop_.client_cards().find(claims_.org_id, claims_.client_id)) {
       if (*card != nullptr) name_ = clean_name((*card)->name);
       return true;
     }
@@ -117,7 +117,8 @@ class ClientName {
         if (it != cards->end()) card = std::move(*it);
       }
       if (card) name_ = clean_name(card->name);
-      shard_.remember_card(claims_.org_id, claims_.client_id, std::move(card), std::chrono::seconds{cards ? 30 : 1});
+      loop_.client_cards().remember(claims_.org_id, claims_.client_id, std::move(card),
+                                    std::chrono::seconds{cards ? 30 : 1});
     }
     return name_.empty() ? std::string("Client") : std::move(name_);
   }
@@ -130,7 +131,7 @@ class ClientName {
     }
   };
 
-  Shard& shard_;
+  ChatLoop& loop_;
   const TokenClaims& claims_;
   AskHost<std::vector<ClientCard>, Ask> ask_;
   std::string name_;
@@ -138,7 +139,7 @@ class ClientName {
 };
 
 // False when this participant has done so as often as it may: then it has answered.
-bool within_limit(Exchange& exchange, Limits::Act act, const Participant& participant) {
+bool within_limit(ChatExchange& exchange, Limits::Act act, const Participant& participant) {
   const auto delay = exchange.server().limits().take(act, participant);
   if (delay.count() == 0) return true;
   exchange.fail_rate_limited(delay);
@@ -167,7 +168,7 @@ void append_nullable(const std::optional<std::string>& text, std::string& out) {
 
 // ---- Conversations ----
 
-Detached list_conversations(Exchange exchange) {
+Detached list_conversations(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_reader(exchange, advisor)) co_return;
   const std::string org_id = (*advisor)->org_id;
@@ -177,7 +178,7 @@ Detached list_conversations(Exchange exchange) {
   if (const auto text = exchange.query().value("q"); text && !text->empty()) {
     query.text = std::string(*text);
     auto ids = co_await ask_host<std::vector<std::string>>(
-        exchange.shard(), "search_clients",
+        exchange.loop(), "search_clients",
         [&](Host& host, auto reply) { host.search_clients(org_id, *query.text, std::move(reply)); });
     if (!ids) {
       exchange.fail(ids.error());
@@ -185,7 +186,7 @@ Detached list_conversations(Exchange exchange) {
     }
     query.client_ids = std::move(*ids);
   }
-  const auto rows = co_await ask_engine<std::vector<ConversationSummary>>(exchange.shard(), [&](auto handler) {
+  const auto rows = co_await ask_engine<std::vector<ConversationSummary>>(exchange.loop(), [&](auto handler) {
     exchange.server().engine().async_list_conversations(std::move(query), std::move(handler));
   });
   if (!rows) {
@@ -198,7 +199,7 @@ Detached list_conversations(Exchange exchange) {
     std::vector<std::string> ids;
     ids.reserve(rows->size());
     for (const ConversationSummary& row : *rows) ids.push_back(row.conversation.client_id);
-    found = co_await ask_host<std::vector<ClientCard>>(exchange.shard(), "find_clients", [&](Host& host, auto reply) {
+    found = co_await ask_host<std::vector<ClientCard>>(exchange.loop(), "find_clients", [&](Host& host, auto reply) {
       host.find_clients(org_id, std::move(ids), std::move(reply));
     });
     if (!found) {
@@ -217,7 +218,7 @@ Detached list_conversations(Exchange exchange) {
   exchange.answer(200, std::move(json));
 }
 
-Detached open_conversation(Exchange exchange) {
+Detached open_conversation(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_writer(exchange, advisor)) co_return;
   const auto body = wire::Body::parse(exchange.body());
@@ -236,13 +237,13 @@ Detached open_conversation(Exchange exchange) {
   if (!within_limit(exchange, Limits::Act::opening, {org_id, Role::advisor, std::move((*advisor)->id), {}})) co_return;
   // Only the organization's own clients have conversations.
   const auto cards = co_await ask_host<std::vector<ClientCard>>(
-      exchange.shard(), "find_clients",
+      exchange.loop(), "find_clients",
       [&](Host& host, auto reply) { host.find_clients(org_id, {client_id}, std::move(reply)); });
   if (!cards || std::ranges::find(*cards, client_id, &ClientCard::id) == cards->end()) {
     exchange.fail(cards ? make_error_code(errc::not_found) : cards.error());
     co_return;
   }
-  const auto conversation = co_await ask_engine<Conversation>(exchange.shard(), [&](auto handler) {
+  const auto conversation = co_await ask_engine<Conversation>(exchange.loop(), [&](auto handler) {
     exchange.server().engine().async_open_conversation(org_id, client_id, std::move(handler));
   });
   if (!conversation) {
@@ -254,12 +255,12 @@ Detached open_conversation(Exchange exchange) {
   exchange.answer(200, std::move(json));
 }
 
-Detached count_unread(Exchange exchange) {
+Detached count_unread(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_reader(exchange, advisor)) co_return;
   const std::string org_id = (*advisor)->org_id;
   if (!within_limit(exchange, Limits::Act::page, {org_id, Role::advisor, std::move((*advisor)->id), {}})) co_return;
-  const auto count = co_await ask_engine<std::uint64_t>(exchange.shard(), [&](auto handler) {
+  const auto count = co_await ask_engine<std::uint64_t>(exchange.loop(), [&](auto handler) {
     exchange.server().engine().async_count_unread(org_id, std::move(handler));
   });
   if (count)
@@ -270,9 +271,9 @@ Detached count_unread(Exchange exchange) {
 
 // ---- Messages ----
 
-Detached list_messages(Exchange exchange) {
+Detached list_messages(ChatExchange exchange) {
   Participant reader;
-  const auto bearer = bearer_token(exchange.header(Exchange::Field::authorization));
+  const auto bearer = http::bearer_token(exchange.header(ChatExchange::Field::authorization));
   if (bearer && is_token(*bearer)) {
     auto claims = co_await authenticate_token(exchange, std::string(*bearer));
     if (!claims) {
@@ -292,7 +293,7 @@ Detached list_messages(Exchange exchange) {
     co_return;
   }
   if (!within_limit(exchange, Limits::Act::page, reader)) co_return;
-  const auto messages = co_await ask_engine<MessagePage>(exchange.shard(), [&](auto handler) {
+  const auto messages = co_await ask_engine<MessagePage>(exchange.loop(), [&](auto handler) {
     exchange.server().engine().async_list_messages(std::move(reader), *page, std::move(handler));
   });
   if (!messages) {
@@ -306,7 +307,7 @@ Detached list_messages(Exchange exchange) {
   exchange.answer(200, std::move(json), headers);
 }
 
-Detached send_as_advisor(Exchange exchange) {
+Detached send_as_advisor(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_writer(exchange, advisor)) co_return;
   const auto body = wire::Body::parse(exchange.body());
@@ -322,7 +323,7 @@ Detached send_as_advisor(Exchange exchange) {
   }
   Participant sender = participant_of(std::move(**advisor));
   if (!within_limit(exchange, Limits::Act::message, sender)) co_return;
-  const auto sent = co_await ask_engine<Sent>(exchange.shard(), [&](auto handler) {
+  const auto sent = co_await ask_engine<Sent>(exchange.loop(), [&](auto handler) {
     draft->conversation_id = *id;
     exchange.server().engine().async_send(std::move(sender), std::move(*draft), std::move(handler));
   });
@@ -332,7 +333,7 @@ Detached send_as_advisor(Exchange exchange) {
     exchange.fail(sent.error());
 }
 
-Detached send_as_client(Exchange exchange) {
+Detached send_as_client(ChatExchange exchange) {
   const auto body = wire::Body::parse(exchange.body());
   auto draft = body ? wire::parse_draft(*body) : result<Draft>(body.error());
   auto token = body ? find_chat_token(exchange, *body) : result<std::string>(body.error());
@@ -348,8 +349,8 @@ Detached send_as_client(Exchange exchange) {
   }
   Participant sender{claims->org_id, Role::client, claims->client_id, {}};
   if (!within_limit(exchange, Limits::Act::message, sender)) co_return;
-  sender.name = co_await ClientName(exchange.shard(), *claims);
-  const auto sent = co_await ask_engine<Sent>(exchange.shard(), [&](auto handler) {
+  sender.name = co_await ClientName(exchange.loop(), *claims);
+  const auto sent = co_await ask_engine<Sent>(exchange.loop(), [&](auto handler) {
     draft->conversation_id = *id;
     exchange.server().engine().async_send(std::move(sender), std::move(*draft), std::move(handler));
   });
@@ -358,7 +359,7 @@ Detached send_as_client(Exchange exchange) {
     co_return;
   }
   const Message& stored = sent->message;
-  if (sent->created && !exchange.shard().was_cut()) {
+  if (sent->created && !exchange.loop().was_cut()) {
     PushNotification push;
     push.org_id = stored.org_id;
     push.title = "New message from " + stored.sender_name;
@@ -376,7 +377,7 @@ Detached send_as_client(Exchange exchange) {
 
 // ---- Read and seen ----
 
-Detached mark_read(Exchange exchange) {
+Detached mark_read(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_writer(exchange, advisor)) co_return;
   const auto id = parse_uuid(exchange.param(0));
@@ -386,7 +387,7 @@ Detached mark_read(Exchange exchange) {
   }
   Participant viewer = participant_of(std::move(**advisor));
   if (!within_limit(exchange, Limits::Act::mark, viewer)) co_return;
-  const auto marked = co_await ask_engine<Marked>(exchange.shard(), [&](auto handler) {
+  const auto marked = co_await ask_engine<Marked>(exchange.loop(), [&](auto handler) {
     exchange.server().engine().async_mark(std::move(viewer), *id, std::move(handler));
   });
   if (marked)
@@ -395,7 +396,7 @@ Detached mark_read(Exchange exchange) {
     exchange.fail(marked.error());
 }
 
-Detached mark_seen(Exchange exchange) {
+Detached mark_seen(ChatExchange exchange) {
   const auto body = wire::Body::parse(exchange.body());
   auto token = body ? find_chat_token(exchange, *body) : result<std::string>(body.error());
   if (!token) {
@@ -410,7 +411,7 @@ Detached mark_seen(Exchange exchange) {
   }
   Participant viewer{claims->org_id, Role::client, claims->client_id, {}};
   if (!within_limit(exchange, Limits::Act::mark, viewer)) co_return;
-  const auto marked = co_await ask_engine<Marked>(exchange.shard(), [&](auto handler) {
+  const auto marked = co_await ask_engine<Marked>(exchange.loop(), [&](auto handler) {
     exchange.server().engine().async_mark(std::move(viewer), *id, std::move(handler));
   });
   if (marked)
@@ -422,11 +423,11 @@ Detached mark_seen(Exchange exchange) {
 // ---- Reactions ----
 
 // Sets the reaction, or removes it when there is no emoji, and answers.
-auto change_reaction(Exchange& exchange, Participant reactor, Uuid conversation_id, Uuid message_id,
+auto change_reaction(ChatExchange& exchange, Participant reactor, Uuid conversation_id, Uuid message_id,
                      std::optional<Emoji> emoji) {
   return ask_engine<std::vector<Reaction>>(
-      exchange.shard(), [&engine = exchange.server().engine(), reactor = std::move(reactor), conversation_id,
-                         message_id, emoji](auto handler) mutable {
+      exchange.loop(), [&engine = exchange.server().engine(), reactor = std::move(reactor), conversation_id, message_id,
+                        emoji](auto handler) mutable {
         if (emoji)
           engine.async_react(std::move(reactor), conversation_id, message_id, *emoji, std::move(handler));
         else
@@ -435,7 +436,7 @@ auto change_reaction(Exchange& exchange, Participant reactor, Uuid conversation_
 }
 
 // What a reaction's body says: empty for a removal, which may have no body.
-result<std::optional<Emoji>> wanted_emoji(const Exchange& exchange, const wire::Body& body) {
+result<std::optional<Emoji>> wanted_emoji(const ChatExchange& exchange, const wire::Body& body) {
   if (exchange.method() == "DELETE") return std::optional<Emoji>();
   const auto text = body.string("emoji");
   if (!text) return text.error();
@@ -449,7 +450,7 @@ bool is_missing(const error_code& error) {
   return error == make_error_code(errc::missing_field);
 }
 
-Detached react_as_advisor(Exchange exchange) {
+Detached react_as_advisor(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_writer(exchange, advisor)) co_return;
   const auto body = wire::Body::parse(exchange.body());
@@ -473,7 +474,7 @@ Detached react_as_advisor(Exchange exchange) {
     exchange.fail(reactions.error());
 }
 
-Detached react_as_client(Exchange exchange) {
+Detached react_as_client(ChatExchange exchange) {
   const auto body = wire::Body::parse(exchange.body());
   auto token = body ? find_chat_token(exchange, *body) : result<std::string>(body.error());
   if (!token) {
@@ -498,7 +499,7 @@ Detached react_as_client(Exchange exchange) {
   }
   Participant reactor{claims->org_id, Role::client, claims->client_id, {}};
   if (!within_limit(exchange, Limits::Act::reaction, reactor)) co_return;
-  reactor.name = co_await ClientName(exchange.shard(), *claims);
+  reactor.name = co_await ClientName(exchange.loop(), *claims);
   const auto reactions = co_await change_reaction(exchange, std::move(reactor), *id, *message_id, *emoji);
   if (reactions)
     exchange.answer(200, reactions_json(*reactions));
@@ -508,8 +509,8 @@ Detached react_as_client(Exchange exchange) {
 
 // ---- Chat tokens ----
 
-Detached issue_chat_token(Exchange exchange) {
-  Server& server = exchange.server();
+Detached issue_chat_token(ChatExchange exchange) {
+  ChatServer& server = exchange.server();
   const auto delay = server.limits().take_chat_token(exchange.remote_address());
   if (delay.count() > 0) {
     exchange.fail_rate_limited(delay);
@@ -541,14 +542,14 @@ Detached issue_chat_token(Exchange exchange) {
   }
   const auto asked_at = std::chrono::steady_clock::now();
   auto trip = co_await ask_host<std::optional<SharedTrip>>(
-      exchange.shard(), "find_trip", [&](Host& host, auto reply) { host.find_trip(trip_id, std::move(reply)); });
-  if (trip) exchange.shard().credentials().learn(trip_id, *trip, asked_at);
+      exchange.loop(), "find_trip", [&](Host& host, auto reply) { host.find_trip(trip_id, std::move(reply)); });
+  if (trip) exchange.loop().credentials().learn(trip_id, *trip, asked_at);
   if (!trip || !*trip) {
     exchange.fail(trip ? make_error_code(errc::not_found) : trip.error());
     co_return;
   }
   const SharedTrip& shared = **trip;
-  if (!shared.share_enabled || shared.share_token.empty() || !equal_secrets(shared.share_token, share_token)) {
+  if (!shared.share_enabled || shared.share_token.empty() || !http::equal_secrets(shared.share_token, share_token)) {
     exchange.fail(errc::sharing_disabled);
     co_return;
   }
@@ -556,14 +557,14 @@ Detached issue_chat_token(Exchange exchange) {
     exchange.fail(errc::trip_without_client);
     co_return;
   }
-  const auto conversation = co_await ask_engine<Conversation>(exchange.shard(), [&](auto handler) {
+  const auto conversation = co_await ask_engine<Conversation>(exchange.loop(), [&](auto handler) {
     server.engine().async_open_conversation(shared.org_id, *shared.client_id, std::move(handler));
   });
   if (!conversation) {
     exchange.fail(conversation.error());
     co_return;
   }
-  const auto issued = co_await ask_engine<IssuedToken>(exchange.shard(), [&](auto handler) {
+  const auto issued = co_await ask_engine<IssuedToken>(exchange.loop(), [&](auto handler) {
     TokenGrant grant{shared.org_id, *shared.client_id, shared.id, conversation->id, shared.share_token};
     server.engine().async_issue_token(std::move(grant), std::move(handler));
   });
@@ -593,20 +594,20 @@ Detached issue_chat_token(Exchange exchange) {
 
 // ---- For operators ----
 
-Detached live(Exchange exchange) {
+Detached live(ChatExchange exchange) {
   exchange.answer(200, "{\"status\":\"live\"}");
   co_return;
 }
 
-Detached ready(Exchange exchange) {
+Detached ready(ChatExchange exchange) {
   const auto answered = co_await ask_engine<bool>(
-      exchange.shard(), [&](auto handler) { exchange.server().engine().async_ping(std::move(handler)); });
+      exchange.loop(), [&](auto handler) { exchange.server().engine().async_ping(std::move(handler)); });
   if (!answered) {
     // Whatever is wrong with the storage: send nobody here for now.
     ErrorInfo error = describe(answered.error());
     error.http_status = 503;
     exchange.fail(error);
-  } else if (exchange.shard().draining()) {
+  } else if (exchange.loop().draining()) {
     exchange.fail(errc::closed);
   } else if (exchange.server().engine().backplane_state() == BackplaneState::down) {
     // Still of use: it serves all that it did, and hears of other nodes' events a little later.
@@ -616,13 +617,13 @@ Detached ready(Exchange exchange) {
   }
 }
 
-bool has_metrics_token(const Exchange& exchange) {
-  const auto token = bearer_token(exchange.header(Exchange::Field::authorization));
-  return token && equal_secrets(*token, exchange.server().options().metrics_token);
+bool has_metrics_token(const ChatExchange& exchange) {
+  const auto token = http::bearer_token(exchange.header(ChatExchange::Field::authorization));
+  return token && http::equal_secrets(*token, exchange.server().chat_options().metrics_token);
 }
 
-Detached show_metrics(Exchange exchange) {
-  const MetricsAccess access = exchange.server().options().metrics;
+Detached show_metrics(ChatExchange exchange) {
+  const MetricsAccess access = exchange.server().chat_options().metrics;
   if (access == MetricsAccess::token && !has_metrics_token(exchange)) {
     exchange.fail(errc::unauthenticated);
     co_return;
@@ -674,4 +675,4 @@ std::span<const std::string_view> chat_roots() noexcept {
   return roots;
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

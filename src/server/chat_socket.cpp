@@ -1,5 +1,6 @@
 #include "server/chat_socket.hpp"
 
+#include "server/chat_server.hpp"
 #include "websocket/relay_socket.hpp"
 #include "websocket/wire_socket.hpp"
 
@@ -11,7 +12,7 @@
 #include <utility>
 #include <variant>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 namespace {
 
 // A socket may send this many times the limit before it is closed; below that, frames are only dropped.
@@ -24,34 +25,34 @@ SocketOwner owner_of(const Participant& participant, const Uuid& conversation_id
 }  // namespace
 
 template <class Carrier>
-ChatSocket<Carrier>::ChatSocket(Shard& shard, Upgrade& upgrade, Participant participant,
+ChatSocket<Carrier>::ChatSocket(ChatLoop& loop, websocket::Upgrade& upgrade, Participant participant,
                                 std::unique_ptr<const Conversation> conversation, const SubscribeOptions& listening,
-                                std::optional<TimePoint> expires_at, std::unique_ptr<const SocketClaim> rests_on)
-    : Carrier(shard, upgrade),
+                                std::optional<TimePoint> expires_at, std::unique_ptr<const SocketClaim> claim)
+    : Carrier(loop, upgrade),
       participant_(std::move(participant)),
       conversation_(std::move(conversation)),
       conversation_id_(conversation_->id),
       listening_(listening) {
   this->expire_at(expires_at);
-  this->rest_on(std::move(rests_on));
+  this->set_claim(std::move(claim));
 }
 
 template <class Carrier>
-std::optional<SocketOwner> ChatSocket<Carrier>::owner() const {
+SocketOwner ChatSocket<Carrier>::owner() const {
   return owner_of(participant_, conversation_id_);
 }
 
 template <class Carrier>
 void ChatSocket<Carrier>::opened() {
-  shard_.add(*owner(), *this);
+  loop().sockets().add(owner(), *this);
   counted_ = true;
-  shard_.counters().chat_sockets.add(1);
+  loop().chat_counters().chat_sockets.add(1);
   auto self = std::static_pointer_cast<ChatSocket>(this->shared_from_this());
   const auto known = std::move(conversation_);
   listening_.known = known.get();
-  shard_.server().engine().async_subscribe(
+  loop().server().engine().async_subscribe(
       participant_, conversation_id_, self, std::exchange(listening_, {}),
-      boost::asio::bind_executor(shard_.executor(), [self](result<Subscription> subscription) {
+      boost::asio::bind_executor(loop().executor(), [self](result<Subscription> subscription) {
         if (!subscription) {
           self->close_with(describe(subscription.error()));
         } else if (self->is_open()) {
@@ -68,13 +69,13 @@ void ChatSocket<Carrier>::closed() noexcept {
   if (std::exchange(late_seen_, {})) mark();
   if (!counted_) return;
   counted_ = false;
-  shard_.counters().chat_sockets.subtract(1);
-  shard_.remove(*owner(), *this);
+  loop().chat_counters().chat_sockets.subtract(1);
+  loop().sockets().remove(owner(), *this);
 }
 
 template <class Carrier>
 void ChatSocket<Carrier>::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
-  shard_.counters().frames_sent.add(batch->events().size());
+  loop().chat_counters().events_sent.add(batch->events().size());
   send(batch->encoded());
 }
 
@@ -93,7 +94,7 @@ void ChatSocket<Carrier>::received(std::string_view text) {
 // that said otherwise was one too many.
 template <class Carrier>
 void ChatSocket<Carrier>::take_typing(bool is_typing) {
-  const RateLimit& limit = shard_.server().options().rate_limits.typing_frames;
+  const RateLimit& limit = loop().server().chat_options().rate_limits.typing_frames;
   if (limit.count > 0) {
     const auto now = std::chrono::steady_clock::now();
     if (now - typing_window_ >= limit.window) {
@@ -120,7 +121,7 @@ void ChatSocket<Carrier>::take_seen() {
     return;
   }
   if (late_seen_) return;
-  const auto delay = shard_.server().limits().take(Limits::Act::mark, participant_);
+  const auto delay = loop().server().limits().take(Limits::Act::mark, participant_);
   if (delay.count() > 0)
     late_seen_ = std::chrono::steady_clock::now() + delay;
   else
@@ -130,9 +131,9 @@ void ChatSocket<Carrier>::take_seen() {
 template <class Carrier>
 void ChatSocket<Carrier>::mark() {
   marking_ = true;
-  shard_.server().engine().async_mark(
+  loop().server().engine().async_mark(
       participant_, conversation_id_,
-      boost::asio::bind_executor(shard_.executor(), [self = std::static_pointer_cast<ChatSocket>(
+      boost::asio::bind_executor(loop().executor(), [self = std::static_pointer_cast<ChatSocket>(
                                                          this->shared_from_this())](const result<Marked>& marked) {
         self->marking_ = false;
         if (!self->is_open()) {
@@ -151,10 +152,10 @@ void ChatSocket<Carrier>::mark() {
 }
 
 template <class Carrier>
-void ChatSocket<Carrier>::tick(const Now& now) {
+void ChatSocket<Carrier>::tick(const http::Now& now) {
   Carrier::tick(now);
   if (late_typing_ && is_open() &&
-      now.steady - typing_window_ >= shard_.server().options().rate_limits.typing_frames.window) {
+      now.steady - typing_window_ >= loop().server().chat_options().rate_limits.typing_frames.window) {
     subscription_.set_typing(*late_typing_);
     late_typing_.reset();
   }
@@ -164,7 +165,7 @@ void ChatSocket<Carrier>::tick(const Now& now) {
   }
 }
 
-template class ChatSocket<WireSocket>;
-template class ChatSocket<RelaySocket>;
+template class ChatSocket<websocket::WireSocket>;
+template class ChatSocket<websocket::RelaySocket>;
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

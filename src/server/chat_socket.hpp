@@ -1,35 +1,41 @@
 // A socket of /ws/chat: one participant listens to one conversation.
 #pragma once
 
+#include "server/chat_loop.hpp"
+#include "server/subscriber_socket.hpp"
 #include "websocket/web_socket.hpp"
+
+#include <travelchat/engine.hpp>
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 
-// `Carrier`: WireSocket or RelaySocket.
+// `Carrier`: websocket::WireSocket or websocket::RelaySocket.
 template <class Carrier>
-class ChatSocket final : public Carrier {
+class ChatSocket final : public Carrier, public SubscriberSocket {
  public:
-  ChatSocket(Shard& shard, Upgrade& upgrade, Participant participant, std::unique_ptr<const Conversation> conversation,
-             const SubscribeOptions& listening, std::optional<TimePoint> expires_at,
-             std::unique_ptr<const SocketClaim> rests_on);
+  ChatSocket(ChatLoop& loop, websocket::Upgrade& upgrade, Participant participant,
+             std::unique_ptr<const Conversation> conversation, const SubscribeOptions& listening,
+             std::optional<TimePoint> expires_at, std::unique_ptr<const SocketClaim> claim);
 
+  ChatLoop& loop() const noexcept { return static_cast<ChatLoop&>(Carrier::loop()); }
+  SocketOwner owner() const;
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
-  std::optional<SocketOwner> owner() const override;
-  void tick(const Now& now) override;
+  websocket::WebSocket& web_socket() noexcept override { return *this; }
+  void tick(const http::Now& now) override;
 
  private:
   using Carrier::is_open;
   using Carrier::send;
-  using Carrier::shard_;
 
   void opened() override;
   void received(std::string_view text) override;
   void closed() noexcept override;
+  void send_event(std::string_view json) override { send(make_text_frame(json)); }
 
   void take_typing(bool is_typing);
   void take_seen();
@@ -40,13 +46,13 @@ class ChatSocket final : public Carrier {
   Uuid conversation_id_;
   Subscription subscription_;
   SubscribeOptions listening_;
-  SteadyTime typing_window_{};  // since when `typing_frames_` counts
+  http::SteadyTime typing_window_{};  // since when `typing_frames_` counts
   std::uint32_t typing_frames_ = 0;
-  std::optional<bool> late_typing_;      // what the last frame over the limit said: told when the window is over
-  std::optional<SteadyTime> late_seen_;  // when what frames over the limit said is tried again
+  std::optional<bool> late_typing_;            // what the last frame over the limit said: told when the window is over
+  std::optional<http::SteadyTime> late_seen_;  // when what frames over the limit said is tried again
   bool marking_ = false;
   bool mark_again_ = false;
   bool counted_ = false;
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

@@ -1,8 +1,9 @@
 #include "server/credential_watch.hpp"
 
 #include "server/await.hpp"
-#include "server/server.hpp"
-#include "server/shard.hpp"
+#include "server/chat_loop.hpp"
+#include "server/chat_server.hpp"
+#include "server/subscriber_socket.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -10,7 +11,7 @@
 #include <tuple>
 #include <unordered_set>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 namespace {
 
 using namespace std::chrono_literals;
@@ -63,7 +64,7 @@ bool CredentialWatch::holds(const LinkClaim& claim, const std::optional<SharedTr
 CredentialWatch::Trip& CredentialWatch::find(const std::string& trip_id, SteadyTime now) {
   if (const auto known = trips_.find(trip_id); known != trips_.end()) return known->second;
   if (trips_.size() >= max_trips) {
-    const auto interval = shard_.server().options().share_check_interval;
+    const auto interval = loop_.server().chat_options().share_check_interval;
     std::erase_if(trips_, [&](const auto& entry) {
       return !entry.second.is_asked && entry.second.waiting.empty() && now - entry.second.answered_at >= interval;
     });
@@ -78,7 +79,7 @@ std::optional<result<bool>> CredentialWatch::verdict(const Trip& trip, const Lin
   const auto say = [](bool does) { return result<bool>(boost::system::in_place_value, does); };
   const bool does_hold = trip.is_answered && holds(claim, trip.answer);
   const auto age = now - trip.answered_at;
-  if (does_hold && age < shard_.server().options().share_check_interval) return say(true);
+  if (does_hold && age < loop_.server().chat_options().share_check_interval) return say(true);
   if (trip.is_answered && !does_hold && age < no_lasts) return say(false);
   if (!trip.failure || now >= trip.ask_again_at) return std::nullopt;
   if (does_hold) return say(true);
@@ -86,7 +87,7 @@ std::optional<result<bool>> CredentialWatch::verdict(const Trip& trip, const Lin
 }
 
 void CredentialWatch::ask(LinkClaim claim, Done done) {
-  if (!tokens_.rests_on_link(claim.token) || shard_.server().options().share_check_interval.count() == 0) {
+  if (!tokens_.rests_on_link(claim.token) || loop_.server().chat_options().share_check_interval.count() == 0) {
     return done(result<bool>(boost::system::in_place_value, true));
   }
   const auto now = std::chrono::steady_clock::now();
@@ -103,7 +104,7 @@ void CredentialWatch::question(const std::string& trip_id, SteadyTime now) {
   trip.asked_at = now;
   [](CredentialWatch& watch, std::string id, SteadyTime asked_at) -> Detached {
     auto answer = co_await ask_host<std::optional<SharedTrip>>(
-        watch.shard_, "find_trip", [&](Host& host, auto reply) { host.find_trip(id, std::move(reply)); });
+        watch.loop_, "find_trip", [&](Host& host, auto reply) { host.find_trip(id, std::move(reply)); });
     watch.answered(id, asked_at, std::move(answer));
   }(*this, trip_id, now);
 }
@@ -142,12 +143,12 @@ bool CredentialWatch::note(const std::string& trip_id, const std::optional<Share
 
 void CredentialWatch::learn(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at) {
   if (!note(trip_id, answer, asked_at)) return;
-  const auto server = shard_.server().shared_from_this();
-  for (std::size_t i = 0; i < server->shard_count(); ++i) {
-    Shard& other = server->shard(i);
-    if (&other == &shard_) continue;
-    server->gate()->if_open([&] {
-      boost::asio::post(other.context(), [server, &other, trip_id, answer, asked_at] {
+  ChatServer& server = loop_.server();
+  for (std::size_t i = 0; i < server.loop_count(); ++i) {
+    ChatLoop& other = server.loop(i);
+    if (&other == &loop_) continue;
+    server.run_state()->if_running([&] {
+      boost::asio::post(other.context(), [keep = server.shared_from_this(), &other, trip_id, answer, asked_at] {
         other.credentials().note(trip_id, answer, asked_at);
       });
     });
@@ -179,13 +180,13 @@ void CredentialWatch::look_at_links(SteadyTime now) {
     if (known != trips_.end()) answered(trip_id, known->second.asked_at, errc::internal);
   }
   if (!to_look_at_.empty()) return;  // the last round is not over
-  shard_.for_each_connection([&](Connection& connection) {
-    const SocketClaim* claim = connection.claim();
+  loop_.sockets().for_each([&](SubscriberSocket& socket) {
+    const SocketClaim* claim = socket.claim();
     if (claim == nullptr || !claim->link || !tokens_.rests_on_link(claim->link->token)) return;
     const auto known = trips_.find(claim->link->trip_id);
     const auto held = known == trips_.end() ? std::nullopt : verdict(known->second, *claim->link, now);
     if (!held || *held != result<bool>(boost::system::in_place_value, true)) {
-      to_look_at_.push_back(connection.weak_from_this());
+      to_look_at_.push_back(socket.weak());
     }
   });
   look_further();
@@ -195,15 +196,16 @@ void CredentialWatch::look_further() {
   // A host that answers at once comes back here within the call.
   if (std::exchange(is_looking_, true)) return;
   while (looks_under_way_ < max_looks_under_way && !to_look_at_.empty()) {
-    const std::weak_ptr<Connection> looked_at = std::move(to_look_at_.front());
+    const std::weak_ptr<SubscriberSocket> looked_at = std::move(to_look_at_.front());
     to_look_at_.pop_front();
-    const auto connection = looked_at.lock();
-    const SocketClaim* claim = connection ? connection->claim() : nullptr;
+    const auto socket = looked_at.lock();
+    if (!socket || !socket->web_socket().is_open()) continue;
+    const SocketClaim* claim = socket->claim();
     if (claim == nullptr || !claim->link) continue;
     ++looks_under_way_;
     ask(*claim->link, [this, looked_at](const result<bool>& holds) {
       --looks_under_way_;
-      if (const auto still = looked_at.lock(); still && holds && !*holds) still->end_claim();
+      if (const auto still = looked_at.lock(); still && holds && !*holds) still->close(errc::unauthenticated);
       look_further();
     });
   }
@@ -215,27 +217,27 @@ void CredentialWatch::look_further() {
 void CredentialWatch::check_sessions(SteadyTime now) {
   if (sessions_asked_at_ && now - *sessions_asked_at_ < host_patience) return;
   std::unordered_set<std::string> open;
-  shard_.for_each_connection([&](Connection& connection) {
-    const SocketClaim* claim = connection.claim();
+  loop_.sockets().for_each([&](SubscriberSocket& socket) {
+    const SocketClaim* claim = socket.claim();
     if (claim != nullptr && !claim->session_id.empty()) open.insert(claim->session_id);
   });
   if (open.empty()) return;
   sessions_asked_at_ = now;
   [](CredentialWatch& watch, std::vector<std::string> ids, SteadyTime asked_at) -> Detached {
     const auto live = co_await ask_host<std::vector<std::string>>(
-        watch.shard_, "check_sessions", [&](Host& host, auto reply) { host.check_sessions(ids, std::move(reply)); });
+        watch.loop_, "check_sessions", [&](Host& host, auto reply) { host.check_sessions(ids, std::move(reply)); });
     if (watch.sessions_asked_at_ == asked_at) watch.sessions_asked_at_.reset();
     if (!live) co_return;
     const std::unordered_set<std::string> found(live->begin(), live->end());
     for (const std::string& id : ids) {
-      // On every shard and node: nobody else need find out.
-      if (!found.contains(id)) watch.shard_.server().engine().end_session(id);
+      // On every loop and node: nobody else need find out.
+      if (!found.contains(id)) watch.loop_.server().engine().end_session(id);
     }
   }(*this, std::vector<std::string>(open.begin(), open.end()), now);
 }
 
-void CredentialWatch::tick(const Now& now) {
-  const BeastServerOptions& options = shard_.server().options();
+void CredentialWatch::tick(const http::Now& now) {
+  const BeastServerOptions& options = loop_.server().chat_options();
   if (options.share_check_interval.count() > 0 && now.steady >= next_look_) {
     next_look_ = now.steady + options.share_check_interval / 4;
     look_at_links(now.steady);
@@ -251,4 +253,4 @@ void CredentialWatch::clear() noexcept {
   to_look_at_.clear();
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

@@ -2,10 +2,11 @@
 // sessions.
 //
 // The host is asked again while they are in use. Its clear "no" ends what rests on it; an error or silence ends
-// nothing, but lets in nobody for whom it has never said "yes". One for each shard, on whose thread everything is.
+// nothing, but lets in nobody for whom it has never said "yes". One for each loop, on whose thread everything is.
 #pragma once
 
 #include "core/chat_token.hpp"
+#include "http/connection.hpp"
 
 #include <travelchat/error.hpp>
 #include <travelchat/host.hpp>
@@ -23,11 +24,10 @@
 #include <utility>
 #include <vector>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 
-class Connection;
-class Shard;
-struct Now;
+class ChatLoop;
+class SubscriberSocket;
 
 // A chat token, as far as the host can tell about it.
 struct LinkClaim {
@@ -63,20 +63,20 @@ class TokenBases {
 class CredentialWatch {
  public:
   using Done = std::function<void(result<bool>)>;
-  using SteadyTime = std::chrono::steady_clock::time_point;
+  using SteadyTime = http::SteadyTime;
 
-  explicit CredentialWatch(Shard& shard) noexcept : shard_(shard) {}
-  Shard& shard() const noexcept { return shard_; }
+  explicit CredentialWatch(ChatLoop& loop) noexcept : loop_(loop) {}
+  ChatLoop& loop() const noexcept { return loop_; }
 
   // Whether the token's link holds, by what the host says now or has said lately. At once or later. An error: the host
   // could not say, and has not said "yes" before.
   void ask(LinkClaim claim, Done done);
-  // What the host has said of a trip, here or to whoever else has asked it on this shard, at `asked_at`. All shards
+  // What the host has said of a trip, here or to whoever else has asked it on this loop, at `asked_at`. All loops
   // know it before anybody is answered by it: whom one has refused, no other lets in a moment later.
   void learn(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at);
   // Looks at the open sockets when it is time.
-  void tick(const Now& now);
-  // Drops whoever waits. The shard was cut.
+  void tick(const http::Now& now);
+  // Drops whoever waits. The loop was cut.
   void clear() noexcept;
 
  private:
@@ -106,11 +106,11 @@ class CredentialWatch {
   void look_further();
   void check_sessions(SteadyTime now);
 
-  Shard& shard_;
+  ChatLoop& loop_;
   TokenBases tokens_;
   std::unordered_map<std::string, Trip> trips_;  // by id; bounded
   SteadyTime next_look_{};
-  std::deque<std::weak_ptr<Connection>> to_look_at_;
+  std::deque<std::weak_ptr<SubscriberSocket>> to_look_at_;
   std::size_t looks_under_way_ = 0;
   bool is_looking_ = false;
 
@@ -118,4 +118,4 @@ class CredentialWatch {
   std::optional<SteadyTime> sessions_asked_at_;
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

@@ -1,7 +1,6 @@
 #include "server/inbox_socket.hpp"
 
 #include "server/await.hpp"
-
 #include "websocket/relay_socket.hpp"
 #include "websocket/wire_socket.hpp"
 
@@ -12,7 +11,7 @@
 #include <algorithm>
 #include <variant>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 namespace {
 
 constexpr std::size_t max_waiting_batches = 1'000;
@@ -31,30 +30,30 @@ void for_each_row(const EventBatch& batch, Visit visit) {
 }  // namespace
 
 template <class Carrier>
-InboxSocket<Carrier>::InboxSocket(Shard& shard, Upgrade& upgrade, Advisor advisor, InboxOptions listening)
-    : Carrier(shard, upgrade),
+InboxSocket<Carrier>::InboxSocket(ChatLoop& loop, websocket::Upgrade& upgrade, Advisor advisor, InboxOptions listening)
+    : Carrier(loop, upgrade),
       org_id_(std::move(advisor.org_id)),
       advisor_id_(std::move(advisor.id)),
       listening_(std::move(listening)) {
   this->expire_at(advisor.expires_at);
   if (!advisor.session_id.empty()) {
-    this->rest_on(std::make_unique<const SocketClaim>(SocketClaim{std::move(advisor.session_id), std::nullopt}));
+    this->set_claim(std::make_unique<const SocketClaim>(SocketClaim{std::move(advisor.session_id), std::nullopt}));
   }
 }
 
 template <class Carrier>
-std::optional<SocketOwner> InboxSocket<Carrier>::owner() const {
+SocketOwner InboxSocket<Carrier>::owner() const {
   return owner_of(org_id_, advisor_id_);
 }
 
 template <class Carrier>
 void InboxSocket<Carrier>::opened() {
-  shard_.add(*owner(), *this);
+  loop().sockets().add(owner(), *this);
   counted_ = true;
-  shard_.counters().inbox_sockets.add(1);
-  shard_.server().engine().async_subscribe_inbox(
+  loop().chat_counters().inbox_sockets.add(1);
+  loop().server().engine().async_subscribe_inbox(
       org_id_, self(), std::exchange(listening_, {}),
-      boost::asio::bind_executor(shard_.executor(), [self = self()](result<Subscription> subscription) {
+      boost::asio::bind_executor(loop().executor(), [self = self()](result<Subscription> subscription) {
         if (!subscription) {
           self->close_with(describe(subscription.error()));
         } else if (self->is_open()) {
@@ -69,8 +68,8 @@ void InboxSocket<Carrier>::closed() noexcept {
   waiting_.clear();
   if (!counted_) return;
   counted_ = false;
-  shard_.counters().inbox_sockets.subtract(1);
-  shard_.remove(*owner(), *this);
+  loop().chat_counters().inbox_sockets.subtract(1);
+  loop().sockets().remove(owner(), *this);
 }
 
 // An inbox only listens.
@@ -94,21 +93,21 @@ template <class Carrier>
 void InboxSocket<Carrier>::send_waiting() {
   while (is_open() && !waiting_.empty()) {
     const auto batch = waiting_.front();
-    Buffer bytes = shard_.find_inbox_bytes(*batch);
+    http::Buffer bytes = loop().find_inbox_bytes(*batch);
     if (!bytes) {
       std::vector<std::string> unknown;
       for_each_row(*batch, [&](const ConversationSummary& row) {
         const std::string& client_id = row.conversation.client_id;
-        if (!shard_.find_card(org_id_, client_id) && std::ranges::find(unknown, client_id) == unknown.end()) {
+        if (!loop().client_cards().find(org_id_, client_id) && std::ranges::find(unknown, client_id) == unknown.end()) {
           unknown.push_back(client_id);
         }
       });
       if (!unknown.empty()) {
         asking_ = true;
         [](std::shared_ptr<InboxSocket> socket, std::vector<std::string> ids) -> Detached {
-          Shard& shard = socket->shard_;
+          ChatLoop& loop = socket->loop();
           const auto cards = co_await ask_host<std::vector<ClientCard>>(
-              shard, "find_clients",
+              loop, "find_clients",
               [&](Host& host, auto reply) { host.find_clients(socket->org_id_, ids, std::move(reply)); });
           for (const std::string& id : ids) {
             std::optional<ClientCard> card;
@@ -116,7 +115,7 @@ void InboxSocket<Carrier>::send_waiting() {
               const auto it = std::ranges::find(*cards, id, &ClientCard::id);
               if (it != cards->end()) card = *it;
             }
-            shard.remember_card(socket->org_id_, id, std::move(card), std::chrono::seconds{cards ? 30 : 1});
+            loop.client_cards().remember(socket->org_id_, id, std::move(card), std::chrono::seconds{cards ? 30 : 1});
           }
           socket->asking_ = false;
           socket->send_waiting();
@@ -126,21 +125,21 @@ void InboxSocket<Carrier>::send_waiting() {
       std::string frames;
       std::string json;
       for_each_row(*batch, [&](const ConversationSummary& row) {
-        const auto card = shard_.find_card(org_id_, row.conversation.client_id);
+        const auto card = loop().client_cards().find(org_id_, row.conversation.client_id);
         json.clear();
         wire::append_conversation_update(row, card ? *card : nullptr, json);
         wire::append_text_frame(json, frames);
       });
       bytes = std::make_shared<const std::string>(std::move(frames));
-      shard_.remember_inbox_bytes(batch, bytes);
+      loop().remember_inbox_bytes(batch, bytes);
     }
     waiting_.pop_front();
-    shard_.counters().frames_sent.add(batch->events().size());
+    loop().chat_counters().events_sent.add(batch->events().size());
     send(std::move(bytes));
   }
 }
 
-template class InboxSocket<WireSocket>;
-template class InboxSocket<RelaySocket>;
+template class InboxSocket<websocket::WireSocket>;
+template class InboxSocket<websocket::RelaySocket>;
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

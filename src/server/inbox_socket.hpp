@@ -1,34 +1,41 @@
 // A socket of /ws/inbox: one advisor listens to the organization's list of conversations.
 #pragma once
 
+#include "server/chat_loop.hpp"
+#include "server/subscriber_socket.hpp"
 #include "websocket/web_socket.hpp"
+
+#include <travelchat/engine.hpp>
 
 #include <cstddef>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 
-// `Carrier`: WireSocket or RelaySocket.
+// `Carrier`: websocket::WireSocket or websocket::RelaySocket.
 template <class Carrier>
-class InboxSocket final : public Carrier {
+class InboxSocket final : public Carrier, public SubscriberSocket {
  public:
-  InboxSocket(Shard& shard, Upgrade& upgrade, Advisor advisor, InboxOptions listening);
+  InboxSocket(ChatLoop& loop, websocket::Upgrade& upgrade, Advisor advisor, InboxOptions listening);
 
+  ChatLoop& loop() const noexcept { return static_cast<ChatLoop&>(Carrier::loop()); }
+  SocketOwner owner() const;
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
-  std::optional<SocketOwner> owner() const override;
+  websocket::WebSocket& web_socket() noexcept override { return *this; }
 
  private:
   using Carrier::is_open;
   using Carrier::send;
-  using Carrier::shard_;
 
   void opened() override;
   void received(std::string_view text) override;
   void closed() noexcept override;
+  void send_event(std::string_view json) override { send(make_text_frame(json)); }
 
   // Sends what waits, in order, as far as its clients' cards are known.
   void send_waiting();
@@ -44,4 +51,4 @@ class InboxSocket final : public Carrier {
   bool counted_ = false;
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

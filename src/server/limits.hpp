@@ -16,7 +16,7 @@
 #include <string>
 #include <string_view>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 
 class Limits {
  public:
@@ -35,9 +35,9 @@ class Limits {
   void count_unknown_token(const std::string& address);
 
  private:
-  std::array<RateLimiter, 5> acts_;  // by Act
-  RateLimiter chat_tokens_;
-  RateLimiter unknown_tokens_;
+  std::array<http::RateLimiter, 5> acts_;  // by Act
+  http::RateLimiter chat_tokens_;
+  http::RateLimiter unknown_tokens_;
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

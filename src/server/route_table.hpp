@@ -13,10 +13,10 @@
 #include <string_view>
 #include <vector>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 
 struct Detached;
-class Exchange;
+class ChatExchange;
 
 // What a chat route takes in its body.
 enum class BodyKind : std::uint8_t {
@@ -27,9 +27,9 @@ enum class BodyKind : std::uint8_t {
 
 struct ChatRoute {
   std::string_view method;
-  Pattern pattern;
+  http::Pattern pattern;
   BodyKind body = BodyKind::none;
-  Detached (*handle)(Exchange exchange) = nullptr;
+  Detached (*handle)(ChatExchange exchange) = nullptr;
   // Also for pages of the allowed origins (CORS): what needs no session, so that a widget in another site's page works.
   bool cross_origin = false;
   // Only where BeastServerOptions::metrics is not `nobody`.
@@ -56,11 +56,11 @@ class HostRoutes {
 
   // Throws OptionError, see BeastServer::route.
   void add(std::string method, std::string pattern, HttpHandler handler, MetricsAccess metrics,
-           const BasePath& base = BasePath());
+           const http::BasePath& base = http::BasePath());
   std::span<const Entry> entries() const noexcept { return entries_; }
 
  private:
   std::vector<Entry> entries_;
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

@@ -4,6 +4,8 @@
 #include "http/client_address.hpp"
 #include "http/route_pattern.hpp"
 
+#include <travelchat/wire.hpp>
+
 #include <boost/asio/ip/address.hpp>
 
 #include <algorithm>
@@ -12,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 
 namespace {
 
@@ -74,6 +76,16 @@ void require_rate(const std::string& option, const RateLimit& limit) {
   require_time(option + ".window", limit.window);
 }
 
+constexpr auto slowest_tick = std::chrono::milliseconds{500};
+
+// Often enough that no deadline is missed by more than a quarter, or by half a second.
+std::chrono::milliseconds tick_interval(const BeastServerOptions& o) {
+  auto shortest = std::min({o.handshake_timeout, o.header_timeout, o.body_timeout, o.idle_timeout, o.write_timeout,
+                            o.ping_interval, o.silence_timeout, o.close_timeout});
+  if (o.host_timeout.count() > 0) shortest = std::min(shortest, o.host_timeout);
+  return std::clamp(shortest / 4, std::chrono::milliseconds{10}, slowest_tick);
+}
+
 }  // namespace
 
 BeastServerOptions checked(BeastServerOptions options) {
@@ -86,7 +98,7 @@ BeastServerOptions checked(BeastServerOptions options) {
     if (o.tls->private_key.empty()) refuse("tls.private_key", "must not be empty");
     require_time("tls.hsts_max_age", o.tls->hsts_max_age, true);
   }
-  (void)BasePath(o.base_path);
+  (void)http::BasePath(o.base_path);
   for (const std::string& origin : o.allowed_origins) {
     if (!is_origin(origin)) {
       refuse("allowed_origins",
@@ -96,7 +108,7 @@ BeastServerOptions checked(BeastServerOptions options) {
     }
   }
   for (const std::string& proxy : o.trusted_proxies) {
-    if (!AddressRange::parse(proxy)) {
+    if (!http::AddressRange::parse(proxy)) {
       refuse("trusted_proxies", "must be addresses or networks: trusted proxy " + proxy + " is neither");
     }
   }
@@ -138,4 +150,38 @@ BeastServerOptions checked(BeastServerOptions options) {
   return options;
 }
 
-}  // namespace travelchat::transport
+http::Options to_http_options(const BeastServerOptions& options) {
+  http::Options http;
+  http.address = options.address;
+  http.port = options.port;
+  http.listens = options.listens;
+  http.tls = options.tls;
+  http.allowed_origins = options.allowed_origins;
+  http.exposed_headers = "X-Has-More, X-Epoch, Retry-After";
+  http.trusted_proxies = options.trusted_proxies;
+  http.max_header_bytes = options.max_header_bytes;
+  http.max_body_bytes = options.max_body_bytes;
+  http.max_connections = options.max_connections;
+  http.connections_per_address = options.rate_limits.connections_per_address;
+  http.handshake_timeout = options.handshake_timeout;
+  http.header_timeout = options.header_timeout;
+  http.body_timeout = options.body_timeout;
+  http.idle_timeout = options.idle_timeout;
+  http.write_timeout = options.write_timeout;
+  http.close_timeout = options.close_timeout;
+  http.tick_interval = tick_interval(options);
+  http.error_body = [](const ErrorInfo& error) { return wire::error_body(error); };
+  return http;
+}
+
+websocket::SocketOptions to_socket_options(const BeastServerOptions& options) {
+  websocket::SocketOptions socket;
+  socket.frames = {options.max_frame_bytes, options.max_fragments};
+  socket.max_outbox_bytes = options.max_outbox_bytes;
+  socket.ping_interval = options.ping_interval;
+  socket.silence_timeout = options.silence_timeout;
+  socket.close_timeout = options.close_timeout;
+  return socket;
+}
+
+}  // namespace travelchat::server

@@ -1,12 +1,12 @@
-// Asks whose a chat token is, unless its address has tried too many that nobody knows. Shard's thread.
+// Asks whose a chat token is, unless its address has tried too many that nobody knows. Loop's thread.
 //
 // Without a limit, each made-up token would be a read of the storage. A token that was good a moment ago needs none,
 // and is taken from a limited address, too: somebody behind the same router may be guessing.
 #pragma once
 
 #include "server/await.hpp"
+#include "server/chat_server.hpp"
 #include "server/limits.hpp"
-#include "server/server.hpp"
 
 #include <travelchat/engine.hpp>
 #include <travelchat/types.hpp>
@@ -15,19 +15,19 @@
 #include <string>
 #include <utility>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 
-// `co_await TokenCheck(shard, address, token)` gives a result<TokenClaims>: `errc::rate_limited` when the address has
+// `co_await TokenCheck(loop, address, token)` gives a result<TokenClaims>: `errc::rate_limited` when the address has
 // to wait (`Limits::token_delay`), else what `admit_token` says. `address` outlives it.
 class TokenCheck {
  public:
-  TokenCheck(Shard& shard, const std::string& address, std::string token)
-      : shard_(shard), address_(address), token_(std::move(token)), ask_(admit_token(shard, token_)) {}
+  TokenCheck(ChatLoop& loop, const std::string& address, std::string token)
+      : loop_(loop), address_(address), token_(std::move(token)), ask_(admit_token(loop, token_)) {}
   TokenCheck(const TokenCheck&) = delete;
   TokenCheck& operator=(const TokenCheck&) = delete;
 
   bool await_ready() {
-    Server& server = shard_.server();
+    ChatServer& server = loop_.server();
     is_refused_ = server.limits().token_delay(address_).count() > 0 && !server.engine().remembers_token(token_);
     return is_refused_ || ask_.await_ready();
   }
@@ -38,17 +38,17 @@ class TokenCheck {
     if (is_refused_) return errc::rate_limited;
     result<TokenClaims> claims = ask_.await_resume();
     if (!claims && claims.error() == make_error_code(errc::unauthenticated)) {
-      shard_.server().limits().count_unknown_token(address_);
+      loop_.server().limits().count_unknown_token(address_);
     }
     return claims;
   }
 
  private:
-  Shard& shard_;
+  ChatLoop& loop_;
   const std::string& address_;
   const std::string token_;
-  decltype(admit_token(std::declval<Shard&>(), std::string())) ask_;
+  decltype(admit_token(std::declval<ChatLoop&>(), std::string())) ask_;
   bool is_refused_ = false;
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace travelchat::transport {
+namespace travelchat::websocket {
 namespace {
 
 constexpr std::uint8_t op_continuation = 0x0;
@@ -290,4 +290,4 @@ std::vector<std::string_view> frame_payloads(std::string_view frames) {
   return payloads;
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::websocket

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-namespace travelchat::transport {
+namespace travelchat::websocket {
 
 struct FrameLimits {
   std::size_t max_message_bytes = 64 * 1024;  // 1009
@@ -96,4 +96,4 @@ std::size_t frame_boundary(std::string_view frames, std::size_t offset) noexcept
 // What the frames of such a buffer carry, as views into it.
 std::vector<std::string_view> frame_payloads(std::string_view frames);
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::websocket

@@ -8,11 +8,11 @@
 #include <algorithm>
 #include <array>
 
-namespace travelchat::transport {
+namespace travelchat::websocket {
 
 Handshake check_handshake(const HandshakeHeaders& headers) noexcept {
   if (!headers.is_get || !headers.is_http_1_1) return Handshake::bad_request;
-  if (!has_token(headers.upgrade, "websocket") || !has_token(headers.connection, "upgrade")) {
+  if (!http::has_token(headers.upgrade, "websocket") || !http::has_token(headers.connection, "upgrade")) {
     return Handshake::upgrade_required;
   }
   // 16 bytes in base64.
@@ -35,4 +35,4 @@ std::string accept_key(std::string_view key) {
   return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(size)};
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::websocket

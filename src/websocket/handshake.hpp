@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace travelchat::transport {
+namespace travelchat::websocket {
 
 // What section 4.2.1 asks of.
 struct HandshakeHeaders {
@@ -24,4 +24,4 @@ Handshake check_handshake(const HandshakeHeaders& headers) noexcept;
 // The Sec-WebSocket-Accept of a key.
 std::string accept_key(std::string_view key);
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::websocket

@@ -1,6 +1,5 @@
 #include "websocket/relay.hpp"
 
-#include "server/server.hpp"
 #include "websocket/relay_socket.hpp"
 
 #include <boost/asio/post.hpp>
@@ -32,7 +31,7 @@ void CarriedSocket::closed() {
   if (line_) line_->ended();
 }
 
-namespace transport {
+namespace websocket {
 namespace {
 
 constexpr std::size_t max_waiting_messages = 1'000;
@@ -63,7 +62,7 @@ void Line::wake(std::unique_lock<std::mutex> lock) {
   posted_ = true;
   boost::asio::io_context& context = socket_->context();
   lock.unlock();
-  gate_->if_open([&] { boost::asio::post(context, [self = shared_from_this()] { self->hand_over(); }); });
+  run_state_->if_running([&] { boost::asio::post(context, [self = shared_from_this()] { self->hand_over(); }); });
 }
 
 void Line::attach(std::shared_ptr<RelaySocket> socket) {
@@ -117,5 +116,5 @@ void Relay::close(std::uint16_t code, std::string_view reason) noexcept {
   carrier->close(code, reason);
 }
 
-}  // namespace transport
+}  // namespace websocket
 }  // namespace travelchat

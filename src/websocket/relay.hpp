@@ -1,6 +1,8 @@
 // The way between a RelaySocket and the SocketCarrier that has its connection: what comes in from any thread, to the
-// shard where the socket lives, and what goes out.
+// event loop where the socket lives, and what goes out.
 #pragma once
+
+#include "http/run_state.hpp"
 
 #include <travelchat/carried_socket.hpp>
 #include <travelchat/error.hpp>
@@ -15,9 +17,8 @@
 #include <utility>
 #include <vector>
 
-namespace travelchat::transport {
+namespace travelchat::websocket {
 
-class Gate;
 class RelaySocket;
 
 // What has come in since the socket looked last.
@@ -35,8 +36,9 @@ struct Received {
 // Shared by the CarriedSocket outside and the Relay inside. Any thread.
 class Line : public std::enable_shared_from_this<Line> {
  public:
-  Line(std::shared_ptr<Gate> gate, std::shared_ptr<SocketCarrier> carrier, std::size_t max_waiting_bytes) noexcept
-      : gate_(std::move(gate)), carrier_(std::move(carrier)), max_waiting_bytes_(max_waiting_bytes) {}
+  Line(std::shared_ptr<http::RunState> run_state, std::shared_ptr<SocketCarrier> carrier,
+       std::size_t max_waiting_bytes) noexcept
+      : run_state_(std::move(run_state)), carrier_(std::move(carrier)), max_waiting_bytes_(max_waiting_bytes) {}
 
   void receive(Received::Message message);
   // Wakes nobody: the socket asks when it has something to send, which is when it matters.
@@ -46,14 +48,14 @@ class Line : public std::enable_shared_from_this<Line> {
  private:
   friend class Relay;
 
-  // What came before the socket was there is handed over in a later round of its shard: by then it has its
+  // What came before the socket was there is handed over in a later round of its loop: by then it has its
   // subscription.
   void attach(std::shared_ptr<RelaySocket> socket);
   void detach() noexcept;
   void wake(std::unique_lock<std::mutex> lock);
   void hand_over();
 
-  std::shared_ptr<Gate> gate_;
+  std::shared_ptr<http::RunState> run_state_;
   std::shared_ptr<SocketCarrier> carrier_;
   std::size_t max_waiting_bytes_;
   std::mutex mutex_;
@@ -87,4 +89,4 @@ class Relay {
   bool accepted_ = false;
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::websocket

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-namespace travelchat::transport {
+namespace travelchat::websocket {
 namespace {
 
 constexpr std::uint16_t unsupported_data = 1003;
@@ -13,25 +13,25 @@ constexpr std::uint16_t too_big = 1009;
 
 }  // namespace
 
-RelaySocket::RelaySocket(Shard& shard, Upgrade& upgrade)
-    : WebSocket(shard, upgrade),
+RelaySocket::RelaySocket(SocketLoop& loop, Upgrade& upgrade)
+    : WebSocket(loop, upgrade),
       relay_(std::move(*upgrade.relay)),
-      next_alive_(std::chrono::steady_clock::now() + shard.server().options().ping_interval) {}
+      next_alive_(std::chrono::steady_clock::now() + loop.socket_options().ping_interval) {}
 
 RelaySocket::~RelaySocket() {
-  shard_.counters().outbox_bytes.subtract(untaken_bytes_);
+  loop_.counters().outbox_bytes.subtract(untaken_bytes_);
 }
 
 void RelaySocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
   if (stage_ != Stage::unopened) return;
   stage_ = Stage::open;
-  shard_.counters().answers[0].add(1);
-  relay_.accept(upgrade.speaks_v1 ? "travelchat.v1" : "");
+  loop_.counters().answers[0].add(1);
+  relay_.accept(upgrade.subprotocol);
   if (refusal != nullptr)
     close_with(*refusal);
   else
     opened();
-  if (shard_.draining()) drain();
+  if (loop_.draining()) drain();
   if (is_open()) relay_.attach(std::static_pointer_cast<RelaySocket>(shared_from_this()));
 }
 
@@ -42,17 +42,17 @@ void RelaySocket::close(std::uint16_t code, std::string_view reason) {
   relay_.close(code, reason);
 }
 
-void RelaySocket::send(Buffer frames) {
+void RelaySocket::send(http::Buffer frames) {
   if (!is_open() || frames->empty()) return;
   acknowledge();
-  if (untaken_bytes_ != 0 && untaken_bytes_ + frames->size() > shard_.server().options().max_outbox_bytes) {
+  if (untaken_bytes_ != 0 && untaken_bytes_ + frames->size() > loop().socket_options().max_outbox_bytes) {
     close_with(describe(errc::too_slow));
     return;
   }
   untaken_.push_back(frames->size());
   untaken_bytes_ += frames->size();
   count_sent(frames->size());
-  shard_.counters().outbox_bytes.add(frames->size());
+  loop_.counters().outbox_bytes.add(frames->size());
   std::vector<std::string_view> texts = frame_payloads(*frames);
   relay_.send({std::move(frames), std::move(texts)});
 }
@@ -60,8 +60,8 @@ void RelaySocket::send(Buffer frames) {
 void RelaySocket::acknowledge() {
   for (std::size_t batches = relay_.taken_batches(); batches > 0 && !untaken_.empty(); --batches) {
     untaken_bytes_ -= untaken_.front();
-    shard_.counters().outbox_bytes.subtract(untaken_.front());
-    shard_.counters().bytes_sent.add(untaken_.front());
+    loop_.counters().outbox_bytes.subtract(untaken_.front());
+    loop_.counters().bytes_sent.add(untaken_.front());
     untaken_.pop_front();
   }
 }
@@ -79,24 +79,24 @@ void RelaySocket::take(Received received) {
 }
 
 void RelaySocket::take(const Received::Message& message) {
-  shard_.counters().bytes_received.add(message.text.size());
+  loop_.counters().bytes_received.add(message.text.size());
   if (message.is_binary) {
     close(unsupported_data);
-  } else if (message.text.size() > shard_.server().options().max_frame_bytes) {
+  } else if (message.text.size() > loop().socket_options().frames.max_message_bytes) {
     close(too_big);
   } else if (!is_valid_utf8(message.text)) {
     close(bad_payload);
   } else {
-    shard_.counters().frames_received.add(1);
+    loop().socket_counters().messages_received.add(1);
     received(message.text);
   }
 }
 
-void RelaySocket::tick(const Now& now) {
+void RelaySocket::tick(const http::Now& now) {
   acknowledge();
   if (!is_open() || close_if_expired(now) || now.steady < next_alive_) return;
-  next_alive_ = now.steady + shard_.server().options().ping_interval;
-  send(shard_.alive());
+  next_alive_ = now.steady + loop().socket_options().ping_interval;
+  send(loop().alive());
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::websocket

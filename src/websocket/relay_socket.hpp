@@ -14,32 +14,31 @@
 #include <deque>
 #include <string_view>
 
-namespace travelchat::transport {
+namespace travelchat::websocket {
 
 class RelaySocket : public WebSocket {
  public:
-  RelaySocket(Shard& shard, Upgrade& upgrade);
+  RelaySocket(SocketLoop& loop, Upgrade& upgrade);
   ~RelaySocket() override;
 
   // Has the carrier accept, and then does what `opened` does.
   void open(const Upgrade& upgrade, const ErrorInfo* refusal) final;
   // Its carrier pings the peer and watches over it, so an open one is never silent.
-  void ask() final {}
-  SteadyTime heard() const noexcept final { return SteadyTime::max(); }
+  void ping() final {}
+  http::SteadyTime last_heard() const noexcept final { return http::SteadyTime::max(); }
 
   using WebSocket::close;
   void close(std::uint16_t code, std::string_view reason = {}) final;
-  void tick(const Now& now) override;
+  void tick(const http::Now& now) override;
   void cut() final { drain(); }
 
   void take(Received received);
   // Any thread.
-  boost::asio::io_context& context() noexcept { return shard_.context(); }
+  boost::asio::io_context& context() noexcept { return loop_.context(); }
 
  protected:
   // Whole frames. Closes with 4408 when the carrier does not get rid of them.
-  void send(Buffer frames);
-  void send_event(std::string_view json) final { send(make_text_frame(json)); }
+  void send(http::Buffer frames);
 
  private:
   void take(const Received::Message& message);
@@ -48,7 +47,7 @@ class RelaySocket : public WebSocket {
   Relay relay_;
   std::deque<std::size_t> untaken_;  // the sizes of the batches that the carrier has
   std::size_t untaken_bytes_ = 0;
-  SteadyTime next_alive_;
+  http::SteadyTime next_alive_;
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::websocket

@@ -4,25 +4,25 @@
 
 #include <string>
 
-namespace travelchat::transport {
+namespace travelchat::websocket {
 namespace {
 
-// Reads in one turn, so that a peer that sends without end does not keep the shard from others.
+// Reads in one turn, so that a peer that sends without end does not keep the loop from others.
 constexpr int max_reads = 4;
 
-const Buffer& ping_buffer() {
-  static const Buffer buffer = std::make_shared<const std::string>(ping_frame);
+const http::Buffer& ping_buffer() {
+  static const http::Buffer buffer = std::make_shared<const std::string>(ping_frame);
   return buffer;
 }
 
 }  // namespace
 
-WireSocket::WireSocket(Shard& shard, Upgrade& upgrade)
-    : WebSocket(shard, upgrade),
-      socket_(shard.context(), std::move(upgrade.socket)),
-      outbox_(shard, socket_, *this),
+WireSocket::WireSocket(SocketLoop& loop, Upgrade& upgrade)
+    : WebSocket(loop, upgrade),
+      socket_(loop.context(), std::move(upgrade.socket)),
+      outbox_(loop, socket_, *this),
       heard_(std::chrono::steady_clock::now()),
-      next_ping_(heard_ + shard.server().options().ping_interval) {}
+      next_ping_(heard_ + loop.socket_options().ping_interval) {}
 
 void WireSocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
   if (stage_ != Stage::unopened) return;
@@ -34,22 +34,25 @@ void WireSocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
   std::string answer =
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
   answer += upgrade.accept_key;
-  if (upgrade.speaks_v1) answer += "\r\nSec-WebSocket-Protocol: travelchat.v1";
+  if (!upgrade.subprotocol.empty()) {
+    answer += "\r\nSec-WebSocket-Protocol: ";
+    answer += upgrade.subprotocol;
+  }
   answer += "\r\n\r\n";
-  shard_.counters().answers[0].add(1);
+  loop_.counters().answers[0].add(1);
   outbox_.append(std::move(answer));
   if (refusal != nullptr)
     close_with(*refusal);
   else
     opened();
-  if (shard_.draining()) close(describe(errc::closed).close_code);
+  if (loop_.draining()) close(describe(errc::closed).close_code);
   if (upgrade.early_bytes.empty()) {
     wait();
     return;
   }
   // Behind the subscription, whose completion was posted: typing needs it.
-  boost::asio::post(shard_.context(), [self = std::static_pointer_cast<WireSocket>(shared_from_this()),
-                                       bytes = upgrade.early_bytes]() mutable {
+  boost::asio::post(loop_.context(), [self = std::static_pointer_cast<WireSocket>(shared_from_this()),
+                                      bytes = upgrade.early_bytes]() mutable {
     self->take(bytes);
     self->wait();
   });
@@ -66,15 +69,15 @@ void WireSocket::wait() {
 }
 
 void WireSocket::read() {
-  const auto scratch = shard_.scratch();
+  const auto scratch = loop_.scratch();
   for (int reads = 0; reads < max_reads && stage_ != Stage::gone; ++reads) {
     const auto [size, state] = socket_.read(scratch.data(), scratch.size());
-    if (state == Socket::State::blocked) break;
-    if (state != Socket::State::ok) {
+    if (state == http::Socket::State::blocked) break;
+    if (state != http::Socket::State::ok) {
       gone();
       return;
     }
-    shard_.counters().bytes_received.add(size);
+    loop_.counters().bytes_received.add(size);
     heard_ = std::chrono::steady_clock::now();
     take(scratch.first(size));
     if (!socket_.has_tls() && size < scratch.size()) break;
@@ -85,18 +88,17 @@ void WireSocket::read() {
 // What comes once the closing handshake has begun is read, so that the connection is not reset, and ignored.
 void WireSocket::take(std::span<char> bytes) {
   if (stage_ != Stage::open) return;
-  const BeastServerOptions& options = shard_.server().options();
-  const std::uint16_t fault = reader_.consume(bytes, {options.max_frame_bytes, options.max_fragments}, *this);
+  const std::uint16_t fault = reader_.consume(bytes, loop().socket_options().frames, *this);
   if (fault != 0) close(fault);
 }
 
 void WireSocket::on_message(std::string_view text) {
   if (stage_ != Stage::open) return;
-  shard_.counters().frames_received.add(1);
+  loop().socket_counters().messages_received.add(1);
   received(text);
 }
 
-void WireSocket::ask() {
+void WireSocket::ping() {
   send(ping_buffer());
 }
 
@@ -111,10 +113,10 @@ void WireSocket::on_close(std::uint16_t code) {
   close(code);
 }
 
-void WireSocket::send(Buffer frames) {
+void WireSocket::send(http::Buffer frames) {
   if (stage_ != Stage::open) return;
-  if (outbox_.would_pass(shard_.server().options().max_outbox_bytes, frames->size())) {
-    outbox_.drop_unsent_frames();
+  if (outbox_.would_pass(loop().socket_options().max_outbox_bytes, frames->size())) {
+    outbox_.drop_unsent(frame_boundary);
     socket_.widen_send_buffer();
     close_with(describe(errc::too_slow));
     return;
@@ -130,7 +132,7 @@ void WireSocket::close(std::uint16_t code, std::string_view reason) {
   outbox_.append(std::move(frame));
   outbox_.seal();
   outbox_.tell_when_drained();
-  deadline_ = std::chrono::steady_clock::now() + shard_.server().options().close_timeout;
+  deadline_ = std::chrono::steady_clock::now() + loop().socket_options().close_timeout;
 }
 
 void WireSocket::outbox_drained() {
@@ -152,18 +154,18 @@ void WireSocket::gone() {
   socket_.close();
 }
 
-void WireSocket::tick(const Now& now) {
-  const BeastServerOptions& options = shard_.server().options();
+void WireSocket::tick(const http::Now& now) {
+  const SocketOptions& options = loop().socket_options();
   if (stage_ == Stage::open) {
     if (now.steady - heard_ >= options.silence_timeout) {
       gone();
     } else if (!close_if_expired(now) && now.steady >= next_ping_) {
       next_ping_ = now.steady + options.ping_interval;
-      send(shard_.heartbeat());
+      send(loop().heartbeat());
     }
   } else if (stage_ > Stage::open && stage_ != Stage::gone && now.steady >= deadline_) {
     gone();
   }
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::websocket

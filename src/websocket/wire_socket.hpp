@@ -15,28 +15,27 @@
 #include <span>
 #include <string_view>
 
-namespace travelchat::transport {
+namespace travelchat::websocket {
 
 class WireSocket : public WebSocket, private FrameSink {
  public:
-  WireSocket(Shard& shard, Upgrade& upgrade);
+  WireSocket(SocketLoop& loop, Upgrade& upgrade);
 
   // Sends the 101, and then what `opened` does; reads from then on.
   void open(const Upgrade& upgrade, const ErrorInfo* refusal) final;
-  void ask() final;
-  SteadyTime heard() const noexcept final { return heard_; }
+  void ping() final;
+  http::SteadyTime last_heard() const noexcept final { return heard_; }
 
   using WebSocket::close;
   void close(std::uint16_t code, std::string_view reason = {}) final;
-  void tick(const Now& now) override;
+  void tick(const http::Now& now) override;
   void cut() final { gone(); }
   void outbox_drained() final;
   void outbox_broken() final { gone(); }
 
  protected:
   // Whole frames. Closes with 4408 when the peer does not keep up.
-  void send(Buffer frames);
-  void send_event(std::string_view json) final { send(make_text_frame(json)); }
+  void send(http::Buffer frames);
 
  private:
   void on_message(std::string_view text) final;
@@ -49,12 +48,12 @@ class WireSocket : public WebSocket, private FrameSink {
   void end_output();
   void gone();
 
-  Socket socket_;
-  Outbox outbox_;
+  http::Socket socket_;
+  http::Outbox outbox_;
   FrameReader reader_;
-  SteadyTime heard_;
-  SteadyTime next_ping_;
-  SteadyTime deadline_{};  // of the closing handshake
+  http::SteadyTime heard_;
+  http::SteadyTime next_ping_;
+  http::SteadyTime deadline_{};  // of the closing handshake
 };
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::websocket

@@ -17,7 +17,7 @@
 #include <vector>
 
 using namespace travelchat;
-using namespace travelchat::transport;
+using namespace travelchat::websocket;
 
 namespace {
 

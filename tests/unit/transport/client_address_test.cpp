@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-using travelchat::transport::Address;
-using travelchat::transport::address_key;
-using travelchat::transport::AddressRange;
-using travelchat::transport::client_address;
+using travelchat::http::Address;
+using travelchat::http::address_key;
+using travelchat::http::AddressRange;
+using travelchat::http::client_address;
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-using namespace travelchat::transport;
+using namespace travelchat::websocket;
 
 namespace {
 

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace travelchat::transport {
+namespace travelchat::server {
 namespace {
 
 constexpr std::chrono::seconds patience{20};
@@ -348,4 +348,4 @@ TEST_CASE("the access log hears of a WebSocket once it is over, with the code th
   CHECK(entry.close_code == 1012);
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

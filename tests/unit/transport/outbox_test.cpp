@@ -1,11 +1,14 @@
 #include "http/outbox.hpp"
-#include "server/server.hpp"
-
-#include <travelchat/memory_storage.hpp>
+#include "http/event_loop.hpp"
+#include "http/exchange.hpp"
+#include "http/server.hpp"
+#include "websocket/frame_reader.hpp"
 
 #include "catch.hpp"
 #include "wire/socket_text.hpp"
 
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
 #include <fcntl.h>
@@ -24,27 +27,32 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 using namespace travelchat;
-using namespace travelchat::transport;
+using namespace travelchat::http;
+using travelchat::websocket::frame_boundary;
 
 namespace {
 
-// An outbox never asks the host anything.
-class SilentHost final : public Host {
-  void authenticate(RequestCredentials, Reply<std::optional<Advisor>>) override {}
-  void find_trip(std::string, Reply<std::optional<SharedTrip>>) override {}
-  void find_clients(std::string, std::vector<std::string>, Reply<std::vector<ClientCard>>) override {}
-  void search_clients(std::string, std::string, Reply<std::vector<std::string>>) override {}
-  void notify(PushNotification) override {}
+// An outbox brings no request.
+class SilentServer final : public Server {
+ public:
+  explicit SilentServer(boost::asio::io_context& context) : Server(Options{}, std::make_shared<const Logger>()) {
+    add_loop(std::make_unique<EventLoop>(*this, context));
+  }
+
+ private:
+  void dispatch(Exchange) override {}
+  Sharing sharing_of(const Request&, std::string_view, const TargetPath&) const override { return Sharing::none; }
 };
 
 // An outbox on one end of a socket pair, whose other end is read by the test.
 class Sender final : public OutboxOwner, public std::enable_shared_from_this<Sender> {
  public:
-  Sender(Shard& shard, int fd, TlsSession tls = nullptr)
-      : socket(shard.context(), RawSocket(fd, std::move(tls))), outbox(shard, socket, *this) {}
+  Sender(EventLoop& loop, int fd, TlsSession tls = nullptr)
+      : socket(loop.context(), RawSocket(fd, std::move(tls))), outbox(loop, socket, *this) {}
   std::shared_ptr<void> outbox_lifetime() override { return shared_from_this(); }
   void outbox_drained() override { drained.set_value(); }
   void outbox_broken() override { broken.set_value(); }
@@ -56,10 +64,12 @@ class Sender final : public OutboxOwner, public std::enable_shared_from_this<Sen
 };
 
 struct Fixture {
-  ChatEngine engine{make_memory_storage(), EngineOptions{.shards = 1}};
-  SilentHost host;
-  std::shared_ptr<Server> server = std::make_shared<Server>(engine, host, BeastServerOptions{});
-  Shard& shard = server->shard(0);
+  boost::asio::io_context context{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard =
+      boost::asio::make_work_guard(context);
+  std::shared_ptr<Server> server = std::make_shared<SilentServer>(context);
+  EventLoop& loop = server->loop(0);
+  std::thread thread{[this] { context.run(); }};
   std::shared_ptr<Sender> sender;
   int peer = -1;
 
@@ -67,7 +77,7 @@ struct Fixture {
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
     peer = ends[1];
-    run([&] { sender = std::make_shared<Sender>(shard, ends[0], tls ? make_tls_session(*tls, ends[0]) : nullptr); });
+    run([&] { sender = std::make_shared<Sender>(loop, ends[0], tls ? make_tls_session(*tls, ends[0]) : nullptr); });
   }
 
   ~Fixture() {
@@ -77,14 +87,16 @@ struct Fixture {
     });
     // What waited for the kernel lets go of the sender.
     next_round();
+    guard.reset();
+    thread.join();
     if (peer >= 0) ::close(peer);
   }
 
-  // Runs `work` on the shard's thread, as one round of its loop.
+  // Runs `work` on the loop's thread, as one round of its loop.
   template <class Work>
   void run(Work work) {
     std::promise<void> done;
-    boost::asio::post(shard.context(), [&] {
+    boost::asio::post(loop.context(), [&] {
       work();
       done.set_value();
     });
@@ -213,13 +225,13 @@ TEST_CASE("What one round appends leaves in one write at its end") {
   f.run([&] {
     for (int i = 0; i < 3; ++i) f.sender->outbox.append(shared);
     f.sender->outbox.append(std::string("own"));
-    CHECK(f.shard.counters().writes.value() == 0);
+    CHECK(f.loop.counters().writes.value() == 0);
     CHECK(f.sender->outbox.pending_bytes() == 24);
   });
   f.next_round();
   CHECK(f.read() == "shared shared shared own");
-  CHECK(f.shard.counters().writes.value() == 1);
-  CHECK(f.shard.counters().outbox_bytes.value() == 0);
+  CHECK(f.loop.counters().writes.value() == 1);
+  CHECK(f.loop.counters().outbox_bytes.value() == 0);
 }
 
 TEST_CASE("More buffers than one gathered write takes arrive in order") {
@@ -285,7 +297,7 @@ TEST_CASE("Dropping what has not left keeps the frame that has begun") {
     f.sender->outbox.append(third);
     f.sender->outbox.flush();
     REQUIRE(f.sender->outbox.blocked());
-    f.sender->outbox.drop_unsent_frames();
+    f.sender->outbox.drop_unsent(frame_boundary);
     f.sender->outbox.append(last);
     f.sender->outbox.seal();
     f.sender->outbox.append(third);
@@ -293,7 +305,7 @@ TEST_CASE("Dropping what has not left keeps the frame that has begun") {
   });
   CHECK(f.read_exactly(first.size() + second.size() + last.size()) == first + second + last);
   f.sender->drained.get_future().get();
-  CHECK(f.shard.counters().outbox_bytes.value() == 0);
+  CHECK(f.loop.counters().outbox_bytes.value() == 0);
 }
 
 TEST_CASE("Dropping what has not left keeps what TLS has in a record, to the end of its last frame") {
@@ -315,7 +327,7 @@ TEST_CASE("Dropping what has not left keeps what TLS has in a record, to the end
       }
       const std::size_t before = f.sender->outbox.pending_bytes();
       REQUIRE(f.sender->socket.begun_bytes() > 0);
-      f.sender->outbox.drop_unsent_frames();
+      f.sender->outbox.drop_unsent(frame_boundary);
       const std::size_t pending = f.sender->outbox.pending_bytes();
       CHECK(pending >= f.sender->socket.begun_bytes());
       CHECK(pending < f.sender->socket.begun_bytes() + one.size());
@@ -329,7 +341,7 @@ TEST_CASE("Dropping what has not left keeps what TLS has in a record, to the end
     while (expected.size() < kept) expected += one;
     CHECK((peer.read(kept + last.size()) == expected + last));
     f.sender->drained.get_future().get();
-    CHECK(f.shard.counters().outbox_bytes.value() == 0);
+    CHECK(f.loop.counters().outbox_bytes.value() == 0);
   }
 }
 
@@ -353,7 +365,7 @@ TEST_CASE("An outbox that ends in the middle of a round is not flushed") {
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
     ::close(std::exchange(f.peer, ends[1]));
     f.sender->socket.close();
-    f.sender = std::make_shared<Sender>(f.shard, ends[0]);
+    f.sender = std::make_shared<Sender>(f.loop, ends[0]);
     f.sender->outbox.append(std::string("in time"));
   });
   f.next_round();

@@ -6,7 +6,7 @@
 
 using namespace std::chrono_literals;
 using travelchat::RateLimit;
-using travelchat::transport::RateLimiter;
+using travelchat::http::RateLimiter;
 
 namespace {
 

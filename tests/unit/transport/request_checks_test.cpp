@@ -9,7 +9,9 @@
 #include <vector>
 
 using namespace travelchat;
-using namespace travelchat::transport;
+using namespace travelchat::http;
+using namespace travelchat::server;
+using namespace travelchat::websocket;
 
 TEST_CASE("A path is decoded and split") {
   const auto path = TargetPath::parse("/api/conversations/a%2Fb%20c/messages");

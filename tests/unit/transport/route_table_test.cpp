@@ -7,7 +7,8 @@
 #include <vector>
 
 using namespace travelchat;
-using namespace travelchat::transport;
+using namespace travelchat::http;
+using namespace travelchat::server;
 
 namespace {
 

@@ -9,7 +9,7 @@
 
 using namespace std::chrono_literals;
 
-namespace travelchat::transport {
+namespace travelchat::server {
 namespace {
 
 std::string refused_option(const std::function<void(BeastServerOptions&)>& set) {
@@ -100,4 +100,4 @@ TEST_CASE("an allowed origin is one that a browser sends") {
   }
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::server

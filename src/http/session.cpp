@@ -1,9 +1,8 @@
-#include "http/http_session.hpp"
+#include "http/session.hpp"
 
 #include "http/exchange.hpp"
 #include "http/outbox.hpp"
 #include "http/request.hpp"
-#include "websocket/web_socket.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/error.hpp>
@@ -16,10 +15,10 @@
 #include <limits>
 #include <optional>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 namespace {
 
-namespace http = boost::beast::http;
+namespace beast_http = boost::beast::http;
 
 constexpr std::size_t first_buffer_bytes = 2 * 1024;
 // Answers to pipelined requests that may wait for the peer before the next request is looked at.
@@ -27,8 +26,8 @@ constexpr std::size_t max_waiting_answers = 256 * 1024;
 
 // Drops the trailers of a chunked body (RFC 9110 section 6.5.1). Beast adds them to the headers, behind every check of
 // those: a proxy that forwards a body unread would forward somebody's credential with it.
-class Parser final : public http::request_parser<http::string_body> {
-  void on_field_impl(http::field name, boost::beast::string_view text, boost::beast::string_view value,
+class Parser final : public beast_http::request_parser<beast_http::string_body> {
+  void on_field_impl(beast_http::field name, boost::beast::string_view text, boost::beast::string_view value,
                      boost::beast::error_code&) override {
     if (!is_header_done()) get().insert(name, text, value);
   }
@@ -36,24 +35,25 @@ class Parser final : public http::request_parser<http::string_body> {
 
 }  // namespace
 
-class HttpSession final : public Connection, public Request, private IdleConnection {
+class Session final : public Connection, public Request, private IdleConnection {
  public:
-  HttpSession(Shard& shard, Server::Place place, RawSocket socket, std::string remote_address,
-              std::shared_ptr<void> context)
-      : Connection(shard),
-        Request(shard, std::move(remote_address), std::move(context)),
-        place_(std::move(place)),
-        socket_(shard.context(), std::move(socket)),
-        outbox_(shard, socket_, *this) {
-    shard_.counters().http_connections.add(1);
+  Session(EventLoop& loop, ConnectionSlot slot, RawSocket socket, std::string remote_address,
+          std::shared_ptr<void> context)
+      : Connection(loop),
+        Request(loop, std::move(remote_address), std::move(context)),
+        slot_(std::move(slot)),
+        socket_(loop.context(), std::move(socket)),
+        outbox_(loop, socket_, *this),
+        is_secure_(socket_.has_tls()) {
+    loop_.counters().connections.add(1);
   }
 
-  ~HttpSession() override { shard_.counters().http_connections.subtract(1); }
+  ~Session() override { loop_.counters().connections.subtract(1); }
 
   void start() {
-    if (!socket_.is_open() || shard_.draining()) return;
+    if (!socket_.is_open() || loop_.draining()) return;
     wait_for(socket_.is_ready() ? Waiting::request : Waiting::handshake);
-    shard_.add(*this);
+    loop_.add(*this);
     advance();
   }
 
@@ -74,12 +74,13 @@ class HttpSession final : public Connection, public Request, private IdleConnect
   void outbox_broken() override { gone(); }
 
   void answer(Answer answer) override;
-  bool is_secure() const noexcept override { return socket_.has_tls(); }
+  std::optional<UpgradedConnection> release_connection() override;
+  bool is_secure() const noexcept override { return is_secure_; }
 
  private:
   enum class Phase : std::uint8_t { reading, answering, closing, lingering, closed };
   enum class Waiting : std::uint8_t { handshake, request, head, body };
-  std::shared_ptr<HttpSession> self() { return std::static_pointer_cast<HttpSession>(shared_from_this()); }
+  std::shared_ptr<Session> self() { return std::static_pointer_cast<Session>(shared_from_this()); }
 
   void advance();
   bool process();
@@ -90,16 +91,16 @@ class HttpSession final : public Connection, public Request, private IdleConnect
   void check_head();
   bool is_path_too_long() const noexcept;
   void give_up(errc error);
-  void upgrade(Exchange exchange, std::string_view query) override;
   void close_gently();
   void linger();
   void discard();
   void input_ended();
   void gone();
 
-  Server::Place place_;
+  ConnectionSlot slot_;
   Socket socket_;
   Outbox outbox_;
+  const bool is_secure_;  // also once the socket was released
 
   std::unique_ptr<char[]> in_;
   std::size_t in_capacity_ = 0;
@@ -123,7 +124,7 @@ class HttpSession final : public Connection, public Request, private IdleConnect
 
 // ---- Reading ----
 
-void HttpSession::advance() {
+void Session::advance() {
   while (process()) {
     if (!make_room()) {
       give_up(errc::invalid_argument);
@@ -137,7 +138,7 @@ void HttpSession::advance() {
                                    self->input_ended();
                                    return;
                                  }
-                                 self->shard_.counters().bytes_received.add(size);
+                                 self->loop_.counters().bytes_received.add(size);
                                  self->in_end_ += size;
                                  self->advance();
                                });
@@ -159,12 +160,12 @@ void HttpSession::advance() {
       input_ended();
       return;
     }
-    shard_.counters().bytes_received.add(size);
+    loop_.counters().bytes_received.add(size);
     in_end_ += size;
   }
 }
 
-bool HttpSession::make_room() {
+bool Session::make_room() {
   if (in_begin_ == in_end_) in_begin_ = in_end_ = 0;
   if (in_end_ < in_capacity_) return true;
   if (in_begin_ > 0) {
@@ -174,7 +175,7 @@ bool HttpSession::make_room() {
     return true;
   }
   // Only an unfinished header (or a chunk's) fills the buffer, and the parser ends one that is too long.
-  const std::size_t limit = 2 * (shard_.server().options().max_header_bytes + first_buffer_bytes);
+  const std::size_t limit = 2 * (loop_.server().options().max_header_bytes + first_buffer_bytes);
   if (in_capacity_ >= limit) return false;
   const std::size_t capacity = std::max(first_buffer_bytes, 2 * in_capacity_);
   auto larger = std::make_unique_for_overwrite<char[]>(capacity);
@@ -184,8 +185,8 @@ bool HttpSession::make_room() {
   return true;
 }
 
-void HttpSession::wait_for(Waiting what) {
-  const BeastServerOptions& options = shard_.server().options();
+void Session::wait_for(Waiting what) {
+  const Options& options = loop_.server().options();
   waiting_ = what;
   deadline_ = std::chrono::steady_clock::now() + (what == Waiting::handshake ? options.handshake_timeout
                                                   : what == Waiting::request ? options.idle_timeout
@@ -193,8 +194,8 @@ void HttpSession::wait_for(Waiting what) {
                                                                              : options.body_timeout);
 }
 
-void HttpSession::begin_message() {
-  const BeastServerOptions& options = shard_.server().options();
+void Session::begin_message() {
+  const Options& options = loop_.server().options();
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(
       std::min<std::size_t>(options.max_header_bytes, std::numeric_limits<std::uint32_t>::max())));
@@ -206,7 +207,7 @@ void HttpSession::begin_message() {
 }
 
 // Works on what has been read. True: more bytes are needed.
-bool HttpSession::process() {
+bool Session::process() {
   if (processing_) return false;
   processing_ = true;
   bool wants_more = false;
@@ -231,12 +232,12 @@ bool HttpSession::process() {
     error_code ec;
     const std::size_t used = parser_->put(boost::asio::const_buffer(in_.get() + in_begin_, in_end_ - in_begin_), ec);
     in_begin_ += used;
-    if (ec == http::error::need_more) ec = {};
+    if (ec == beast_http::error::need_more) ec = {};
     if (ec) {
-      if (ec == http::error::header_limit) {
+      if (ec == beast_http::error::header_limit) {
         give_up(is_path_too_long() ? errc::not_found : errc::headers_too_large);
       } else {
-        give_up(ec == http::error::body_limit ? errc::payload_too_large : errc::invalid_argument);
+        give_up(ec == beast_http::error::body_limit ? errc::payload_too_large : errc::invalid_argument);
       }
       break;
     }
@@ -244,7 +245,7 @@ bool HttpSession::process() {
       // The parser takes the fields line by line and limits only what it is given at once.
       head_bytes_ += used;
       head_seen_ = parser_->is_header_done();
-      if (head_bytes_ + (head_seen_ ? 0 : in_end_ - in_begin_) > shard_.server().options().max_header_bytes) {
+      if (head_bytes_ + (head_seen_ ? 0 : in_end_ - in_begin_) > loop_.server().options().max_header_bytes) {
         give_up(errc::headers_too_large);
         break;
       }
@@ -270,15 +271,15 @@ bool HttpSession::process() {
 
 // A path that alone fills the header's limit names nothing that could exist, which is how an id of any other wrong
 // shape is answered.
-bool HttpSession::is_path_too_long() const noexcept {
+bool Session::is_path_too_long() const noexcept {
   const std::string_view start(in_.get() + in_begin_, in_end_ - in_begin_);
   return message().target().empty() && start.find_first_of("?\r") == start.npos;
 }
 
 // What Beast's parser lets pass although it makes a request ambiguous (RFC 9112 sections 3.2 and 6.3).
-void HttpSession::check_head() {
+void Session::check_head() {
   const auto& head = message();
-  const auto count = [&](http::field name) { return head.count(name); };
+  const auto count = [&](beast_http::field name) { return head.count(name); };
   const bool host_ok = head.version() < 11 || count(Field::host) == 1;
   const bool framed_once = count(Field::content_length) + count(Field::transfer_encoding) <= 1 &&
                            header(Field::content_length).find(',') == std::string_view::npos;
@@ -297,7 +298,7 @@ void HttpSession::check_head() {
 // ---- Answering ----
 
 // Answers what cannot be understood any further; whatever follows on this connection is ignored.
-void HttpSession::give_up(errc error) {
+void Session::give_up(errc error) {
   if (phase_ != Phase::reading) return;
   phase_ = Phase::answering;
   unlink();
@@ -305,26 +306,24 @@ void HttpSession::give_up(errc error) {
   refuse(error);
 }
 
-// The exchange ends unanswered: what the connection says next is the socket's.
-void HttpSession::upgrade(Exchange, std::string_view query) {
+std::optional<UpgradedConnection> Session::release_connection() {
+  if (phase_ != Phase::answering) return std::nullopt;
   // What was answered before must be gone before the connection changes hands.
   outbox_.flush();
   if (!outbox_.empty()) {
     gone();
-    return;
+    return std::nullopt;
   }
-  Upgrade asked = to_upgrade(std::move(place_), path(), query);
-  asked.early_bytes.assign(in_.get() + in_begin_, in_end_ - in_begin_);
-  asked.socket = socket_.release();
   phase_ = Phase::closed;
-  open_web_socket(shard_, std::move(asked));
+  return UpgradedConnection{std::move(slot_), socket_.release(),
+                            std::string(in_.get() + in_begin_, in_end_ - in_begin_)};
 }
 
-void HttpSession::answer(Answer answer) {
+void Session::answer(Answer answer) {
   if (phase_ != Phase::answering) return;
   const auto& head = message();
-  const bool keep_alive = !close_after_ && !shard_.draining() && head.keep_alive();
-  const bool is_head = head.method() == http::verb::head;
+  const bool keep_alive = !close_after_ && !loop_.draining() && head.keep_alive();
+  const bool is_head = head.method() == beast_http::verb::head;
   const bool has_length = answer.status >= 200 && answer.status != 204 && answer.status != 304;
   const std::size_t size = answer.size();
 
@@ -333,9 +332,9 @@ void HttpSession::answer(Answer answer) {
   bytes += "HTTP/1.1 ";
   append_number(static_cast<std::size_t>(answer.status), bytes);
   bytes += ' ';
-  bytes += view(http::obsolete_reason(http::int_to_status(static_cast<unsigned>(answer.status))));
+  bytes += view(beast_http::obsolete_reason(beast_http::int_to_status(static_cast<unsigned>(answer.status))));
   bytes += "\r\nDate: ";
-  bytes += shard_.date();
+  bytes += loop_.date();
   bytes += "\r\n";
   append_headers(answer, bytes);
   if (has_length) {
@@ -362,7 +361,7 @@ void HttpSession::answer(Answer answer) {
   }
   phase_ = Phase::reading;
   wait_for(Waiting::request);
-  shard_.add(*this);
+  loop_.add(*this);
   if (!processing_) advance();
 }
 
@@ -370,7 +369,7 @@ void HttpSession::answer(Answer answer) {
 
 // Sends what waits, then lingers: closing at once while the peer still sends would reset the connection and could take
 // the last answer with it.
-void HttpSession::close_gently() {
+void Session::close_gently() {
   if (phase_ >= Phase::closing) return;
   phase_ = Phase::closing;
   unlink();
@@ -382,17 +381,17 @@ void HttpSession::close_gently() {
     outbox_.tell_when_drained();
 }
 
-void HttpSession::linger() {
+void Session::linger() {
   phase_ = Phase::lingering;
-  deadline_ = std::chrono::steady_clock::now() + shard_.server().options().close_timeout;
+  deadline_ = std::chrono::steady_clock::now() + loop_.server().options().close_timeout;
   socket_.shutdown_write();
   discard();
 }
 
-void HttpSession::discard() {
+void Session::discard() {
   socket_.wait_readable([self = self()](const error_code& ec) {
     if (self->phase_ == Phase::closed) return;
-    const auto scratch = self->shard_.scratch();
+    const auto scratch = self->loop_.scratch();
     Socket::Outcome got{0, ec ? Socket::State::failed : Socket::State::ok};
     // A peer that sends without end gets no more than its turn.
     for (int turn = 0; turn < 4 && got.state == Socket::State::ok; ++turn) {
@@ -406,7 +405,7 @@ void HttpSession::discard() {
 }
 
 // A peer that only ended its own half still gets what was answered.
-void HttpSession::input_ended() {
+void Session::input_ended() {
   unlink();
   outbox_.seal();
   if (!outbox_.blocked()) outbox_.flush();
@@ -418,7 +417,7 @@ void HttpSession::input_ended() {
   }
 }
 
-void HttpSession::gone() {
+void Session::gone() {
   if (phase_ == Phase::closed) return;
   phase_ = Phase::closed;
   unlink();
@@ -426,13 +425,13 @@ void HttpSession::gone() {
   socket_.close();
 }
 
-bool HttpSession::give_way() {
+bool Session::give_way() {
   if (!outbox_.empty()) return false;
   gone();
   return true;
 }
 
-void HttpSession::outbox_drained() {
+void Session::outbox_drained() {
   if (phase_ == Phase::closing) {
     linger();
   } else if (paused_) {
@@ -441,8 +440,8 @@ void HttpSession::outbox_drained() {
   }
 }
 
-void HttpSession::tick(const Now& now) {
-  const BeastServerOptions& options = shard_.server().options();
+void Session::tick(const Now& now) {
+  const Options& options = loop_.server().options();
   if (outbox_.empty() || outbox_.pending_bytes() != stalled_bytes_) {
     stalled_bytes_ = outbox_.pending_bytes();
     stalled_since_ = now.steady;
@@ -462,23 +461,22 @@ void HttpSession::tick(const Now& now) {
   }
 }
 
-void HttpSession::drain() {
+void Session::drain() {
   if (phase_ == Phase::reading && !in_message_) close_gently();
 }
 
-void open_http_session(Shard& shard, Server::Place place, RawSocket socket, std::string remote_address) {
-  std::make_shared<HttpSession>(shard, std::move(place), std::move(socket), std::move(remote_address), nullptr)
-      ->start();
+void open_session(EventLoop& loop, ConnectionSlot slot, RawSocket socket, std::string remote_address) {
+  std::make_shared<Session>(loop, std::move(slot), std::move(socket), std::move(remote_address), nullptr)->start();
 }
 
-void open_adopted_session(Shard& shard, Server::Place place, RawSocket socket, const HttpRequest& request,
+void open_adopted_session(EventLoop& loop, ConnectionSlot slot, RawSocket socket, const HttpRequest& request,
                           std::string_view behind) {
   std::string bytes = request.method + ' ' + request.target + " HTTP/1.1\r\n";
   for (const auto& [name, value] : request.headers) bytes += name + ": " + value + "\r\n";
   bytes += "\r\n";
   bytes += behind;
-  std::make_shared<HttpSession>(shard, std::move(place), std::move(socket), request.remote_address, request.context)
+  std::make_shared<Session>(loop, std::move(slot), std::move(socket), request.remote_address, request.context)
       ->start_with(bytes);
 }
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

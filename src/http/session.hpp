@@ -1,23 +1,23 @@
 // HTTP/1.1 on one connection: requests one after the other, each answered before the next is read.
 #pragma once
 
+#include "http/server.hpp"
 #include "http/socket.hpp"
-#include "server/server.hpp"
 
-#include <travelchat/beast_server.hpp>
+#include <travelchat/http.hpp>
 
 #include <string>
 #include <string_view>
 
-namespace travelchat::transport {
+namespace travelchat::http {
 
-class Shard;
+class EventLoop;
 
-// Serves a fresh connection until it ends or becomes a WebSocket. On the shard's thread.
-void open_http_session(Shard& shard, Server::Place place, RawSocket socket, std::string remote_address);
+// Serves a fresh connection until it ends or is taken away from HTTP. On the loop's thread.
+void open_session(EventLoop& loop, ConnectionSlot slot, RawSocket socket, std::string remote_address);
 // Goes on where somebody else has read `request`, a WebSocket's, and the bytes `behind` it. The request is written out
 // and parsed once more, so that nothing is checked differently. Any other answer than a socket ends the connection.
-void open_adopted_session(Shard& shard, Server::Place place, RawSocket socket, const HttpRequest& request,
+void open_adopted_session(EventLoop& loop, ConnectionSlot slot, RawSocket socket, const HttpRequest& request,
                           std::string_view behind);
 
-}  // namespace travelchat::transport
+}  // namespace travelchat::http

@@ -1,0 +1,48 @@
+// What a server holds its connections and their requests to.
+//
+// The application above fills it in from options of its own, where defaults and meanings stand (BeastServerOptions);
+// everything has been checked there.
+#pragma once
+
+#include <travelchat/error.hpp>
+#include <travelchat/http.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace travelchat::http {
+
+struct Options {
+  std::string address;
+  std::uint16_t port = 0;
+  bool listens = true;
+  std::optional<TlsOptions> tls;
+
+  // Whose pages may write with a cookie and read what is shared with them, besides the server's own.
+  std::vector<std::string> allowed_origins;
+  // Header names, separated by commas: what those pages may read of an answer.
+  std::string exposed_headers;
+  std::vector<std::string> trusted_proxies;  // addresses or networks
+
+  std::size_t max_header_bytes = 0;
+  std::size_t max_body_bytes = 0;
+  std::size_t max_connections = 0;
+  std::size_t connections_per_address = 0;  // 0: no limit
+  std::chrono::milliseconds handshake_timeout{0};
+  std::chrono::milliseconds header_timeout{0};
+  std::chrono::milliseconds body_timeout{0};
+  std::chrono::milliseconds idle_timeout{0};
+  std::chrono::milliseconds write_timeout{0};
+  std::chrono::milliseconds close_timeout{0};
+  // How often deadlines are looked at: a fraction of the shortest of them.
+  std::chrono::milliseconds tick_interval{0};
+
+  // The JSON body of the answer to a request that failed.
+  std::string (*error_body)(const ErrorInfo& error) = nullptr;
+};
+
+}  // namespace travelchat::http

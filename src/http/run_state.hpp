@@ -1,0 +1,33 @@
+// Whether the event loops of a server may still be posted to. Shared with whoever may have something to say to them
+// after the server, and their threads, have gone: a host that replies late, the other end of an external connection.
+//
+// Any thread.
+#pragma once
+
+#include <mutex>
+
+namespace travelchat::http {
+
+class RunState {
+ public:
+  // Calls `post` while they run, and keeps them running until it returns. Whether it was called.
+  template <class Post>
+  bool if_running(Post post) {
+    const std::scoped_lock lock(mutex_);
+    if (is_running_) post();
+    return is_running_;
+  }
+  void begin() { set(true); }
+  void end() { set(false); }
+
+ private:
+  void set(bool is_running) {
+    const std::scoped_lock lock(mutex_);
+    is_running_ = is_running;
+  }
+
+  std::mutex mutex_;
+  bool is_running_ = false;
+};
+
+}  // namespace travelchat::http

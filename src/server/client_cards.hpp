@@ -1,0 +1,31 @@
+// What the host said of clients a short while ago. One for each event loop, on whose thread everything is.
+#pragma once
+
+#include <travelchat/host.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+namespace travelchat::server {
+
+class ClientCards {
+ public:
+  // What is inside may be null: the host does not know the client. nullopt: ask the host. The pointer lives until the
+  // thread does something else.
+  std::optional<const ClientCard*> find(const std::string& org_id, const std::string& client_id) const;
+  // `lifetime`: short for what the host could not say.
+  void remember(const std::string& org_id, const std::string& client_id, std::optional<ClientCard> card,
+                std::chrono::seconds lifetime);
+
+ private:
+  struct Remembered {
+    std::optional<ClientCard> card;
+    std::chrono::steady_clock::time_point until;
+  };
+
+  std::unordered_map<std::string, Remembered> cards_;  // bounded
+};
+
+}  // namespace travelchat::server

@@ -1,0 +1,46 @@
+// A socket of the chat, however its frames travel: it listens to a room, counts among its participant's, and was let in
+// by a credential.
+//
+// Belongs to its loop's thread.
+#pragma once
+
+#include "server/credential_watch.hpp"
+#include "websocket/web_socket.hpp"
+
+#include <travelchat/error.hpp>
+#include <travelchat/subscriber.hpp>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace travelchat::server {
+
+class SubscriberSocket : public Subscriber {
+ public:
+  virtual websocket::WebSocket& web_socket() noexcept = 0;
+
+  void close(errc reason) noexcept final { web_socket().close_with(describe(reason)); }
+  // What it rests on that only the host can tell about; null: nothing. Lives as long as the socket.
+  const SocketClaim* claim() const noexcept { return claim_.get(); }
+  std::weak_ptr<SubscriberSocket> weak();
+
+ protected:
+  // One event for this peer alone.
+  virtual void send_event(std::string_view json) = 0;
+  // Tells the peer that its message was not acceptable; closes when that goes on.
+  void refuse(const error_code& error);
+  void set_claim(std::unique_ptr<const SocketClaim> claim) noexcept { claim_ = std::move(claim); }
+
+ private:
+  std::unique_ptr<const SocketClaim> claim_;
+  std::array<std::uint32_t, 4> refused_at_{};  // milliseconds of the steady clock, a ring
+  std::uint8_t refused_ = 0;
+};
+
+// A frame for a client, as a buffer of its own.
+http::Buffer make_text_frame(std::string_view payload);
+
+}  // namespace travelchat::server
