@@ -5,9 +5,9 @@
 // engine's.
 #pragma once
 
-#include <travelchat/carried_socket.hpp>
 #include <travelchat/engine.hpp>
 #include <travelchat/error.hpp>
+#include <travelchat/external_socket.hpp>
 #include <travelchat/host.hpp>
 #include <travelchat/http.hpp>
 #include <travelchat/log.hpp>
@@ -169,7 +169,7 @@ class BeastServer {
   error_code adopt(int descriptor, HttpRequest upgrade, std::string head);
   // A WebSocket whose handshake and frames somebody else has. Always gives a socket: one that is refused is accepted
   // and closed with a code, within the call when the server does not run or is full.
-  CarriedSocket open_socket(HttpRequest upgrade, std::shared_ptr<SocketCarrier> carrier);
+  ExternalSocket open_socket(HttpRequest upgrade, std::shared_ptr<ExternalConnection> connection);
 
   // Stops accepting, lets requests that were read finish, closes WebSockets with 1012, and returns when all connections
   // are gone or `grace` has passed (what is left is then cut). Idempotent.

@@ -67,8 +67,8 @@ error_code BeastServer::adopt(int descriptor, HttpRequest upgrade, std::string h
   return impl_->adopt(http::RawSocket(descriptor, nullptr), std::move(upgrade), std::move(head));
 }
 
-CarriedSocket BeastServer::open_socket(HttpRequest upgrade, std::shared_ptr<SocketCarrier> carrier) {
-  return impl_->open_socket(std::move(upgrade), std::move(carrier));
+ExternalSocket BeastServer::open_socket(HttpRequest upgrade, std::shared_ptr<ExternalConnection> connection) {
+  return impl_->open_socket(std::move(upgrade), std::move(connection));
 }
 
 void BeastServer::stop(std::chrono::milliseconds grace) {

@@ -3,7 +3,7 @@
 #include "server/router.hpp"
 #include "server/server_options.hpp"
 #include "server/socket_request.hpp"
-#include "websocket/relay.hpp"
+#include "websocket/external_channel.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -55,18 +55,19 @@ http::Sharing ChatServer::sharing_of(const http::Request& request, std::string_v
   return server::sharing_of(*this, request, method, chat_path(path));
 }
 
-CarriedSocket ChatServer::open_socket(HttpRequest upgrade, std::shared_ptr<SocketCarrier> carrier) {
-  auto line = std::make_shared<websocket::Line>(run_state(), std::move(carrier), options_.max_outbox_bytes);
-  CarriedSocket socket(line);
-  websocket::Relay relay(line);
+ExternalSocket ChatServer::open_socket(HttpRequest upgrade, std::shared_ptr<ExternalConnection> connection) {
+  auto channel =
+      std::make_shared<ExternalSocket::Channel>(run_state(), std::move(connection), options_.max_outbox_bytes);
+  ExternalSocket socket(channel);
+  websocket::ExternalPeer peer(channel);
   if (!try_take_slot()) {
-    relay.close(describe(errc::overloaded).close_code, describe(errc::overloaded).name);
+    peer.close(describe(errc::overloaded).close_code, describe(errc::overloaded).name);
     return socket;
   }
   auto& loop = static_cast<ChatLoop&>(next_loop());
   auto begin = [&loop, slot = http::ConnectionSlot(shared_from_this()), asked = std::move(upgrade),
-                end = std::move(relay)]() mutable {
-    if (!loop.draining()) open_carried_socket(loop, std::move(slot), std::move(asked), std::move(end));
+                from = std::move(peer)]() mutable {
+    if (!loop.draining()) open_external_socket(loop, std::move(slot), std::move(asked), std::move(from));
   };
   run_state()->if_running([&] { boost::asio::post(loop.context(), std::move(begin)); });
   return socket;

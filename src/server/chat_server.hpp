@@ -32,7 +32,7 @@ class ChatServer : public http::Server {
   void require_unstarted(const char* call) const;
   std::string metrics() const;
   static bool serves(std::string_view target, const http::BasePath& base);
-  CarriedSocket open_socket(HttpRequest upgrade, std::shared_ptr<SocketCarrier> carrier);
+  ExternalSocket open_socket(HttpRequest upgrade, std::shared_ptr<ExternalConnection> connection);
 
   // Before `start` only.
   HostRoutes host_routes;

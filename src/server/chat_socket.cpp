@@ -1,8 +1,8 @@
 #include "server/chat_socket.hpp"
 
 #include "server/chat_server.hpp"
-#include "websocket/relay_socket.hpp"
-#include "websocket/wire_socket.hpp"
+#include "websocket/external_web_socket.hpp"
+#include "websocket/tcp_web_socket.hpp"
 
 #include "wire/socket_text.hpp"
 
@@ -24,11 +24,11 @@ SocketOwner owner_of(const Participant& participant, const Uuid& conversation_id
 
 }  // namespace
 
-template <class Carrier>
-ChatSocket<Carrier>::ChatSocket(ChatLoop& loop, websocket::Upgrade& upgrade, Participant participant,
-                                std::unique_ptr<const Conversation> conversation, const SubscribeOptions& listening,
-                                std::optional<TimePoint> expires_at, std::unique_ptr<const SocketClaim> claim)
-    : Carrier(loop, upgrade),
+template <class BaseSocket>
+ChatSocket<BaseSocket>::ChatSocket(ChatLoop& loop, websocket::Upgrade& upgrade, Participant participant,
+                                   std::unique_ptr<const Conversation> conversation, const SubscribeOptions& listening,
+                                   std::optional<TimePoint> expires_at, std::unique_ptr<const SocketClaim> claim)
+    : BaseSocket(loop, upgrade),
       participant_(std::move(participant)),
       conversation_(std::move(conversation)),
       conversation_id_(conversation_->id),
@@ -37,13 +37,13 @@ ChatSocket<Carrier>::ChatSocket(ChatLoop& loop, websocket::Upgrade& upgrade, Par
   this->set_claim(std::move(claim));
 }
 
-template <class Carrier>
-SocketOwner ChatSocket<Carrier>::owner() const {
+template <class BaseSocket>
+SocketOwner ChatSocket<BaseSocket>::owner() const {
   return owner_of(participant_, conversation_id_);
 }
 
-template <class Carrier>
-void ChatSocket<Carrier>::opened() {
+template <class BaseSocket>
+void ChatSocket<BaseSocket>::opened() {
   loop().sockets().add(owner(), *this);
   counted_ = true;
   loop().chat_counters().chat_sockets.add(1);
@@ -61,8 +61,8 @@ void ChatSocket<Carrier>::opened() {
       }));
 }
 
-template <class Carrier>
-void ChatSocket<Carrier>::closed() noexcept {
+template <class BaseSocket>
+void ChatSocket<BaseSocket>::closed() noexcept {
   subscription_.reset();
   // It was seen, whether or not the limit's window ends before the socket does. Another socket is an opening, which has
   // its own limit.
@@ -73,14 +73,14 @@ void ChatSocket<Carrier>::closed() noexcept {
   loop().sockets().remove(owner(), *this);
 }
 
-template <class Carrier>
-void ChatSocket<Carrier>::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
+template <class BaseSocket>
+void ChatSocket<BaseSocket>::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
   loop().chat_counters().events_sent.add(batch->events().size());
   send(batch->encoded());
 }
 
-template <class Carrier>
-void ChatSocket<Carrier>::received(std::string_view text) {
+template <class BaseSocket>
+void ChatSocket<BaseSocket>::received(std::string_view text) {
   const auto frame = wire::parse_client_frame(text);
   if (!frame)
     this->refuse(frame.error());
@@ -92,8 +92,8 @@ void ChatSocket<Carrier>::received(std::string_view text) {
 
 // Frames over the limit are dropped, but the last of them counts in the end: nobody is left typing because the frame
 // that said otherwise was one too many.
-template <class Carrier>
-void ChatSocket<Carrier>::take_typing(bool is_typing) {
+template <class BaseSocket>
+void ChatSocket<BaseSocket>::take_typing(bool is_typing) {
   const RateLimit& limit = loop().server().chat_options().rate_limits.typing_frames;
   if (limit.count > 0) {
     const auto now = std::chrono::steady_clock::now();
@@ -114,8 +114,8 @@ void ChatSocket<Carrier>::take_typing(bool is_typing) {
 }
 
 // One at a time: whatever comes meanwhile is one more. So is whatever comes over the limit, once that allows it.
-template <class Carrier>
-void ChatSocket<Carrier>::take_seen() {
+template <class BaseSocket>
+void ChatSocket<BaseSocket>::take_seen() {
   if (marking_) {
     mark_again_ = true;
     return;
@@ -128,8 +128,8 @@ void ChatSocket<Carrier>::take_seen() {
     mark();
 }
 
-template <class Carrier>
-void ChatSocket<Carrier>::mark() {
+template <class BaseSocket>
+void ChatSocket<BaseSocket>::mark() {
   marking_ = true;
   loop().server().engine().async_mark(
       participant_, conversation_id_,
@@ -151,9 +151,9 @@ void ChatSocket<Carrier>::mark() {
       }));
 }
 
-template <class Carrier>
-void ChatSocket<Carrier>::tick(const http::Now& now) {
-  Carrier::tick(now);
+template <class BaseSocket>
+void ChatSocket<BaseSocket>::tick(const http::Now& now) {
+  BaseSocket::tick(now);
   if (late_typing_ && is_open() &&
       now.steady - typing_window_ >= loop().server().chat_options().rate_limits.typing_frames.window) {
     subscription_.set_typing(*late_typing_);
@@ -165,7 +165,7 @@ void ChatSocket<Carrier>::tick(const http::Now& now) {
   }
 }
 
-template class ChatSocket<websocket::WireSocket>;
-template class ChatSocket<websocket::RelaySocket>;
+template class ChatSocket<websocket::TcpWebSocket>;
+template class ChatSocket<websocket::ExternalWebSocket>;
 
 }  // namespace travelchat::server

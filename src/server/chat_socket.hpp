@@ -14,23 +14,23 @@
 
 namespace travelchat::server {
 
-// `Carrier`: websocket::WireSocket or websocket::RelaySocket.
-template <class Carrier>
-class ChatSocket final : public Carrier, public SubscriberSocket {
+// `BaseSocket`: websocket::TcpWebSocket or websocket::ExternalWebSocket.
+template <class BaseSocket>
+class ChatSocket final : public BaseSocket, public SubscriberSocket {
  public:
   ChatSocket(ChatLoop& loop, websocket::Upgrade& upgrade, Participant participant,
              std::unique_ptr<const Conversation> conversation, const SubscribeOptions& listening,
              std::optional<TimePoint> expires_at, std::unique_ptr<const SocketClaim> claim);
 
-  ChatLoop& loop() const noexcept { return static_cast<ChatLoop&>(Carrier::loop()); }
+  ChatLoop& loop() const noexcept { return static_cast<ChatLoop&>(BaseSocket::loop()); }
   SocketOwner owner() const;
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
   websocket::WebSocket& web_socket() noexcept override { return *this; }
   void tick(const http::Now& now) override;
 
  private:
-  using Carrier::is_open;
-  using Carrier::send;
+  using BaseSocket::is_open;
+  using BaseSocket::send;
 
   void opened() override;
   void received(std::string_view text) override;

@@ -1,8 +1,8 @@
 #include "server/inbox_socket.hpp"
 
 #include "server/await.hpp"
-#include "websocket/relay_socket.hpp"
-#include "websocket/wire_socket.hpp"
+#include "websocket/external_web_socket.hpp"
+#include "websocket/tcp_web_socket.hpp"
 
 #include "wire/socket_text.hpp"
 
@@ -29,9 +29,10 @@ void for_each_row(const EventBatch& batch, Visit visit) {
 
 }  // namespace
 
-template <class Carrier>
-InboxSocket<Carrier>::InboxSocket(ChatLoop& loop, websocket::Upgrade& upgrade, Advisor advisor, InboxOptions listening)
-    : Carrier(loop, upgrade),
+template <class BaseSocket>
+InboxSocket<BaseSocket>::InboxSocket(ChatLoop& loop, websocket::Upgrade& upgrade, Advisor advisor,
+                                     InboxOptions listening)
+    : BaseSocket(loop, upgrade),
       org_id_(std::move(advisor.org_id)),
       advisor_id_(std::move(advisor.id)),
       listening_(std::move(listening)) {
@@ -41,13 +42,13 @@ InboxSocket<Carrier>::InboxSocket(ChatLoop& loop, websocket::Upgrade& upgrade, A
   }
 }
 
-template <class Carrier>
-SocketOwner InboxSocket<Carrier>::owner() const {
+template <class BaseSocket>
+SocketOwner InboxSocket<BaseSocket>::owner() const {
   return owner_of(org_id_, advisor_id_);
 }
 
-template <class Carrier>
-void InboxSocket<Carrier>::opened() {
+template <class BaseSocket>
+void InboxSocket<BaseSocket>::opened() {
   loop().sockets().add(owner(), *this);
   counted_ = true;
   loop().chat_counters().inbox_sockets.add(1);
@@ -62,8 +63,8 @@ void InboxSocket<Carrier>::opened() {
       }));
 }
 
-template <class Carrier>
-void InboxSocket<Carrier>::closed() noexcept {
+template <class BaseSocket>
+void InboxSocket<BaseSocket>::closed() noexcept {
   subscription_.reset();
   waiting_.clear();
   if (!counted_) return;
@@ -73,13 +74,13 @@ void InboxSocket<Carrier>::closed() noexcept {
 }
 
 // An inbox only listens.
-template <class Carrier>
-void InboxSocket<Carrier>::received(std::string_view) {
+template <class BaseSocket>
+void InboxSocket<BaseSocket>::received(std::string_view) {
   this->refuse(make_error_code(errc::invalid_argument));
 }
 
-template <class Carrier>
-void InboxSocket<Carrier>::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
+template <class BaseSocket>
+void InboxSocket<BaseSocket>::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
   if (!is_open()) return;
   if (waiting_.size() >= max_waiting_batches) {
     this->close_with(describe(errc::too_slow));
@@ -89,8 +90,8 @@ void InboxSocket<Carrier>::deliver(const std::shared_ptr<const EventBatch>& batc
   if (!asking_) send_waiting();
 }
 
-template <class Carrier>
-void InboxSocket<Carrier>::send_waiting() {
+template <class BaseSocket>
+void InboxSocket<BaseSocket>::send_waiting() {
   while (is_open() && !waiting_.empty()) {
     const auto batch = waiting_.front();
     http::Buffer bytes = loop().find_inbox_bytes(*batch);
@@ -139,7 +140,7 @@ void InboxSocket<Carrier>::send_waiting() {
   }
 }
 
-template class InboxSocket<websocket::WireSocket>;
-template class InboxSocket<websocket::RelaySocket>;
+template class InboxSocket<websocket::TcpWebSocket>;
+template class InboxSocket<websocket::ExternalWebSocket>;
 
 }  // namespace travelchat::server

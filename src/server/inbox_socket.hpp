@@ -17,20 +17,20 @@
 
 namespace travelchat::server {
 
-// `Carrier`: websocket::WireSocket or websocket::RelaySocket.
-template <class Carrier>
-class InboxSocket final : public Carrier, public SubscriberSocket {
+// `BaseSocket`: websocket::TcpWebSocket or websocket::ExternalWebSocket.
+template <class BaseSocket>
+class InboxSocket final : public BaseSocket, public SubscriberSocket {
  public:
   InboxSocket(ChatLoop& loop, websocket::Upgrade& upgrade, Advisor advisor, InboxOptions listening);
 
-  ChatLoop& loop() const noexcept { return static_cast<ChatLoop&>(Carrier::loop()); }
+  ChatLoop& loop() const noexcept { return static_cast<ChatLoop&>(BaseSocket::loop()); }
   SocketOwner owner() const;
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
   websocket::WebSocket& web_socket() noexcept override { return *this; }
 
  private:
-  using Carrier::is_open;
-  using Carrier::send;
+  using BaseSocket::is_open;
+  using BaseSocket::send;
 
   void opened() override;
   void received(std::string_view text) override;

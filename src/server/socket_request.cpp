@@ -8,9 +8,9 @@
 #include "server/inbox_socket.hpp"
 #include "server/router.hpp"
 #include "server/token_check.hpp"
+#include "websocket/external_web_socket.hpp"
 #include "websocket/handshake.hpp"
-#include "websocket/relay_socket.hpp"
-#include "websocket/wire_socket.hpp"
+#include "websocket/tcp_web_socket.hpp"
 
 #include "core/clock.hpp"
 
@@ -26,11 +26,11 @@ namespace travelchat::server {
 namespace {
 
 // Opened only to tell the peer why it is refused.
-template <class Carrier>
-class RefusedSocket final : public Carrier {
+template <class BaseSocket>
+class RefusedSocket final : public BaseSocket {
  public:
   RefusedSocket(ChatLoop& loop, websocket::Upgrade& upgrade, const ErrorInfo* error)
-      : Carrier(loop, upgrade), error_(*error) {}
+      : BaseSocket(loop, upgrade), error_(*error) {}
 
  private:
   void opened() override { this->close_with(error_); }
@@ -53,10 +53,10 @@ void open_on(ChatLoop& from, ChatLoop& to, websocket::Upgrade upgrade, Args... a
         socket->open(upgrade, nullptr);
       }
     };
-    if (upgrade.relay)
-      admit(std::make_shared<Socket<websocket::RelaySocket>>(to, upgrade, std::move(args)...));
+    if (upgrade.external_peer)
+      admit(std::make_shared<Socket<websocket::ExternalWebSocket>>(to, upgrade, std::move(args)...));
     else
-      admit(std::make_shared<Socket<websocket::WireSocket>>(to, upgrade, std::move(args)...));
+      admit(std::make_shared<Socket<websocket::TcpWebSocket>>(to, upgrade, std::move(args)...));
   };
   if (&from == &to)
     open();
@@ -237,17 +237,18 @@ void open_web_socket(ChatLoop& loop, SocketRequest request) {
     admit_chat(loop, std::move(request));
 }
 
-void open_carried_socket(ChatLoop& loop, http::ConnectionSlot slot, HttpRequest request, websocket::Relay relay) {
+void open_external_socket(ChatLoop& loop, http::ConnectionSlot slot, HttpRequest request,
+                          websocket::ExternalPeer peer) {
   http::ExternalRequest asked(loop, http::ConnectionSlot(), std::move(request), http::Responder());
   const ChatServer& server = loop.server();
-  const auto refuse_with = [&](errc error) { relay.close(describe(error).close_code, describe(error).name); };
+  const auto refuse_with = [&](errc error) { peer.close(describe(error).close_code, describe(error).name); };
   if (!asked.is_in_order()) {
     refuse_with(errc::invalid_argument);
   } else if (asked.read_target() || !is_socket_path(server.chat_path(asked.path()))) {
     refuse_with(errc::not_found);
   } else {
     SocketRequest wanted = read_socket_request(asked, server, std::move(slot));
-    wanted.upgrade.relay.emplace(std::move(relay));
+    wanted.upgrade.external_peer.emplace(std::move(peer));
     open_web_socket(loop, std::move(wanted));
   }
 }

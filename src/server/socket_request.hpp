@@ -5,7 +5,7 @@
 #include "http/request_checks.hpp"
 #include "server/chat_loop.hpp"
 #include "server/chat_server.hpp"
-#include "websocket/relay.hpp"
+#include "websocket/external_channel.hpp"
 #include "websocket/web_socket.hpp"
 
 #include <travelchat/host.hpp>
@@ -35,7 +35,7 @@ SocketRequest read_socket_request(const http::Request& request, const ChatServer
 // Decides who it is, hands it to the loop where it belongs, and opens it there; a refused one is opened and closed with
 // its code. On the loop of the connection.
 void open_web_socket(ChatLoop& loop, SocketRequest request);
-// The same for one whose frames are carried by somebody else.
-void open_carried_socket(ChatLoop& loop, http::ConnectionSlot slot, HttpRequest request, websocket::Relay relay);
+// The same for one on an external connection.
+void open_external_socket(ChatLoop& loop, http::ConnectionSlot slot, HttpRequest request, websocket::ExternalPeer peer);
 
 }  // namespace travelchat::server

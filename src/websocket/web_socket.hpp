@@ -1,14 +1,14 @@
 // One open WebSocket: what its peer says, what it is told, and when it has to end.
 //
-// How its frames travel is left to two subclasses: a WireSocket reads and writes them itself, a RelaySocket has
-// somebody else do it. What a socket is for is the application's, as a template over those two, so that the path from
-// an event to a thousand sockets has no call more for it. Belongs to its loop's thread.
+// How its frames travel is left to two subclasses: a TcpWebSocket reads and writes them itself, an ExternalWebSocket
+// has somebody else do it. What a socket is for is the application's, as a template over those two, so that the path
+// from an event to a thousand sockets has no call more for it. Belongs to its loop's thread.
 #pragma once
 
 #include "http/connection.hpp"
 #include "http/server.hpp"
 #include "http/socket.hpp"
-#include "websocket/relay.hpp"
+#include "websocket/external_channel.hpp"
 #include "websocket/socket_loop.hpp"
 
 #include <travelchat/error.hpp>
@@ -38,7 +38,7 @@ struct Upgrade {
   std::string accept_key;
   std::string early_bytes;  // what came behind the request
   // ... or, when this is set, with somebody else.
-  std::optional<Relay> relay;
+  std::optional<ExternalPeer> external_peer;
 };
 
 class WebSocket : public http::Connection {

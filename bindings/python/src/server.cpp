@@ -1,7 +1,7 @@
 #include "server.hpp"
 
-#include "carrier.hpp"
 #include "engine.hpp"
+#include "external_connection.hpp"
 #include "host.hpp"
 #include "records.hpp"
 
@@ -179,10 +179,11 @@ class Server {
     });
   }
 
-  CarriedSocket open_socket(std::shared_ptr<Carrier> carrier, const py::bytes& target, const Headers& headers,
-                            std::string remote_address, bool is_secure, std::uint64_t context) {
+  ExternalSocket open_socket(std::shared_ptr<PythonConnection> connection, const py::bytes& target,
+                             const Headers& headers, std::string remote_address, bool is_secure,
+                             std::uint64_t context) {
     HttpRequest request = to_request("GET", target, headers, std::move(remote_address), is_secure, context);
-    return running().open_socket(std::move(request), std::move(carrier));
+    return running().open_socket(std::move(request), std::move(connection));
   }
 
   // Stops the server and ends it; gives the GIL away meanwhile. Idempotent.
@@ -214,25 +215,25 @@ class Server {
   std::shared_ptr<BeastServer> server_;
 };
 
-// A socket that Python carries; gone with its owner.
+// A socket whose frames Python has; gone with its owner.
 class Socket {
  public:
-  Socket(std::shared_ptr<Carrier> carrier, CarriedSocket socket)
-      : carrier_(std::move(carrier)), socket_(std::move(socket)) {}
+  Socket(std::shared_ptr<PythonConnection> connection, ExternalSocket socket)
+      : connection_(std::move(connection)), socket_(std::move(socket)) {}
   Socket(Socket&&) noexcept = default;
   Socket& operator=(Socket&&) = delete;
   ~Socket() {
     if (!since_fork_.same_process()) abandon(std::move(socket_));
   }
-  CarriedSocket& peer() {
+  ExternalSocket& peer() {
     since_fork_.check("socket");
     return socket_;
   }
-  // Acknowledges so many batches, and gives what is to be done next; see Carrier.
+  // Acknowledges so many batches, and gives what is to be done next; see PythonConnection.
   py::object take(std::size_t sent) {
-    CarriedSocket& acknowledged = peer();
-    if (sent > 0) acknowledged.taken(sent);
-    return carrier_->take();
+    ExternalSocket& acknowledged = peer();
+    if (sent > 0) acknowledged.acknowledge(sent);
+    return connection_->take();
   }
   // Its peer has gone. Nothing in a forked child, where coroutines of the parent are only cleared away.
   void closed() {
@@ -241,8 +242,8 @@ class Socket {
 
  private:
   SinceFork since_fork_;
-  std::shared_ptr<Carrier> carrier_;
-  CarriedSocket socket_;
+  std::shared_ptr<PythonConnection> connection_;
+  ExternalSocket socket_;
 };
 
 }  // namespace
@@ -271,9 +272,9 @@ void bind_server(py::module_& module) {
       .def("open_socket",
            [](Server& self, const Bell& bell, std::uint64_t token, const py::bytes& target, const Headers& headers,
               std::string remote_address, bool is_secure, std::uint64_t context) {
-             const auto carrier = std::make_shared<Carrier>(bell, token);
-             return Socket(carrier,
-                           self.open_socket(carrier, target, headers, std::move(remote_address), is_secure, context));
+             const auto connection = std::make_shared<PythonConnection>(bell, token);
+             return Socket(connection, self.open_socket(connection, target, headers, std::move(remote_address),
+                                                        is_secure, context));
            })
       .def("end", &Server::end, py::arg("grace"));
 }

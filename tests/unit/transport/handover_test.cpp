@@ -342,9 +342,9 @@ std::string masked(std::string_view text) {
   return frame;
 }
 
-// ---- A carrier ----
+// ---- An external connection ----
 
-class Recorder final : public SocketCarrier {
+class Recorder final : public ExternalConnection {
  public:
   void accept(std::string_view chosen) noexcept override {
     const std::scoped_lock lock(mutex_);
@@ -526,15 +526,15 @@ TEST_CASE("a handed request that says twice what may be said once is refused") {
     HttpRequest socket = fixture.client_socket();
     socket.headers.emplace_back(name, values.first);
     socket.headers.emplace_back(name, values.second);
-    auto carrier = std::make_shared<Recorder>();
-    const CarriedSocket carried = fixture.server.open_socket(socket, carrier);
-    CHECK(carrier->wait_for_close() == 4400);
+    auto external = std::make_shared<Recorder>();
+    const ExternalSocket opened = fixture.server.open_socket(socket, external);
+    CHECK(external->wait_for_close() == 4400);
   }
   HttpRequest two_hosts = fixture.client_socket();
   two_hosts.headers.emplace_back("host", "evil.example");
-  auto carrier = std::make_shared<Recorder>();
-  const CarriedSocket carried = fixture.server.open_socket(two_hosts, carrier);
-  CHECK(carrier->wait_for_close() == 4400);
+  auto external = std::make_shared<Recorder>();
+  const ExternalSocket opened = fixture.server.open_socket(two_hosts, external);
+  CHECK(external->wait_for_close() == 4400);
 }
 
 TEST_CASE("cookies in several lines are one header for the host, as they are for the chat") {
@@ -798,12 +798,12 @@ TEST_CASE("with a base path all that the chat has is below it, and nothing of it
     return request;
   };
   const auto refused = std::make_shared<Recorder>();
-  const CarriedSocket outside = fixture.server.open_socket(socket(""), refused);
+  const ExternalSocket outside = fixture.server.open_socket(socket(""), refused);
   CHECK(refused->wait_for_close() == 4404);
   {
-    const auto carrier = std::make_shared<Recorder>();
-    const CarriedSocket carried = fixture.server.open_socket(socket("/a/chat"), carrier);
-    CHECK(contains(carrier->text(0), R"("type":"typing")"));
+    const auto external = std::make_shared<Recorder>();
+    const ExternalSocket opened = fixture.server.open_socket(socket("/a/chat"), external);
+    CHECK(contains(external->text(0), R"("type":"typing")"));
   }
   Peer peer = Peer::connect(fixture.server.port());
   const std::string handshake =
@@ -973,9 +973,9 @@ TEST_CASE("a socket whose host never says who it is is closed with 1013, and its
       CHECK(peer.ended());
     }
     wait_until_free(fixture);
-    auto carrier = std::make_shared<Recorder>();
-    const CarriedSocket socket = fixture.server.open_socket(request, carrier);
-    CHECK(carrier->wait_for_close() == 1013);
+    auto external = std::make_shared<Recorder>();
+    const ExternalSocket socket = fixture.server.open_socket(request, external);
+    CHECK(external->wait_for_close() == 1013);
     wait_until_free(fixture);
   }
   fixture.host.forget_held();
@@ -1053,8 +1053,8 @@ TEST_CASE("opening conversations and sockets has a limit") {
     HttpRequest request =
         Fixture::socket_request(path == "inbox" ? "/ws/inbox" : fixture.chat_target("advisor", "ada"));
     request.headers.emplace_back("authorization", "Bearer a.d.a");
-    auto carrier = std::make_shared<Recorder>();
-    return std::pair(fixture.server.open_socket(std::move(request), carrier), carrier);
+    auto external = std::make_shared<Recorder>();
+    return std::pair(fixture.server.open_socket(std::move(request), external), external);
   };
   HttpRequest request = request_of("POST", "/api/conversations");
   request.headers.emplace_back("content-type", "application/json");
@@ -1066,9 +1066,9 @@ TEST_CASE("opening conversations and sockets has a limit") {
   CHECK(opens("chat").second->wait_for_close() == 4429);
   CHECK(opens("inbox").second->wait_for_close() == 4429);
   CHECK(fixture.ask(request).status == 429);
-  auto carrier = std::make_shared<Recorder>();
-  const CarriedSocket client = fixture.server.open_socket(fixture.client_socket(), carrier);
-  CHECK(contains(carrier->text(0), R"("type":"typing")"));
+  auto external = std::make_shared<Recorder>();
+  const ExternalSocket client = fixture.server.open_socket(fixture.client_socket(), external);
+  CHECK(contains(external->text(0), R"("type":"typing")"));
 }
 
 TEST_CASE("marks have one limit for requests and frames, and the last frame counts all the same") {
@@ -1081,23 +1081,23 @@ TEST_CASE("marks have one limit for requests and frames, and the last frame coun
     request.headers.emplace_back("authorization", "Bearer " + (as_client ? fixture.token : "a.d.a"));
     return fixture.ask(std::move(request)).status;
   };
-  auto carrier = std::make_shared<Recorder>();
-  CarriedSocket socket = fixture.server.open_socket(fixture.client_socket(), carrier);
-  carrier->text(0);
+  auto external = std::make_shared<Recorder>();
+  ExternalSocket socket = fixture.server.open_socket(fixture.client_socket(), external);
+  external->text(0);
   CHECK(mark(true) == 200);
   fixture.send(ada, "1");
-  CHECK(contains(carrier->text(1), R"("content":"1")"));
+  CHECK(contains(external->text(1), R"("content":"1")"));
   socket.receive_text(R"({"type":"seen"})");
-  CHECK(contains(carrier->text(2), R"("type":"seen")"));
+  CHECK(contains(external->text(2), R"("type":"seen")"));
   // The limit is used up.
   CHECK(mark(true) == 429);
   CHECK(mark(false) == 200);
   fixture.send(ada, "2");
-  CHECK(contains(carrier->text(3), R"("content":"2")"));
+  CHECK(contains(external->text(3), R"("content":"2")"));
   for (int i = 0; i < 100; ++i) socket.receive_text(R"({"type":"seen"})");
   // Frames are never refused, and a text of the peer's that is answered at once shows that they were taken.
   socket.receive_text("{");
-  CHECK(contains(carrier->text(4), R"("code":"malformed_json")"));
+  CHECK(contains(external->text(4), R"("code":"malformed_json")"));
   CHECK_FALSE(fixture.page().messages.back().seen_at);
   // It leaves before the limit would allow the mark.
   socket = {};
@@ -1109,14 +1109,14 @@ TEST_CASE("frames beyond the limit of marks become one when the limit allows it"
   RateLimits limits = RateLimits::off();
   limits.marks = {1, std::chrono::milliseconds{300}};
   Fixture fixture(limited(limits));
-  auto carrier = std::make_shared<Recorder>();
-  CarriedSocket socket = fixture.server.open_socket(fixture.client_socket(), carrier);
-  carrier->text(0);
+  auto external = std::make_shared<Recorder>();
+  ExternalSocket socket = fixture.server.open_socket(fixture.client_socket(), external);
+  external->text(0);
   for (std::size_t i = 0; i < 3; ++i) {
     fixture.send(ada, "Hello");
-    CHECK(contains(carrier->text(1 + 2 * i), R"("content":"Hello")"));
+    CHECK(contains(external->text(1 + 2 * i), R"("content":"Hello")"));
     for (int n = 0; n < 5; ++n) socket.receive_text(R"({"type":"seen"})");
-    CHECK(contains(carrier->text(2 + 2 * i), R"("type":"seen")"));
+    CHECK(contains(external->text(2 + 2 * i), R"("type":"seen")"));
   }
 }
 
@@ -1134,9 +1134,9 @@ TEST_CASE("an address that guesses chat tokens has to wait, and a token in use g
     HttpRequest request =
         Fixture::socket_request(fixture.chat_target("client", "carl"), "travelchat.v1, auth." + token);
     request.remote_address = std::move(address);
-    auto carrier = std::make_shared<Recorder>();
-    CarriedSocket socket = fixture.server.open_socket(std::move(request), carrier);
-    return std::pair(std::move(socket), carrier);
+    auto external = std::make_shared<Recorder>();
+    ExternalSocket socket = fixture.server.open_socket(std::move(request), external);
+    return std::pair(std::move(socket), external);
   };
   const std::string guess(64, 'a');
   const auto other = get(fixture.engine.async_issue_token(TokenGrant{"org", "carl", "trip", fixture.conversation.id},
@@ -1186,13 +1186,13 @@ TEST_CASE("a page names the epoch, and one for a copy of another epoch is refuse
 TEST_CASE("a socket that resumes from another epoch is told to load the conversation again") {
   Fixture fixture;
   fixture.send(ada, "Before");
-  auto carrier = std::make_shared<Recorder>();
-  const CarriedSocket socket =
-      fixture.server.open_socket(fixture.client_socket("&since=1&epoch=0190163d-8694-739b-aea5-966c26f8ad91"), carrier);
-  carrier->text(0);
-  CHECK(carrier->text(1) == R"({"type":"resync","rev":1,"epoch":")" + fixture.epoch() + R"("})");
+  auto external = std::make_shared<Recorder>();
+  const ExternalSocket socket = fixture.server.open_socket(
+      fixture.client_socket("&since=1&epoch=0190163d-8694-739b-aea5-966c26f8ad91"), external);
+  external->text(0);
+  CHECK(external->text(1) == R"({"type":"resync","rev":1,"epoch":")" + fixture.epoch() + R"("})");
   auto refused = std::make_shared<Recorder>();
-  const CarriedSocket malformed = fixture.server.open_socket(fixture.client_socket("&since=1&epoch=2"), refused);
+  const ExternalSocket malformed = fixture.server.open_socket(fixture.client_socket("&since=1&epoch=2"), refused);
   CHECK(refused->wait_for_close() == 4400);
 }
 
@@ -1289,10 +1289,10 @@ TEST_CASE("a server takes no more connections than allowed, adopted ones include
   auto [second, other] = connection();
   CHECK(fixture.server.adopt(second, fixture.client_socket(), {}) == errc::overloaded);
   CHECK(other.ended());
-  auto carrier = std::make_shared<Recorder>();
-  const CarriedSocket carried = fixture.server.open_socket(fixture.client_socket(), carrier);
-  CHECK(carrier->accepted == 1);
-  CHECK(carrier->code == describe(errc::overloaded).close_code);
+  auto external = std::make_shared<Recorder>();
+  const ExternalSocket opened = fixture.server.open_socket(fixture.client_socket(), external);
+  CHECK(external->accepted == 1);
+  CHECK(external->code == describe(errc::overloaded).close_code);
 }
 
 TEST_CASE("a stop closes adopted sockets with 1012") {
@@ -1310,34 +1310,34 @@ TEST_CASE("a stop closes adopted sockets with 1012") {
 
 // ---- Carried sockets ----
 
-TEST_CASE("a carried socket hears what a socket of the server's hears") {
+TEST_CASE("an external socket hears what a socket of the server's hears") {
   Fixture fixture;
   fixture.send(ada, "Before");
-  auto carrier = std::make_shared<Recorder>();
-  CarriedSocket socket = fixture.server.open_socket(fixture.client_socket("&since=0"), carrier);
-  CHECK(contains(carrier->text(0), R"("type":"typing")"));
-  CHECK(contains(carrier->text(1), R"("content":"Before")"));
-  CHECK(carrier->text(2) == R"({"type":"caught_up","rev":1,"epoch":")" + fixture.epoch() + R"("})");
-  CHECK(carrier->accepted == 1);
-  CHECK(carrier->subprotocol == "travelchat.v1");
+  auto external = std::make_shared<Recorder>();
+  ExternalSocket socket = fixture.server.open_socket(fixture.client_socket("&since=0"), external);
+  CHECK(contains(external->text(0), R"("type":"typing")"));
+  CHECK(contains(external->text(1), R"("content":"Before")"));
+  CHECK(external->text(2) == R"({"type":"caught_up","rev":1,"epoch":")" + fixture.epoch() + R"("})");
+  CHECK(external->accepted == 1);
+  CHECK(external->subprotocol == "travelchat.v1");
   fixture.send(ada, "After");
-  CHECK(contains(carrier->text(3), R"("content":"After")"));
+  CHECK(contains(external->text(3), R"("content":"After")"));
   socket.receive_text(R"({"type":"seen"})");
-  CHECK(contains(carrier->text(4), R"("type":"seen")"));
+  CHECK(contains(external->text(4), R"("type":"seen")"));
 }
 
-TEST_CASE("a carried socket and a carried inbox hear at every ping interval that the server is there") {
+TEST_CASE("an external socket and an external inbox hear at every ping interval that the server is there") {
   BeastServerOptions options = silent();
   options.ping_interval = std::chrono::milliseconds{40};
   Fixture fixture(options);
-  auto carrier = std::make_shared<Recorder>();
-  const CarriedSocket socket = fixture.server.open_socket(fixture.client_socket(), carrier);
-  CHECK(contains(carrier->text(0), R"("type":"typing")"));
-  for (std::size_t i = 1; i <= 3; ++i) CHECK(carrier->text(i) == R"({"type":"alive","intervalMs":40})");
+  auto external = std::make_shared<Recorder>();
+  const ExternalSocket socket = fixture.server.open_socket(fixture.client_socket(), external);
+  CHECK(contains(external->text(0), R"("type":"typing")"));
+  for (std::size_t i = 1; i <= 3; ++i) CHECK(external->text(i) == R"({"type":"alive","intervalMs":40})");
   auto inbox_carrier = std::make_shared<Recorder>();
   HttpRequest request = Fixture::socket_request("/ws/inbox");
   request.headers.emplace_back("authorization", "Bearer a.d.a");
-  const CarriedSocket inbox = fixture.server.open_socket(std::move(request), inbox_carrier);
+  const ExternalSocket inbox = fixture.server.open_socket(std::move(request), inbox_carrier);
   for (std::size_t i = 0; i < 3; ++i) CHECK(inbox_carrier->text(i) == R"({"type":"alive","intervalMs":40})");
 }
 
@@ -1357,173 +1357,173 @@ TEST_CASE("each ping of an adopted socket comes with the event that pages can se
   }
 }
 
-TEST_CASE("a carried inbox hears the organization's conversations") {
+TEST_CASE("an external inbox hears the organization's conversations") {
   Fixture fixture;
   HttpRequest request = Fixture::socket_request("/ws/inbox");
   request.headers.emplace_back("cookie", "session=ada");
-  auto carrier = std::make_shared<Recorder>();
-  CarriedSocket socket = fixture.server.open_socket(std::move(request), carrier);
+  auto external = std::make_shared<Recorder>();
+  ExternalSocket socket = fixture.server.open_socket(std::move(request), external);
   // Whether it listens already is not told; messages go on until it does.
-  const auto heard = std::async(std::launch::async, [&] { return carrier->text(0); });
+  const auto heard = std::async(std::launch::async, [&] { return external->text(0); });
   while (heard.wait_for(std::chrono::milliseconds{5}) != std::future_status::ready) fixture.send(ada, "Hello");
-  CHECK(contains(carrier->text(0), R"("clientName":"Carl")"));
+  CHECK(contains(external->text(0), R"("clientName":"Carl")"));
 }
 
-TEST_CASE("what a carried peer says before it is admitted counts afterwards") {
+TEST_CASE("what an external peer says before it is admitted counts afterwards") {
   Fixture fixture;
   fixture.host.hold();
   HttpRequest request = Fixture::socket_request(fixture.chat_target("advisor", "ada"));
-  auto carrier = std::make_shared<Recorder>();
-  CarriedSocket socket = fixture.server.open_socket(std::move(request), carrier);
+  auto external = std::make_shared<Recorder>();
+  ExternalSocket socket = fixture.server.open_socket(std::move(request), external);
   socket.receive_text("{");
   const auto reply = fixture.host.wait_for_held();
-  CHECK(carrier->accepted == 0);
+  CHECK(external->accepted == 0);
   reply(std::optional(Advisor{"org", "ada", "Ada", {}, {}, false}));
-  CHECK(contains(carrier->text(0), R"("type":"typing")"));
-  CHECK(contains(carrier->text(1), R"("code":"malformed_json")"));
+  CHECK(contains(external->text(0), R"("type":"typing")"));
+  CHECK(contains(external->text(1), R"("code":"malformed_json")"));
 }
 
-TEST_CASE("a carried peer that goes stops typing") {
+TEST_CASE("an external peer that goes stops typing") {
   Fixture fixture;
   HttpRequest request = Fixture::socket_request(fixture.chat_target("advisor", "ada"));
   request.headers.emplace_back("authorization", "Bearer a.d.a");
   auto watcher = std::make_shared<Recorder>();
-  const CarriedSocket watching = fixture.server.open_socket(fixture.client_socket(), watcher);
+  const ExternalSocket watching = fixture.server.open_socket(fixture.client_socket(), watcher);
   watcher->text(0);
-  auto carrier = std::make_shared<Recorder>();
-  CarriedSocket socket = fixture.server.open_socket(std::move(request), carrier);
-  carrier->text(0);
+  auto external = std::make_shared<Recorder>();
+  ExternalSocket socket = fixture.server.open_socket(std::move(request), external);
+  external->text(0);
   socket.receive_text(R"({"type":"typing","isTyping":true})");
   CHECK(contains(watcher->text(1), R"("advisorTyping":true)"));
-  SECTION("when its carrier says so") {
+  SECTION("when its external says so") {
     socket.closed();
     CHECK(contains(watcher->text(2), R"("advisorTyping":false)"));
-    CHECK(carrier->wait_for_close() == 1000);
+    CHECK(external->wait_for_close() == 1000);
   }
-  SECTION("when its carrier lets go of it") {
+  SECTION("when its external lets go of it") {
     socket = {};
     CHECK(contains(watcher->text(2), R"("advisorTyping":false)"));
   }
 }
 
-TEST_CASE("a carried socket closes with the codes of any other") {
+TEST_CASE("an external socket closes with the codes of any other") {
   Fixture fixture;
-  auto carrier = std::make_shared<Recorder>();
-  const auto open = [&](HttpRequest request) { return fixture.server.open_socket(std::move(request), carrier); };
+  auto external = std::make_shared<Recorder>();
+  const auto open = [&](HttpRequest request) { return fixture.server.open_socket(std::move(request), external); };
   SECTION("a binary message") {
-    CarriedSocket socket = open(fixture.client_socket());
+    ExternalSocket socket = open(fixture.client_socket());
     socket.receive_binary();
-    CHECK(carrier->wait_for_close() == 1003);
+    CHECK(external->wait_for_close() == 1003);
   }
   SECTION("a text that is no UTF-8") {
-    CarriedSocket socket = open(fixture.client_socket());
+    ExternalSocket socket = open(fixture.client_socket());
     socket.receive_text("\"\xC0\xAF\"");
-    CHECK(carrier->wait_for_close() == 1007);
+    CHECK(external->wait_for_close() == 1007);
   }
   SECTION("64 KiB and a byte") {
-    CarriedSocket socket = open(fixture.client_socket());
+    ExternalSocket socket = open(fixture.client_socket());
     socket.receive_text(std::string(64 * 1024 + 1, ' '));
-    CHECK(carrier->wait_for_close() == 1009);
+    CHECK(external->wait_for_close() == 1009);
   }
   SECTION("the fifth message that is refused") {
-    CarriedSocket socket = open(fixture.client_socket());
+    ExternalSocket socket = open(fixture.client_socket());
     for (int i = 0; i < 5; ++i) socket.receive_text("{");
-    CHECK(carrier->wait_for_close() == 1008);
-    CHECK(carrier->texts.size() == 5);  // typing, and four errors
+    CHECK(external->wait_for_close() == 1008);
+    CHECK(external->texts.size() == 5);  // typing, and four errors
   }
   SECTION("a missing parameter") {
-    const CarriedSocket socket = open(Fixture::socket_request("/ws/chat?userType=client"));
-    CHECK(carrier->wait_for_close() == 4400);
+    const ExternalSocket socket = open(Fixture::socket_request("/ws/chat?userType=client"));
+    CHECK(external->wait_for_close() == 4400);
   }
   SECTION("no credential") {
-    const CarriedSocket socket = open(Fixture::socket_request(fixture.chat_target("client", "carl")));
-    CHECK(carrier->wait_for_close() == 4401);
-    CHECK(carrier->accepted == 1);
+    const ExternalSocket socket = open(Fixture::socket_request(fixture.chat_target("client", "carl")));
+    CHECK(external->wait_for_close() == 4401);
+    CHECK(external->accepted == 1);
   }
   SECTION("a credential for something else") {
     HttpRequest request = fixture.client_socket();
     request.target = fixture.chat_target("client", "dora");
-    const CarriedSocket socket = open(std::move(request));
-    CHECK(carrier->wait_for_close() == 4403);
+    const ExternalSocket socket = open(std::move(request));
+    CHECK(external->wait_for_close() == 4403);
   }
   SECTION("an origin that is not allowed") {
     HttpRequest request = fixture.client_socket();
     request.headers.emplace_back("origin", "https://evil.example");
-    const CarriedSocket socket = open(std::move(request));
-    CHECK(carrier->wait_for_close() == 4403);
+    const ExternalSocket socket = open(std::move(request));
+    CHECK(external->wait_for_close() == 4403);
   }
   SECTION("a path where no socket is") {
-    const CarriedSocket socket = open(Fixture::socket_request("/ws/elsewhere"));
-    CHECK(carrier->wait_for_close() == 4404);
+    const ExternalSocket socket = open(Fixture::socket_request("/ws/elsewhere"));
+    CHECK(external->wait_for_close() == 4404);
   }
   SECTION("a stop") {
-    const CarriedSocket socket = open(fixture.client_socket());
-    carrier->text(0);
+    const ExternalSocket socket = open(fixture.client_socket());
+    external->text(0);
     fixture.server.stop();
-    CHECK(carrier->wait_for_close() == 1012);
+    CHECK(external->wait_for_close() == 1012);
   }
   SECTION("a stop before the host has said who it is") {
     fixture.host.hold();
-    const CarriedSocket socket = open(Fixture::socket_request(fixture.chat_target("advisor", "ada")));
+    const ExternalSocket socket = open(Fixture::socket_request(fixture.chat_target("advisor", "ada")));
     fixture.host.wait_for_held();
     fixture.server.stop(std::chrono::milliseconds{0});
-    CHECK(carrier->wait_for_close() == 1012);
-    CHECK(carrier->accepted == 1);
+    CHECK(external->wait_for_close() == 1012);
+    CHECK(external->accepted == 1);
     fixture.host.forget_held();
   }
   SECTION("a server that has stopped") {
     fixture.server.stop();
-    const CarriedSocket socket = open(fixture.client_socket());
-    CHECK(carrier->code == 1012);
+    const ExternalSocket socket = open(fixture.client_socket());
+    CHECK(external->code == 1012);
   }
-  CHECK(carrier->accepted == 1);
+  CHECK(external->accepted == 1);
 }
 
-TEST_CASE("a carrier that gets rid of nothing is closed with 4408, one that acknowledges is not") {
+TEST_CASE("an external connection that gets rid of nothing is closed with 4408, one that acknowledges is not") {
   BeastServerOptions options = silent();
   options.max_outbox_bytes = 16 * 1024;
   Fixture fixture(options);
   auto slow = std::make_shared<Recorder>();
   auto quick = std::make_shared<Recorder>();
-  const CarriedSocket slow_socket = fixture.server.open_socket(fixture.client_socket(), slow);
-  CarriedSocket quick_socket = fixture.server.open_socket(fixture.client_socket(), quick);
+  const ExternalSocket slow_socket = fixture.server.open_socket(fixture.client_socket(), slow);
+  ExternalSocket quick_socket = fixture.server.open_socket(fixture.client_socket(), quick);
   quick->text(0);
   slow->text(0);
   for (std::size_t i = 1; i <= 20; ++i) {
     fixture.send(ada, std::string(4'000, 'x'));
     quick->text(i);
     // One batch for each so far, however they were cut.
-    quick_socket.taken(quick->batches);
+    quick_socket.acknowledge(quick->batches);
   }
   CHECK(slow->wait_for_close() == 4408);
   CHECK(slow->texts.size() < 6);
   CHECK_FALSE(quick->code.has_value());
 }
 
-TEST_CASE("a carried peer that sends without end is closed with 4429") {
+TEST_CASE("an external peer that sends without end is closed with 4429") {
   BeastServerOptions options = silent();
   options.max_outbox_bytes = 16 * 1024;
   Fixture fixture(options);
   fixture.host.hold();
-  auto carrier = std::make_shared<Recorder>();
-  CarriedSocket socket =
-      fixture.server.open_socket(Fixture::socket_request(fixture.chat_target("advisor", "ada")), carrier);
+  auto external = std::make_shared<Recorder>();
+  ExternalSocket socket =
+      fixture.server.open_socket(Fixture::socket_request(fixture.chat_target("advisor", "ada")), external);
   const auto reply = fixture.host.wait_for_held();
   for (int i = 0; i < 100; ++i) socket.receive_text(R"({"type":"seen","padding":")" + std::string(1'000, ' ') + "\"}");
   reply(std::optional(Advisor{"org", "ada", "Ada", {}, {}, false}));
-  CHECK(carrier->wait_for_close() == 4429);
+  CHECK(external->wait_for_close() == 4429);
 }
 
-TEST_CASE("a carried socket is closed when its credential expires") {
+TEST_CASE("an external socket is closed when its credential expires") {
   Fixture fixture;
   fixture.host.hold();
-  auto carrier = std::make_shared<Recorder>();
-  const CarriedSocket socket =
-      fixture.server.open_socket(Fixture::socket_request(fixture.chat_target("advisor", "ada")), carrier);
+  auto external = std::make_shared<Recorder>();
+  const ExternalSocket socket =
+      fixture.server.open_socket(Fixture::socket_request(fixture.chat_target("advisor", "ada")), external);
   const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   fixture.host.wait_for_held()(std::optional(Advisor{"org", "ada", "Ada", {}, now + std::chrono::seconds{1}, false}));
-  CHECK(contains(carrier->text(0), "typing"));
-  CHECK(carrier->wait_for_close() == 4401);
+  CHECK(contains(external->text(0), "typing"));
+  CHECK(external->wait_for_close() == 4401);
 }
 
 TEST_CASE("an advisor whose session is over, or who has no name, is nobody") {
@@ -1537,10 +1537,10 @@ TEST_CASE("an advisor whose session is over, or who has no name, is nobody") {
     CHECK(answer.get().status == 401);
     fixture.host.forget_held();
     for (const std::string& target : {fixture.chat_target("advisor", "ada"), std::string("/ws/inbox")}) {
-      auto carrier = std::make_shared<Recorder>();
-      const CarriedSocket socket = fixture.server.open_socket(Fixture::socket_request(target), carrier);
+      auto external = std::make_shared<Recorder>();
+      const ExternalSocket socket = fixture.server.open_socket(Fixture::socket_request(target), external);
       fixture.host.wait_for_held()(std::optional(nobody));
-      CHECK(carrier->wait_for_close() == 4401);
+      CHECK(external->wait_for_close() == 4401);
       fixture.host.forget_held();
     }
   }
@@ -1625,16 +1625,16 @@ TEST_CASE("a link that is switched off, replaced, given away or gone ends its to
   Linked fixture;
   CHECK(fixture.read() == 200);
   CHECK(fixture.write() == 201);
-  auto carrier = std::make_shared<Recorder>();
-  const CarriedSocket carried = fixture.server.open_socket(fixture.client_socket(), carrier);
-  carrier->text(0);
+  auto external = std::make_shared<Recorder>();
+  const ExternalSocket opened = fixture.server.open_socket(fixture.client_socket(), external);
+  external->text(0);
   auto [descriptor, peer] = connection();
   REQUIRE_FALSE(fixture.server.adopt(descriptor, fixture.client_socket(), {}));
   peer.read_until("\r\n\r\n");
   CHECK(peer.read_frame().opcode == 1);
 
   fixture.host.say_of_trip(now);
-  CHECK(carrier->wait_for_close() == 4401);
+  CHECK(external->wait_for_close() == 4401);
   Peer::Frame frame = peer.read_frame();
   while (frame.opcode != 8) frame = peer.read_frame();
   CHECK(frame.close_code() == 4401);
@@ -1644,7 +1644,7 @@ TEST_CASE("a link that is switched off, replaced, given away or gone ends its to
     CHECK(fixture.write() == 401);
   }
   auto late = std::make_shared<Recorder>();
-  const CarriedSocket refused = fixture.server.open_socket(fixture.client_socket(), late);
+  const ExternalSocket refused = fixture.server.open_socket(fixture.client_socket(), late);
   CHECK(late->wait_for_close() == 4401);
 
   // Nothing was deleted: with its link, the token is back.
@@ -1655,9 +1655,9 @@ TEST_CASE("a link that is switched off, replaced, given away or gone ends its to
 TEST_CASE("a host that cannot say ends no link, and lets in nobody of whom it has never said yes") {
   Linked fixture;
   CHECK(fixture.read() == 200);
-  auto carrier = std::make_shared<Recorder>();
-  const CarriedSocket carried = fixture.server.open_socket(fixture.client_socket(), carrier);
-  carrier->text(0);
+  auto external = std::make_shared<Recorder>();
+  const ExternalSocket opened = fixture.server.open_socket(fixture.client_socket(), external);
+  external->text(0);
   // What a host says to nobody in particular must not be remembered for others.
   TokenGrant grant{"org", "carl", "trip", fixture.conversation.id, "link-2"};
   const std::string other =
@@ -1667,8 +1667,8 @@ TEST_CASE("a host that cannot say ends no link, and lets in nobody of whom it ha
   CHECK(fixture.read() == 200);
   fixture.send(ada, "Still here");
   std::size_t heard = 1;
-  while (!contains(carrier->text(heard), "Still here")) ++heard;
-  CHECK_FALSE(carrier->code);
+  while (!contains(external->text(heard), "Still here")) ++heard;
+  CHECK_FALSE(external->code);
   fixture.token = other;
   CHECK(fixture.read() == 500);
 }
@@ -1699,13 +1699,13 @@ TEST_CASE("a token of an older version holds while the trip is shared, one of th
 TEST_CASE("a session that the host no longer knows closes its sockets with 4401, within the interval") {
   Fixture fixture(curious());
   auto chat = std::make_shared<Recorder>();
-  const CarriedSocket one =
+  const ExternalSocket one =
       fixture.server.open_socket(of_ada(Fixture::socket_request(fixture.chat_target("advisor", "ada"))), chat);
   chat->text(0);
   auto inbox = std::make_shared<Recorder>();
-  const CarriedSocket two = fixture.server.open_socket(of_ada(Fixture::socket_request("/ws/inbox")), inbox);
+  const ExternalSocket two = fixture.server.open_socket(of_ada(Fixture::socket_request("/ws/inbox")), inbox);
   auto client = std::make_shared<Recorder>();
-  const CarriedSocket three = fixture.server.open_socket(fixture.client_socket(), client);
+  const ExternalSocket three = fixture.server.open_socket(fixture.client_socket(), client);
   client->text(0);
 
   fixture.host.say_of_sessions(std::nullopt);  // an outage
@@ -1723,7 +1723,7 @@ TEST_CASE("a session that the application ends closes its sockets with 4401 at o
   options.session_check_interval = std::chrono::milliseconds{0};
   Fixture fixture(options);
   auto chat = std::make_shared<Recorder>();
-  const CarriedSocket one =
+  const ExternalSocket one =
       fixture.server.open_socket(of_ada(Fixture::socket_request(fixture.chat_target("advisor", "ada"))), chat);
   chat->text(0);
   auto [descriptor, peer] = connection();

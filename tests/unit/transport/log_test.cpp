@@ -160,7 +160,7 @@ HttpRequest socket_request(std::string target, std::string subprotocols = {}) {
 }
 
 // A peer that is closed, and says with what.
-class Ending final : public SocketCarrier {
+class Ending final : public ExternalConnection {
  public:
   void accept(std::string_view) noexcept override {}
   void send(TextBatch batch) noexcept override {
@@ -275,9 +275,9 @@ TEST_CASE("an error of another library's is none of ours, whatever its number") 
                                      socket_request(base + "&userType=client&userId=carl", "auth." + token),
                                      socket_request("/ws/inbox?chatToken=" + token)}) {
     INFO(request.target);
-    const auto carrier = std::make_shared<Ending>();
-    const CarriedSocket socket = server.open_socket(request, carrier);
-    CHECK(carrier->wait_for_code() == describe(errc::internal).close_code);
+    const auto external = std::make_shared<Ending>();
+    const ExternalSocket socket = server.open_socket(request, external);
+    CHECK(external->wait_for_code() == describe(errc::internal).close_code);
   }
   for (const Told& line : lines.wait_for(3)) CHECK(line == Told{LogLevel::error, "storage_failed", "read", "internal"});
 }
@@ -315,7 +315,7 @@ TEST_CASE("the access log hears of a WebSocket once it is over, with the code th
       socket_request("/ws/chat?conversationId=" + to_string(conversation.id) + "&userType=advisor&userId=ada");
   request.remote_address = "203.0.113.9";
   const auto open = std::make_shared<Ending>();
-  CarriedSocket socket = server.open_socket(request, open);
+  ExternalSocket socket = server.open_socket(request, open);
   const std::size_t sent = open->wait_for_text();
   {
     const std::scoped_lock lock(mutex);
@@ -332,12 +332,12 @@ TEST_CASE("the access log hears of a WebSocket once it is over, with the code th
 
   request.target = "/ws/chat?conversationId=" + to_string(conversation.id) + "&userType=advisor&userId=somebody";
   const auto refused = std::make_shared<Ending>();
-  const CarriedSocket second = server.open_socket(request, refused);
+  const ExternalSocket second = server.open_socket(request, refused);
   CHECK(refused->wait_for_code() == 4403);
   CHECK(wait_for(2).close_code == 4403);
 
   const auto inbox = std::make_shared<Ending>();
-  const CarriedSocket third = server.open_socket(socket_request("/ws/inbox"), inbox);
+  const ExternalSocket third = server.open_socket(socket_request("/ws/inbox"), inbox);
   CHECK(ask(server, request_of("GET", "/livez")) == 200);
   entry = wait_for(3);
   CHECK(entry.path == "/livez");

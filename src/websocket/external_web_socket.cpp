@@ -1,4 +1,4 @@
-#include "websocket/relay_socket.hpp"
+#include "websocket/external_web_socket.hpp"
 
 #include <travelchat/utf8.hpp>
 
@@ -13,72 +13,72 @@ constexpr std::uint16_t too_big = 1009;
 
 }  // namespace
 
-RelaySocket::RelaySocket(SocketLoop& loop, Upgrade& upgrade)
+ExternalWebSocket::ExternalWebSocket(SocketLoop& loop, Upgrade& upgrade)
     : WebSocket(loop, upgrade),
-      relay_(std::move(*upgrade.relay)),
+      peer_(std::move(*upgrade.external_peer)),
       next_alive_(std::chrono::steady_clock::now() + loop.socket_options().ping_interval) {}
 
-RelaySocket::~RelaySocket() {
-  loop_.counters().outbox_bytes.subtract(untaken_bytes_);
+ExternalWebSocket::~ExternalWebSocket() {
+  loop_.counters().outbox_bytes.subtract(unacknowledged_bytes_);
 }
 
-void RelaySocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
+void ExternalWebSocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
   if (stage_ != Stage::unopened) return;
   stage_ = Stage::open;
   loop_.counters().answers[0].add(1);
-  relay_.accept(upgrade.subprotocol);
+  peer_.accept(upgrade.subprotocol);
   if (refusal != nullptr)
     close_with(*refusal);
   else
     opened();
   if (loop_.draining()) drain();
-  if (is_open()) relay_.attach(std::static_pointer_cast<RelaySocket>(shared_from_this()));
+  if (is_open()) peer_.attach(std::static_pointer_cast<ExternalWebSocket>(shared_from_this()));
 }
 
-void RelaySocket::close(std::uint16_t code, std::string_view reason) {
+void ExternalWebSocket::close(std::uint16_t code, std::string_view reason) {
   if (!leave_open(Stage::gone, code)) return;
-  // The line lets go of this.
+  // The channel lets go of this.
   const auto self = shared_from_this();
-  relay_.close(code, reason);
+  peer_.close(code, reason);
 }
 
-void RelaySocket::send(http::Buffer frames) {
+void ExternalWebSocket::send(http::Buffer frames) {
   if (!is_open() || frames->empty()) return;
-  acknowledge();
-  if (untaken_bytes_ != 0 && untaken_bytes_ + frames->size() > loop().socket_options().max_outbox_bytes) {
+  note_acknowledged();
+  if (unacknowledged_bytes_ != 0 && unacknowledged_bytes_ + frames->size() > loop().socket_options().max_outbox_bytes) {
     close_with(describe(errc::too_slow));
     return;
   }
-  untaken_.push_back(frames->size());
-  untaken_bytes_ += frames->size();
+  unacknowledged_.push_back(frames->size());
+  unacknowledged_bytes_ += frames->size();
   count_sent(frames->size());
   loop_.counters().outbox_bytes.add(frames->size());
   std::vector<std::string_view> texts = frame_payloads(*frames);
-  relay_.send({std::move(frames), std::move(texts)});
+  peer_.send({std::move(frames), std::move(texts)});
 }
 
-void RelaySocket::acknowledge() {
-  for (std::size_t batches = relay_.taken_batches(); batches > 0 && !untaken_.empty(); --batches) {
-    untaken_bytes_ -= untaken_.front();
-    loop_.counters().outbox_bytes.subtract(untaken_.front());
-    loop_.counters().bytes_sent.add(untaken_.front());
-    untaken_.pop_front();
+void ExternalWebSocket::note_acknowledged() {
+  for (std::size_t batches = peer_.acknowledged_batches(); batches > 0 && !unacknowledged_.empty(); --batches) {
+    unacknowledged_bytes_ -= unacknowledged_.front();
+    loop_.counters().outbox_bytes.subtract(unacknowledged_.front());
+    loop_.counters().bytes_sent.add(unacknowledged_.front());
+    unacknowledged_.pop_front();
   }
 }
 
-void RelaySocket::take(Received received) {
+void ExternalWebSocket::receive(Received received) {
   for (const Received::Message& message : received.messages) {
     if (!is_open()) return;
-    take(message);
+    receive(message);
   }
   if (received.flooded) close_with(describe(errc::rate_limited));
   if (received.ended && leave_open(Stage::gone, 0)) {
     const auto self = shared_from_this();
-    relay_.close(1000, {});
+    peer_.close(1000, {});
   }
 }
 
-void RelaySocket::take(const Received::Message& message) {
+void ExternalWebSocket::receive(const Received::Message& message) {
   loop_.counters().bytes_received.add(message.text.size());
   if (message.is_binary) {
     close(unsupported_data);
@@ -92,8 +92,8 @@ void RelaySocket::take(const Received::Message& message) {
   }
 }
 
-void RelaySocket::tick(const http::Now& now) {
-  acknowledge();
+void ExternalWebSocket::tick(const http::Now& now) {
+  note_acknowledged();
   if (!is_open() || close_if_expired(now) || now.steady < next_alive_) return;
   next_alive_ = now.steady + loop().socket_options().ping_interval;
   send(loop().alive());

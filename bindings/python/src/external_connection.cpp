@@ -1,4 +1,4 @@
-#include "carrier.hpp"
+#include "external_connection.hpp"
 
 #include "records.hpp"
 
@@ -6,19 +6,19 @@
 
 namespace travelchat::python {
 
-void Carrier::accept(std::string_view subprotocol) noexcept {
+void PythonConnection::accept(std::string_view subprotocol) noexcept {
   std::unique_lock lock(mutex_);
   accepted_ = std::string(subprotocol);
   ring_if_awaited(std::move(lock));
 }
 
-void Carrier::send(TextBatch batch) noexcept {
+void PythonConnection::send(TextBatch batch) noexcept {
   std::unique_lock lock(mutex_);
   batches_.push_back(std::move(batch));
   ring_if_awaited(std::move(lock));
 }
 
-void Carrier::close(std::uint16_t code, std::string_view reason) noexcept {
+void PythonConnection::close(std::uint16_t code, std::string_view reason) noexcept {
   std::unique_lock lock(mutex_);
   closed_ = {code, std::string(reason)};
   if (code == describe(errc::too_slow).close_code) {
@@ -30,13 +30,13 @@ void Carrier::close(std::uint16_t code, std::string_view reason) noexcept {
   ring_if_awaited(std::move(lock));
 }
 
-void Carrier::ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept {
+void PythonConnection::ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept {
   if (!std::exchange(is_awaited_, false)) return;
   lock.unlock();
   if (const auto bell = bell_.lock()) bell->put({token_, FeedReady{}});
 }
 
-py::object Carrier::take() {
+py::object PythonConnection::take() {
   std::optional<std::string> accepted;
   std::deque<TextBatch> batches;
   std::optional<std::pair<std::uint16_t, std::string>> closed;

@@ -1,4 +1,4 @@
-#include "websocket/wire_socket.hpp"
+#include "websocket/tcp_web_socket.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -17,14 +17,14 @@ const http::Buffer& ping_buffer() {
 
 }  // namespace
 
-WireSocket::WireSocket(SocketLoop& loop, Upgrade& upgrade)
+TcpWebSocket::TcpWebSocket(SocketLoop& loop, Upgrade& upgrade)
     : WebSocket(loop, upgrade),
       socket_(loop.context(), std::move(upgrade.socket)),
       outbox_(loop, socket_, *this),
       heard_(std::chrono::steady_clock::now()),
       next_ping_(heard_ + loop.socket_options().ping_interval) {}
 
-void WireSocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
+void TcpWebSocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
   if (stage_ != Stage::unopened) return;
   stage_ = Stage::open;
   if (!socket_.is_open()) {
@@ -51,16 +51,16 @@ void WireSocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
     return;
   }
   // Behind the subscription, whose completion was posted: typing needs it.
-  boost::asio::post(loop_.context(), [self = std::static_pointer_cast<WireSocket>(shared_from_this()),
+  boost::asio::post(loop_.context(), [self = std::static_pointer_cast<TcpWebSocket>(shared_from_this()),
                                       bytes = upgrade.early_bytes]() mutable {
     self->take(bytes);
     self->wait();
   });
 }
 
-void WireSocket::wait() {
+void TcpWebSocket::wait() {
   if (stage_ == Stage::gone) return;
-  socket_.wait_readable([self = std::static_pointer_cast<WireSocket>(shared_from_this())](const error_code& ec) {
+  socket_.wait_readable([self = std::static_pointer_cast<TcpWebSocket>(shared_from_this())](const error_code& ec) {
     if (ec)
       self->gone();
     else
@@ -68,7 +68,7 @@ void WireSocket::wait() {
   });
 }
 
-void WireSocket::read() {
+void TcpWebSocket::read() {
   const auto scratch = loop_.scratch();
   for (int reads = 0; reads < max_reads && stage_ != Stage::gone; ++reads) {
     const auto [size, state] = socket_.read(scratch.data(), scratch.size());
@@ -86,34 +86,34 @@ void WireSocket::read() {
 }
 
 // What comes once the closing handshake has begun is read, so that the connection is not reset, and ignored.
-void WireSocket::take(std::span<char> bytes) {
+void TcpWebSocket::take(std::span<char> bytes) {
   if (stage_ != Stage::open) return;
   const std::uint16_t fault = reader_.consume(bytes, loop().socket_options().frames, *this);
   if (fault != 0) close(fault);
 }
 
-void WireSocket::on_message(std::string_view text) {
+void TcpWebSocket::on_message(std::string_view text) {
   if (stage_ != Stage::open) return;
   loop().socket_counters().messages_received.add(1);
   received(text);
 }
 
-void WireSocket::ping() {
+void TcpWebSocket::ping() {
   send(ping_buffer());
 }
 
-void WireSocket::on_ping(std::string_view payload) {
+void TcpWebSocket::on_ping(std::string_view payload) {
   if (stage_ != Stage::open) return;
   std::string pong;
   append_pong_frame(payload, pong);
   send(std::make_shared<const std::string>(std::move(pong)));
 }
 
-void WireSocket::on_close(std::uint16_t code) {
+void TcpWebSocket::on_close(std::uint16_t code) {
   close(code);
 }
 
-void WireSocket::send(http::Buffer frames) {
+void TcpWebSocket::send(http::Buffer frames) {
   if (stage_ != Stage::open) return;
   if (outbox_.would_pass(loop().socket_options().max_outbox_bytes, frames->size())) {
     outbox_.drop_unsent(frame_boundary);
@@ -125,7 +125,7 @@ void WireSocket::send(http::Buffer frames) {
   outbox_.append(std::move(frames));
 }
 
-void WireSocket::close(std::uint16_t code, std::string_view reason) {
+void TcpWebSocket::close(std::uint16_t code, std::string_view reason) {
   if (!leave_open(Stage::closing, code)) return;
   std::string frame;
   append_close_frame(code, reason, frame);
@@ -135,18 +135,18 @@ void WireSocket::close(std::uint16_t code, std::string_view reason) {
   deadline_ = std::chrono::steady_clock::now() + loop().socket_options().close_timeout;
 }
 
-void WireSocket::outbox_drained() {
+void TcpWebSocket::outbox_drained() {
   if (stage_ == Stage::closing) end_output();
 }
 
 // Our close frame is out. The peer answers with its own and waits for the end of the stream, which it gets at once;
 // what it still sends is read until it ends too, or until the deadline.
-void WireSocket::end_output() {
+void TcpWebSocket::end_output() {
   stage_ = Stage::ending;
   socket_.shutdown_write();
 }
 
-void WireSocket::gone() {
+void TcpWebSocket::gone() {
   if (stage_ == Stage::gone) return;
   outbox_.seal();
   leave_open(Stage::gone, 0);
@@ -154,7 +154,7 @@ void WireSocket::gone() {
   socket_.close();
 }
 
-void WireSocket::tick(const http::Now& now) {
+void TcpWebSocket::tick(const http::Now& now) {
   const SocketOptions& options = loop().socket_options();
   if (stage_ == Stage::open) {
     if (now.steady - heard_ >= options.silence_timeout) {

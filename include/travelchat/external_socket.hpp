@@ -1,8 +1,8 @@
-// A WebSocket of the chat whose frames somebody else carries: a server that parses them itself (ASGI) or a connection
-// that is no socket of the system. `BeastServer::open_socket` makes one.
+// A WebSocket of the chat on an external connection, one that somebody else has: a server that reads and writes the
+// frames itself (ASGI), or a connection that is no socket of the system. `BeastServer::open_socket` makes one.
 //
 // From its request on it is treated as a socket of the server's own: credentials, limits, close codes, resume, and the
-// event `alive` at every `ping_interval`. Only pings are its carrier's: whoever has the connection notices that the
+// event `alive` at every `ping_interval`. Only pings are not the server's: whoever has the connection notices that the
 // peer is gone.
 #pragma once
 
@@ -11,13 +11,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace travelchat {
-
-namespace websocket {
-class Line;
-}
 
 // Text messages for the peer, in order. They lie in `memory`, which may be kept and is shared with other sockets.
 struct TextBatch {
@@ -27,30 +24,32 @@ struct TextBatch {
 
 // Implemented by whoever has the connection; shared with the server until `close` was called. Called one call at a
 // time, on threads of the engine: return at once.
-class SocketCarrier {
+class ExternalConnection {
  public:
-  virtual ~SocketCarrier() = default;
+  virtual ~ExternalConnection() = default;
 
   // The first call. Completes the handshake; `subprotocol` is the one to pick, empty for none. A socket that is refused
   // is accepted too, and closed with a code, because browsers hide the status of a refused handshake.
   virtual void accept(std::string_view subprotocol) noexcept = 0;
-  // To be acknowledged by `CarriedSocket::taken` once the batch has left. What is not acknowledged counts: beyond
-  // `BeastServerOptions::max_outbox_bytes` the socket is closed with 4408.
+  // To be acknowledged by `ExternalSocket::acknowledge` once the batch has left. What is not acknowledged counts:
+  // beyond `BeastServerOptions::max_outbox_bytes` the socket is closed with 4408.
   virtual void send(TextBatch batch) noexcept = 0;
   // The last call: closes the connection once what was sent has left; with 4408 what has not left may be dropped. It
-  // follows `CarriedSocket::closed` as well.
+  // follows `ExternalSocket::closed` as well.
   virtual void close(std::uint16_t code, std::string_view reason) noexcept = 0;
 };
 
-// The carrier's end of it. Destroying it says that the peer is gone. Any thread; messages count in the order in which
-// they are handed in.
-class CarriedSocket {
+// What the server is told of the connection. Destroying it says that the peer is gone. Any thread; messages count in
+// the order in which they are handed in.
+class ExternalSocket {
  public:
-  CarriedSocket() noexcept = default;
-  explicit CarriedSocket(std::shared_ptr<websocket::Line> line) noexcept : line_(std::move(line)) {}
-  CarriedSocket(CarriedSocket&&) noexcept = default;
-  CarriedSocket& operator=(CarriedSocket&& other) noexcept;
-  ~CarriedSocket();
+  class Channel;  // the server's
+
+  ExternalSocket() noexcept = default;
+  explicit ExternalSocket(std::shared_ptr<Channel> channel) noexcept : channel_(std::move(channel)) {}
+  ExternalSocket(ExternalSocket&&) noexcept = default;
+  ExternalSocket& operator=(ExternalSocket&& other) noexcept;
+  ~ExternalSocket();
 
   // One whole message. Longer than `BeastServerOptions::max_frame_bytes`: closes with 1009; no valid UTF-8: 1007. A
   // peer that sends faster than the server reads (1,000 messages or `max_outbox_bytes` wait) is closed with 4429.
@@ -58,12 +57,12 @@ class CarriedSocket {
   // Closes with 1003: the chat knows no binary messages.
   void receive_binary();
   // The oldest `batches` that were sent and not yet acknowledged have left.
-  void taken(std::size_t batches = 1);
+  void acknowledge(std::size_t batches = 1);
   // The peer is gone or has begun to close.
   void closed();
 
  private:
-  std::shared_ptr<websocket::Line> line_;
+  std::shared_ptr<Channel> channel_;
 };
 
 }  // namespace travelchat

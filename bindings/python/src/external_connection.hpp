@@ -1,9 +1,9 @@
-// A WebSocket that Python carries: what the server says to its peer, until Python takes it.
+// The connection of a WebSocket whose frames Python has: what the server says to its peer, until Python takes it.
 #pragma once
 
 #include "doorbell.hpp"
 
-#include <travelchat/carried_socket.hpp>
+#include <travelchat/external_socket.hpp>
 
 #include <cstdint>
 #include <deque>
@@ -16,9 +16,9 @@ namespace travelchat::python {
 
 // Rings its bell only when Python has found it empty. Bounded by the server: what was sent and not acknowledged counts
 // against `max_outbox_bytes`, and beyond that the socket is closed.
-class Carrier final : public SocketCarrier {
+class PythonConnection final : public ExternalConnection {
  public:
-  Carrier(const std::shared_ptr<Doorbell>& bell, std::uint64_t token) : bell_(bell), token_(token) {}
+  PythonConnection(const std::shared_ptr<Doorbell>& bell, std::uint64_t token) : bell_(bell), token_(token) {}
 
   void accept(std::string_view subprotocol) noexcept override;
   void send(TextBatch batch) noexcept override;

@@ -17,9 +17,9 @@
 
 namespace travelchat::websocket {
 
-class WireSocket : public WebSocket, private FrameSink {
+class TcpWebSocket : public WebSocket, private FrameSink {
  public:
-  WireSocket(SocketLoop& loop, Upgrade& upgrade);
+  TcpWebSocket(SocketLoop& loop, Upgrade& upgrade);
 
   // Sends the 101, and then what `opened` does; reads from then on.
   void open(const Upgrade& upgrade, const ErrorInfo* refusal) final;
