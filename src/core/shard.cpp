@@ -78,9 +78,9 @@ void Shard::end_listening() {
     room_count_ = 0;
     listeners_ = 0;
     inbox_listeners_ = 0;
-    for (auto& [id, place] : rooms) {
-      place.room.close(errc::closed);
-      tell_typing(id, place);
+    for (auto& [id, entry] : rooms) {
+      entry.room.close(errc::closed);
+      tell_typing(id, entry);
     }
     done.set_value();
   });
@@ -95,7 +95,7 @@ void Shard::stop() {
   work_.reset();
 }
 
-Shard::Place* Shard::find(const Uuid& room) {
+Shard::RoomEntry* Shard::find(const Uuid& room) {
   const auto at = rooms_.find(room);
   return at == rooms_.end() ? nullptr : &at->second;
 }
@@ -119,8 +119,8 @@ std::optional<std::uint64_t> Shard::join(Joining joining) {
   const bool is_inbox = !joining.inbox_of.empty();
   const auto [at, is_new] =
       rooms_.try_emplace(joining.room, key, encoder_, options_.max_replay_backlog, is_inbox, backplane_ != nullptr);
-  Place& place = at->second;
-  place.room.join(key, joining.role, std::move(joining.participant_id), std::move(joining.subscriber),
+  RoomEntry& entry = at->second;
+  entry.room.join(key, joining.role, std::move(joining.participant_id), std::move(joining.subscriber),
                   joining.replaying);
   room_count_ = rooms_.size();
   // Sequentially consistent: a commit that finds no listener here was durable before this listener's history is read.
@@ -128,37 +128,37 @@ std::optional<std::uint64_t> Shard::join(Joining joining) {
   if (is_inbox) ++inbox_listeners_;
   if (rests_on_one) hold(joining.credential, joining.room, key);
   if (is_new) {
-    place.inbox_of = std::move(joining.inbox_of);
-    place.org_id = std::move(joining.org_id);
-    place.client_id = std::move(joining.client_id);
+    entry.inbox_of = std::move(joining.inbox_of);
+    entry.org_id = std::move(joining.org_id);
+    entry.client_id = std::move(joining.client_id);
   }
   if (is_new && backplane_ != nullptr) {
     if (is_inbox) {
-      place.room.compare(std::move(joining.known_list));
+      entry.room.compare(std::move(joining.known_list));
     } else {
-      place.room.order().start_at(joining.known_rev);
+      entry.room.order().start_at(joining.known_rev);
     }
     backplane_->join(joining.room);
   }
-  if (!is_inbox) place.room.greet(key);
+  if (!is_inbox) entry.room.greet(key);
   return key;
 }
 
 void Shard::leave(const Uuid& id, std::uint64_t key) {
-  Place* place = find(id);
-  if (place == nullptr) return;
-  const std::size_t before = place->room.size();
-  place->room.leave(key);
+  RoomEntry* entry = find(id);
+  if (entry == nullptr) return;
+  const std::size_t before = entry->room.size();
+  entry->room.leave(key);
   let_go(key);
-  settle_departures(id, *place, before);
+  settle_departures(id, *entry, before);
 }
 
-void Shard::settle_departures(const Uuid& id, Place& place, std::size_t before) {
-  const std::size_t gone = before - place.room.size();
+void Shard::settle_departures(const Uuid& id, RoomEntry& entry, std::size_t before) {
+  const std::size_t gone = before - entry.room.size();
   listeners_ -= gone;
-  if (place.room.is_inbox()) inbox_listeners_ -= gone;
-  tell_typing(id, place);
-  if (!place.room.empty()) return;
+  if (entry.room.is_inbox()) inbox_listeners_ -= gone;
+  tell_typing(id, entry);
+  if (!entry.room.empty()) return;
   if (backplane_ != nullptr) backplane_->leave(id);
   rooms_.erase(id);
   typing_rooms_.erase(id);
@@ -166,41 +166,41 @@ void Shard::settle_departures(const Uuid& id, Place& place, std::size_t before) 
 }
 
 void Shard::finish_replay(const Uuid& id, std::uint64_t key, result<ChangeList> changes) {
-  Place* place = find(id);
-  if (place == nullptr) return;
+  RoomEntry* entry = find(id);
+  if (entry == nullptr) return;
   if (changes) {
     // Of another epoch it says nothing about what the room is told.
-    const std::uint64_t reached = place->is_outdated ? 0 : changes->current_rev;
-    place->room.finish_replay(key, std::move(*changes));
-    place->room.order().expect(reached);
-    await_missing(id, *place);
+    const std::uint64_t reached = entry->is_outdated ? 0 : changes->current_rev;
+    entry->room.finish_replay(key, std::move(*changes));
+    entry->room.order().expect(reached);
+    await_missing(id, *entry);
     return;
   }
-  const std::size_t before = place->room.size();
-  place->room.fail_replay(key, describe(changes.error()).code);
+  const std::size_t before = entry->room.size();
+  entry->room.fail_replay(key, describe(changes.error()).code);
   let_go(key);
-  settle_departures(id, *place, before);
+  settle_departures(id, *entry, before);
 }
 
 void Shard::publish(Publication publication) {
-  Place* place = find(publication.room);
-  if (place == nullptr) return;
-  count_delivered(place->room.publish(std::move(publication.events)));
-  place->room.order().expect(publication.rev);
-  await_missing(publication.room, *place);
-  tell_typing(publication.room, *place);
-  if (!place->room.anybody_typing()) typing_rooms_.erase(publication.room);
+  RoomEntry* entry = find(publication.room);
+  if (entry == nullptr) return;
+  count_delivered(entry->room.publish(std::move(publication.events)));
+  entry->room.order().expect(publication.rev);
+  await_missing(publication.room, *entry);
+  tell_typing(publication.room, *entry);
+  if (!entry->room.anybody_typing()) typing_rooms_.erase(publication.room);
 }
 
 // ---- Typing ----
 
 void Shard::set_typing(const Uuid& id, std::uint64_t key, bool is_typing) {
-  Place* place = find(id);
-  if (place == nullptr) return;
+  RoomEntry* entry = find(id);
+  if (entry == nullptr) return;
   const SteadyTime until = std::chrono::steady_clock::now() + options_.typing_timeout;
-  place->room.set_typing(key, is_typing, until);
-  tell_typing(id, *place);
-  if (place->room.anybody_typing()) {
+  entry->room.set_typing(key, is_typing, until);
+  tell_typing(id, *entry);
+  if (entry->room.anybody_typing()) {
     watch_typing(id, until);
   } else {
     typing_rooms_.erase(id);
@@ -222,22 +222,22 @@ void Shard::expire_typing() {
   const SteadyTime now = std::chrono::steady_clock::now();
   std::vector<std::pair<Uuid, SteadyTime>> left;
   for (const Uuid& id : std::exchange(typing_rooms_, {})) {
-    Place* place = find(id);
-    if (place == nullptr) continue;
-    if (const std::optional<SteadyTime> next = place->room.expire_typing(now)) left.emplace_back(id, *next);
-    tell_typing(id, *place);
+    RoomEntry* entry = find(id);
+    if (entry == nullptr) continue;
+    if (const std::optional<SteadyTime> next = entry->room.expire_typing(now)) left.emplace_back(id, *next);
+    tell_typing(id, *entry);
   }
   for (const auto& [id, until] : left) watch_typing(id, until);
 }
 
-void Shard::tell_typing(const Uuid& id, Place& place) {
-  if (backplane_ == nullptr || place.room.is_inbox()) return;
-  const TypingChanged typing = place.room.local_typing();
-  if (typing == TypingChanged{} && place.told_typing == typing) return;
+void Shard::tell_typing(const Uuid& id, RoomEntry& entry) {
+  if (backplane_ == nullptr || entry.room.is_inbox()) return;
+  const TypingChanged typing = entry.room.local_typing();
+  if (typing == TypingChanged{} && entry.told_typing == typing) return;
   const SteadyTime now = std::chrono::steady_clock::now();
-  if (typing == place.told_typing && now - place.told_typing_at < options_.typing_timeout / 3) return;
-  place.told_typing = typing;
-  place.told_typing_at = now;
+  if (typing == entry.told_typing && now - entry.told_typing_at < options_.typing_timeout / 3) return;
+  entry.told_typing = typing;
+  entry.told_typing_at = now;
   publish_hint(*backplane_, id, NodeTyping{options_.node, typing, options_.typing_timeout});
 }
 
@@ -270,11 +270,11 @@ void Shard::end_credentials(const std::vector<Sha256Digest>& digests) {
     const std::vector<std::pair<Uuid, std::uint64_t>> members = held->second.members;
     for (const auto& [id, key] : members) {
       let_go(key);
-      Place* place = find(id);
-      if (place == nullptr) continue;
-      const std::size_t before = place->room.size();
-      place->room.dismiss(key, errc::unauthenticated);
-      settle_departures(id, *place, before);
+      RoomEntry* entry = find(id);
+      if (entry == nullptr) continue;
+      const std::size_t before = entry->room.size();
+      entry->room.dismiss(key, errc::unauthenticated);
+      settle_departures(id, *entry, before);
     }
   }
   while (!ended_at_.empty() && (ended_at_.size() > max_ended || now - ended_at_.front().first > ended_memory)) {
@@ -348,29 +348,29 @@ void Shard::check_tokens_left() {
 // ---- The backplane ----
 
 void Shard::take_hint(const Uuid& id, Hint hint) {
-  Place* place = find(id);
-  if (place == nullptr) return;
+  RoomEntry* entry = find(id);
+  if (entry == nullptr) return;
   if (auto* progress = std::get_if<Progress>(&hint)) {
     publish({id, std::move(progress->events), progress->rev});
   } else if (auto* row = std::get_if<InboxRow>(&hint)) {
     publish({id, {Event(ConversationUpdated{std::move(row->summary)})}, 0});
   } else if (const auto* typing = std::get_if<NodeTyping>(&hint)) {
     const SteadyTime until = std::chrono::steady_clock::now() + typing->lifetime;
-    place->room.set_node_typing(typing->node, typing->typing, until);
-    if (place->room.anybody_typing()) watch_typing(id, until);
+    entry->room.set_node_typing(typing->node, typing->typing, until);
+    if (entry->room.anybody_typing()) watch_typing(id, until);
   } else if (std::holds_alternative<WhoTypes>(hint)) {
-    place->told_typing_at = std::chrono::steady_clock::now() - options_.typing_timeout;
-    tell_typing(id, *place);
+    entry->told_typing_at = std::chrono::steady_clock::now() - options_.typing_timeout;
+    tell_typing(id, *entry);
   } else {
-    catch_up(id, *place);
+    catch_up(id, *entry);
   }
 }
 
 void Shard::joined(const Uuid& id) {
-  Place* place = find(id);
-  if (place == nullptr) return;
-  if (!place->room.is_inbox()) publish_hint(*backplane_, id, WhoTypes{});
-  catch_up(id, *place);
+  RoomEntry* entry = find(id);
+  if (entry == nullptr) return;
+  if (!entry->room.is_inbox()) publish_hint(*backplane_, id, WhoTypes{});
+  catch_up(id, *entry);
 }
 
 void Shard::missed() {
@@ -381,9 +381,9 @@ void Shard::missed() {
 
 // ---- What was missed ----
 
-void Shard::await_missing(const Uuid& id, Place& place) {
-  if (!place.room.order().is_behind() || place.is_awaited || place.is_reading || place.is_queued) return;
-  place.is_awaited = true;
+void Shard::await_missing(const Uuid& id, RoomEntry& entry) {
+  if (!entry.room.order().is_behind() || entry.is_awaited || entry.is_reading || entry.is_queued) return;
+  entry.is_awaited = true;
   awaited_.push_back(id);
   if (awaited_.size() > 1) return;
   await_timer_.expires_after(patience);
@@ -394,20 +394,20 @@ void Shard::await_missing(const Uuid& id, Place& place) {
 
 void Shard::stop_awaiting() {
   for (const Uuid& id : std::exchange(awaited_, {})) {
-    Place* place = find(id);
-    if (place == nullptr) continue;
-    place->is_awaited = false;
-    if (place->room.order().is_behind()) catch_up(id, *place);
+    RoomEntry* entry = find(id);
+    if (entry == nullptr) continue;
+    entry->is_awaited = false;
+    if (entry->room.order().is_behind()) catch_up(id, *entry);
   }
 }
 
-void Shard::catch_up(const Uuid& id, Place& place) {
-  if (place.is_reading) {
-    place.read_again = true;
+void Shard::catch_up(const Uuid& id, RoomEntry& entry) {
+  if (entry.is_reading) {
+    entry.read_again = true;
     return;
   }
-  if (place.is_queued) return;
-  place.is_queued = true;
+  if (entry.is_queued) return;
+  entry.is_queued = true;
   lagging_.push_back(id);
   read_lagging();
 }
@@ -416,18 +416,18 @@ void Shard::read_lagging() {
   while (reads_under_way_ < max_reads_under_way && !lagging_.empty()) {
     const Uuid id = lagging_.front();
     lagging_.pop_front();
-    if (Place* place = find(id); place != nullptr && place->is_queued) read_missed(id, *place);
+    if (RoomEntry* entry = find(id); entry != nullptr && entry->is_queued) read_missed(id, *entry);
   }
 }
 
-void Shard::read_missed(const Uuid& id, Place& place) {
-  place.is_queued = false;
-  place.is_reading = true;
+void Shard::read_missed(const Uuid& id, RoomEntry& entry) {
+  entry.is_queued = false;
+  entry.is_reading = true;
   ++reads_under_way_;
-  const std::uint64_t number = place.number;
-  if (place.room.is_inbox()) {
-    reads_->read_inbox(place.inbox_of, [this, id, number](result<std::vector<ConversationSummary>> list) {
-      finish_reading(id, number, [&](Place& read) {
+  const std::uint64_t number = entry.number;
+  if (entry.room.is_inbox()) {
+    reads_->read_inbox(entry.inbox_of, [this, id, number](result<std::vector<ConversationSummary>> list) {
+      finish_reading(id, number, [&](RoomEntry& read) {
         // One that is read again may be from before.
         if (list && read.is_outdated && read.read_again) return std::size_t{0};
         if (list && std::exchange(read.is_outdated, false)) return read.room.begin_epoch(std::move(*list));
@@ -438,9 +438,9 @@ void Shard::read_missed(const Uuid& id, Place& place) {
       });
     });
   } else {
-    reads_->read_changes(id, place.room.order().begin_fill(), [this, id, number](result<ChangeList> changes) {
+    reads_->read_changes(id, entry.room.order().begin_fill(), [this, id, number](result<ChangeList> changes) {
       // A conversation that is gone has nobody to tell; after any other failure the next round tries again.
-      finish_reading(id, number, [&](Place& read) {
+      finish_reading(id, number, [&](RoomEntry& read) {
         if (!changes || read.is_outdated) return std::size_t{0};
         if (read.epoch && changes->epoch != read.epoch) return std::size_t{0};
         return read.room.fill(std::move(*changes));
@@ -452,16 +452,16 @@ void Shard::read_missed(const Uuid& id, Place& place) {
 template <class Take>
 void Shard::finish_reading(const Uuid& id, std::uint64_t number, Take take) {
   --reads_under_way_;
-  if (Place* place = find(id); place != nullptr && place->number == number) {
-    place->is_reading = false;
-    const std::size_t events = take(*place);
+  if (RoomEntry* entry = find(id); entry != nullptr && entry->number == number) {
+    entry->is_reading = false;
+    const std::size_t events = take(*entry);
     count_delivered(events);
     if (events > 0) catch_ups_.fetch_add(1, std::memory_order_relaxed);
-    tell_typing(id, *place);
-    if (std::exchange(place->read_again, false)) {
-      catch_up(id, *place);
+    tell_typing(id, *entry);
+    if (std::exchange(entry->read_again, false)) {
+      catch_up(id, *entry);
     } else {
-      await_missing(id, *place);
+      await_missing(id, *entry);
     }
   }
   read_lagging();
@@ -470,13 +470,13 @@ void Shard::finish_reading(const Uuid& id, std::uint64_t number, Take take) {
 void Shard::doubt(const Uuid& id) {
   if (doubtful_.size() >= max_doubtful) return;
   doubtful_.insert(id);
-  if (Place* place = find(id); place != nullptr && !place->room.order().has_started()) place->is_doubtful = true;
+  if (RoomEntry* entry = find(id); entry != nullptr && !entry->room.order().has_started()) entry->is_doubtful = true;
   arm_poll_timer(true);
 }
 
 void Shard::begin_epoch() {
   if (rooms_.empty()) return;
-  for (auto& [id, place] : rooms_) place.is_outdated = true;
+  for (auto& [id, entry] : rooms_) entry.is_outdated = true;
   arm_poll_timer(true);
 }
 
@@ -511,9 +511,9 @@ void Shard::begin_poll() {
   is_polling_ = true;
   to_poll_.assign(doubtful_.begin(), doubtful_.end());
   const bool with_lists = poll_round_ % rounds_per_list == 0;
-  for (const auto& [id, place] : rooms_) {
-    const bool is_due = backplane_ != nullptr && (with_lists || !place.room.is_inbox());
-    if ((is_due || place.is_outdated) && !doubtful_.contains(id)) to_poll_.push_back(id);
+  for (const auto& [id, entry] : rooms_) {
+    const bool is_due = backplane_ != nullptr && (with_lists || !entry.room.is_inbox());
+    if ((is_due || entry.is_outdated) && !doubtful_.contains(id)) to_poll_.push_back(id);
   }
   ++poll_round_;
   poll_next();
@@ -533,9 +533,9 @@ void Shard::poll_next() {
   RevisionQuery query;
   std::vector<Uuid> inboxes;
   for (const Uuid& id : slice) {
-    const Place* place = find(id);
-    if (place != nullptr && place->room.is_inbox()) {
-      query.org_ids.push_back(place->inbox_of);
+    const RoomEntry* entry = find(id);
+    if (entry != nullptr && entry->room.is_inbox()) {
+      query.org_ids.push_back(entry->inbox_of);
       inboxes.push_back(id);
     } else {
       query.conversation_ids.push_back(id);
@@ -563,28 +563,28 @@ void Shard::take_revisions(const std::vector<Uuid>& conversations, const std::ve
   for (std::size_t i = 0; i < conversations.size() && i < revisions.conversations.size(); ++i) {
     const Uuid& id = conversations[i];
     const std::uint64_t rev = revisions.conversations[i];
-    if (Place* place = find(id)) {
-      const bool is_doubtful = std::exchange(place->is_doubtful, false);
-      if (std::exchange(place->is_outdated, false)) {
-        place->epoch = revisions.epoch;
-        count_delivered(place->room.begin_epoch(rev, revisions.epoch));
+    if (RoomEntry* entry = find(id)) {
+      const bool is_doubtful = std::exchange(entry->is_doubtful, false);
+      if (std::exchange(entry->is_outdated, false)) {
+        entry->epoch = revisions.epoch;
+        count_delivered(entry->room.begin_epoch(rev, revisions.epoch));
         // What was committed meanwhile was taken for something old.
-        catch_up(id, *place);
+        catch_up(id, *entry);
       } else if (is_doubtful) {
-        count_delivered(place->room.resync(std::max(rev, place->room.order().told()), revisions.epoch));
+        count_delivered(entry->room.resync(std::max(rev, entry->room.order().told()), revisions.epoch));
       }
-      place->room.order().expect(rev);
-      await_missing(id, *place);
+      entry->room.order().expect(rev);
+      await_missing(id, *entry);
     }
     if (doubtful_.erase(id) > 0 && rev > 0) to_tell_.push_back(id);
   }
   tell_of_doubtful();
   for (std::size_t i = 0; i < inboxes.size() && i < revisions.organizations.size(); ++i) {
-    Place* place = find(inboxes[i]);
-    if (place == nullptr) continue;
-    const bool has_changed = std::exchange(place->list_mark, revisions.organizations[i]) != revisions.organizations[i];
-    if (!has_changed && !place->is_outdated) continue;
-    catch_up(inboxes[i], *place);
+    RoomEntry* entry = find(inboxes[i]);
+    if (entry == nullptr) continue;
+    const bool has_changed = std::exchange(entry->list_mark, revisions.organizations[i]) != revisions.organizations[i];
+    if (!has_changed && !entry->is_outdated) continue;
+    catch_up(inboxes[i], *entry);
   }
 }
 

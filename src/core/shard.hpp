@@ -137,9 +137,9 @@ class Shard {
 
  private:
   // A room, and what the shard does for it.
-  struct Place {
-    Place(std::uint64_t own_number, const EventEncoder* encoder, std::size_t max_backlog, bool is_inbox,
-          bool others_write)
+  struct RoomEntry {
+    RoomEntry(std::uint64_t own_number, const EventEncoder* encoder, std::size_t max_backlog, bool is_inbox,
+              bool others_write)
         : number(own_number), room(encoder, max_backlog, is_inbox, others_write) {}
 
     // What was read for a room that has ended is nothing to the next one of the same conversation.
@@ -161,15 +161,15 @@ class Shard {
     std::optional<Uuid> epoch;
   };
 
-  Place* find(const Uuid& room);
+  RoomEntry* find(const Uuid& room);
   void count_delivered(std::size_t events) noexcept { deliveries_.fetch_add(events, std::memory_order_relaxed); }
   // After members may have left: `before` is how many there were.
-  void settle_departures(const Uuid& id, Place& place, std::size_t before);
+  void settle_departures(const Uuid& id, RoomEntry& entry, std::size_t before);
 
   void watch_typing(const Uuid& room, SteadyTime until);
   void expire_typing();
   // Tells the other nodes who types here, when that has changed or was told long ago.
-  void tell_typing(const Uuid& id, Place& place);
+  void tell_typing(const Uuid& id, RoomEntry& entry);
 
   // ---- Credentials ----
 
@@ -187,12 +187,12 @@ class Shard {
   // ---- What was missed ----
 
   // Reads it when it has not come by itself in a moment.
-  void await_missing(const Uuid& id, Place& place);
+  void await_missing(const Uuid& id, RoomEntry& entry);
   void stop_awaiting();
   // Reads it, a bounded number of rooms at once.
-  void catch_up(const Uuid& id, Place& place);
+  void catch_up(const Uuid& id, RoomEntry& entry);
   void read_lagging();
-  void read_missed(const Uuid& id, Place& place);
+  void read_missed(const Uuid& id, RoomEntry& entry);
   template <class Take>
   void finish_reading(const Uuid& id, std::uint64_t number, Take take);
 
@@ -215,7 +215,7 @@ class Shard {
   Options options_;
   Backplane* backplane_;
   std::unique_ptr<ShardReads> reads_;
-  std::unordered_map<Uuid, Place> rooms_;
+  std::unordered_map<Uuid, RoomEntry> rooms_;
   std::uint64_t next_key_ = 1;
 
   boost::asio::steady_timer typing_timer_;
