@@ -245,9 +245,9 @@ void EngineCore::start() {
 
 void EngineCore::close() {
   const std::lock_guard lock(closing_);
-  if (visits_.ended()) return;
+  if (active_calls_.ended()) return;
   // From here on nobody posts to what ends below but its own threads.
-  visits_.end();
+  active_calls_.end();
   // Whoever was accepted is answered: the shards, which carry the answers, end last.
   committer_->stop();
   readers_.pool.join();
@@ -270,9 +270,9 @@ void EngineCore::dismantle() {
 }
 
 asio::any_io_executor EngineCore::executor_or_own(const asio::any_io_executor& wanted,
-                                                  const Visits::Visit& visit) const {
+                                                  const ActiveCalls::Call& call) const {
   if (wanted) return wanted;
-  if (!visit) {
+  if (!call) {
     Shard* const here = Shard::running_here();
     if (here != nullptr && !here->is_stopping()) return here->context().get_executor();
     return asio::system_executor();
@@ -374,8 +374,8 @@ void EngineCore::read_for_shard(std::size_t index, Read read, Done done) {
     asio::post(shard(index).context(),
                [done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
   };
-  const Visits::Visit visit(visits_);
-  if (!visit) return answer(error<T>(errc::closed));
+  const ActiveCalls::Call call(active_calls_);
+  if (!call) return answer(error<T>(errc::closed));
   if (!readers_.reserve()) return answer(error<T>(errc::overloaded));
   asio::post(readers_.pool, [this, read = std::move(read), answer = std::move(answer)]() mutable {
     result<T> value = guarded<T>("read", [&] { return read(*storage_); });
@@ -386,13 +386,13 @@ void EngineCore::read_for_shard(std::size_t index, Read read, Done done) {
 }
 
 void EngineCore::subscribe(Completion<Subscription> completion, Listening listening) {
-  const Visits::Visit visit(visits_);
-  if (!visit) return finish<Subscription>(std::move(completion), errc::closed);
+  const ActiveCalls::Call call(active_calls_);
+  if (!call) return finish<Subscription>(std::move(completion), errc::closed);
   const std::size_t index = shard_of(listening.room);
   asio::dispatch(shard(index).context(), [this, self = shared_from_this(), completion = std::move(completion),
                                           listening = std::move(listening), index]() mutable {
     // Held until the reads below are on their way: whoever closes then waits until they are answered.
-    const Visits::Visit still(visits_);
+    const ActiveCalls::Call still(active_calls_);
     if (!still || shard(index).is_stopping()) return finish<Subscription>(std::move(completion), errc::closed);
     const Uuid id = listening.room;
     const std::string org_id = listening.inbox_of;
@@ -543,8 +543,8 @@ void EngineCore::missed() noexcept {
 }
 
 void EngineCore::end_credentials(const std::vector<Sha256Digest>& digests) {
-  const Visits::Visit visit(visits_);
-  if (!visit) return;
+  const ActiveCalls::Call call(active_calls_);
+  if (!call) return;
   tell_others_ended(digests);
   end_credentials_here(digests);
 }
@@ -567,22 +567,22 @@ void EngineCore::tell_others_ended(const std::vector<Sha256Digest>& digests) {
 }
 
 void EngineCore::refresh(const Uuid& conversation) {
-  const Visits::Visit visit(visits_);
-  if (!visit) return;
+  const ActiveCalls::Call call(active_calls_);
+  if (!call) return;
   const std::size_t index = shard_of(conversation);
   asio::post(shard(index).context(), [this, index, conversation] { shard(index).doubt(conversation); });
 }
 
 void EngineCore::leave(std::size_t index, const Uuid& room, std::uint64_t key) noexcept {
-  const Visits::Visit visit(visits_);
-  if (!visit) return;
+  const ActiveCalls::Call call(active_calls_);
+  if (!call) return;
   // Always later: a listener may go while its room walks over its members.
   asio::post(shard(index).context(), [this, index, room, key] { shard(index).leave(room, key); });
 }
 
 void EngineCore::set_typing(std::size_t index, const Uuid& room, std::uint64_t key, bool is_typing) {
-  const Visits::Visit visit(visits_);
-  if (!visit) return;
+  const ActiveCalls::Call call(active_calls_);
+  if (!call) return;
   asio::dispatch(shard(index).context(),
                  [this, index, room, key, is_typing] { shard(index).set_typing(room, key, is_typing); });
 }
@@ -626,8 +626,8 @@ result<Pruned> EngineCore::prune_step(const Uuid& after) {
 }
 
 void EngineCore::prune(Completion<std::uint64_t> completion) {
-  const Visits::Visit visit(visits_);
-  if (!visit) return finish<std::uint64_t>(std::move(completion), error<std::uint64_t>(errc::closed));
+  const ActiveCalls::Call call(active_calls_);
+  if (!call) return finish<std::uint64_t>(std::move(completion), error<std::uint64_t>(errc::closed));
   if (upkeep_ == nullptr) return finish<std::uint64_t>(std::move(completion), result<std::uint64_t>(0));
   prune_after(std::move(completion), Uuid(), 0);
 }
@@ -650,8 +650,8 @@ void EngineCore::prune_after(Completion<std::uint64_t> completion, Uuid after, s
 void EngineCore::prune_in_background(const Uuid& after) {
   const bool has_bounds = options_.max_kept_changes > 0 || options_.max_change_age.count() > 0;
   if (upkeep_ == nullptr || !has_bounds) return;
-  const Visits::Visit visit(visits_);
-  if (!visit || !readers_.reserve()) return;
+  const ActiveCalls::Call call(active_calls_);
+  if (!call || !readers_.reserve()) return;
   asio::post(readers_.pool, [this, after] {
     result<Pruned> step = closed() ? error<Pruned>(errc::closed) : prune_step(after);
     note_epoch_of(step);

@@ -1,11 +1,11 @@
 // What a ChatEngine is made of. Shared with its subscriptions, which may outlive it; they do nothing once it is closed.
 #pragma once
 
+#include "core/active_calls.hpp"
 #include "core/committer.hpp"
 #include "core/logger.hpp"
 #include "core/shard.hpp"
 #include "core/token_cache.hpp"
-#include "core/visits.hpp"
 
 #include <travelchat/engine.hpp>
 
@@ -56,7 +56,7 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   // nothing: subscriptions may keep it.
   void dismantle();
 
-  bool closed() const noexcept { return visits_.ended(); }
+  bool closed() const noexcept { return active_calls_.ended(); }
   const EngineOptions& options() const noexcept { return options_; }
   const Logger& logger() const noexcept { return logger_; }
   Storage& storage() noexcept { return *storage_; }
@@ -73,8 +73,8 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   // Completes later, through the handler's executor.
   template <class T>
   void finish(Completion<T> completion, result<T> value) {
-    const Visits::Visit visit(visits_);
-    const boost::asio::any_io_executor executor = executor_or_own(completion.executor, visit);
+    const ActiveCalls::Call call(active_calls_);
+    const boost::asio::any_io_executor executor = executor_or_own(completion.executor, call);
     finish_on(executor, std::move(completion), std::move(value));
   }
   // The same for what was accepted, from a thread that `close` waits for before `home` ends.
@@ -142,8 +142,8 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
  private:
   template <class T, class Read>
   void read_on(ReaderLane& lane, Completion<T> completion, Read read) {
-    const Visits::Visit visit(visits_);
-    if (!visit) return finish<T>(std::move(completion), error<T>(errc::closed));
+    const ActiveCalls::Call call(active_calls_);
+    if (!call) return finish<T>(std::move(completion), error<T>(errc::closed));
     if (!lane.reserve()) return finish<T>(std::move(completion), error<T>(errc::overloaded));
     boost::asio::post(lane.pool, [this, &lane, completion = std::move(completion), read = std::move(read)]() mutable {
       result<T> value = guarded<T>("read", [&] { return read(*storage_); });
@@ -161,7 +161,7 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   // The handler's own executor, else one of the engine's; once that closes, the one of the thread that asks if it is an
   // engine's, else Asio's, which has threads for the rest of the process.
   boost::asio::any_io_executor executor_or_own(const boost::asio::any_io_executor& wanted,
-                                               const Visits::Visit& visit) const;
+                                               const ActiveCalls::Call& call) const;
 
   // A storage may be foreign code: what it throws becomes an error.
   template <class T, class Call>
@@ -223,7 +223,7 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   std::optional<Uuid> epoch_;  // the storage's, when last read
   std::mutex closing_;
   // Whoever comes from outside and posts to a shard or a reader, so that `close` can wait until they have.
-  mutable Visits visits_;
+  mutable ActiveCalls active_calls_;
   std::atomic<std::size_t> queued_hints_{0};
   std::atomic<bool> hints_dropped_{false};
   std::atomic<std::uint64_t> messages_{0};

@@ -1,4 +1,4 @@
-// Who is inside something that may end at any moment, and how its end waits for them.
+// Counts the calls that are inside an object which may end at any moment, so that its end can wait for them.
 #pragma once
 
 #include <array>
@@ -8,8 +8,8 @@
 
 namespace travelchat::detail {
 
-// Any thread. A visit must not wait for the one that calls `end`.
-class Visits {
+// Any thread. A call must not wait for the one that calls `end`.
+class ActiveCalls {
   // Threads count in different cache lines, mostly: an operation of the engine's costs no line that all of them write.
   struct alignas(64) Slot {
     std::atomic<std::uint32_t> inside{0};
@@ -17,12 +17,12 @@ class Visits {
 
  public:
   // False: it has ended, and nothing of it may be touched.
-  class Visit {
+  class Call {
    public:
-    explicit Visit(Visits& visits) noexcept : slot_(visits.enter()) {}
-    Visit(const Visit&) = delete;
-    Visit& operator=(const Visit&) = delete;
-    ~Visit() {
+    explicit Call(ActiveCalls& calls) noexcept : slot_(calls.enter()) {}
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call() {
       if (slot_ != nullptr) leave(*slot_);
     }
     explicit operator bool() const noexcept { return slot_ != nullptr; }
@@ -33,7 +33,7 @@ class Visits {
 
   bool ended() const noexcept { return ended_.load(); }
 
-  // Returns when everybody is out; whoever comes from now on is turned away.
+  // Returns when all calls have left; those that come from now on are refused.
   void end() noexcept {
     ended_ = true;
     for (Slot& slot : slots_) {
@@ -42,7 +42,7 @@ class Visits {
   }
 
  private:
-  // Sequentially consistent, as is `end`: either a visitor sees the end, or the end sees the visitor.
+  // Sequentially consistent, as is `end`: either a call sees the end, or the end sees the call.
   Slot* enter() noexcept {
     Slot& slot = slots_[index()];
     ++slot.inside;
