@@ -172,7 +172,7 @@ class BeastServer {
   ExternalSocket open_socket(HttpRequest upgrade, std::shared_ptr<ExternalConnection> connection);
 
   // Stops accepting, lets requests that were read finish, closes WebSockets with 1012, and returns when all connections
-  // are gone or `grace` has passed (what is left is then cut). Idempotent.
+  // are gone or `grace` has passed (what is left is then closed at once). Idempotent.
   void stop(std::chrono::milliseconds grace = std::chrono::seconds{4});
 
   // Prometheus text: connections, sockets, bytes, requests by status, and the engine's counts.

@@ -99,7 +99,7 @@ std::optional<AddressRange> AddressRange::parse(std::string_view text) {
   const std::string_view first = text.substr(0, slash);
   const auto address = Address::parse_bare(first);
   if (!address) return std::nullopt;
-  // How an IPv4 address is written decides what its network's bits count from.
+  // The bits of an IPv4 network count from the start of its four bytes, not of its IPv6 form.
   const bool is_short = first.find(':') == first.npos;
   const unsigned most = is_short ? 32 : 128;
   unsigned bits = most;

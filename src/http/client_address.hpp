@@ -1,4 +1,4 @@
-// Whose request it is, also when proxies stand in between: pure decisions about addresses.
+// IP addresses, and from which of them a request comes when proxies are in between. No I/O.
 //
 // Values only; any thread.
 #pragma once
@@ -27,8 +27,8 @@ class Address {
   bool is_v4() const noexcept;
   // Its shortest form (RFC 5952), IPv4 as such.
   std::string text() const;
-  // What limits count together. Whoever has one IPv6 address has its whole /64 at least, and can change within it at
-  // will; an IPv4 address stands for itself.
+  // The addresses that limits count as one: of an IPv6 address its /64, because a host that has one address there
+  // usually has all of them; of an IPv4 address the address itself.
   Address network() const noexcept;
 
   // In its IPv6 form.

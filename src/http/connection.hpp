@@ -34,10 +34,10 @@ class Connection : public OutboxOwner, public std::enable_shared_from_this<Conne
 
   // Looks at its deadlines; there is no timer of its own.
   virtual void tick(const Now& now) = 0;
-  // The server stops: finish what was begun and go.
+  // The server stops: finishes what was begun, then closes.
   virtual void drain() = 0;
-  // Go now.
-  virtual void cut() = 0;
+  // Closes at once.
+  virtual void abort() = 0;
 
   std::shared_ptr<void> outbox_lifetime() final { return shared_from_this(); }
   // For those that have an outbox.
@@ -45,7 +45,7 @@ class Connection : public OutboxOwner, public std::enable_shared_from_this<Conne
   void outbox_broken() override {}
 
  private:
-  // Declared first, so that it goes last: the loop belongs to the server, and is needed to the end.
+  // Declared first, so that it is destroyed last: the loop belongs to the server and is used until then.
   std::shared_ptr<Server> server_;
 
  protected:
@@ -61,7 +61,7 @@ class IdleConnection
     : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   // Ends, so that another connection can have its slot. False: it is still sending an answer.
-  virtual bool give_way() = 0;
+  virtual bool try_end() = 0;
 
  protected:
   ~IdleConnection() = default;

@@ -65,7 +65,7 @@ void EventLoop::start() {
 void EventLoop::drain() {
   draining_ = true;
   on_drain();
-  // A connection may end, and so leave its place, within the call.
+  // A connection may end within the call, and so leave the list.
   for (std::size_t i = connections_.size(); i-- > 0;) {
     if (i >= connections_.size()) continue;
     const auto connection = connections_[i]->shared_from_this();
@@ -73,14 +73,14 @@ void EventLoop::drain() {
   }
 }
 
-void EventLoop::cut() {
-  cut_ = draining_ = true;
+void EventLoop::abort() {
+  aborted_ = draining_ = true;
   timer_.cancel();
-  on_cut();
+  on_abort();
   for (std::size_t i = connections_.size(); i-- > 0;) {
     if (i >= connections_.size()) continue;
     const auto connection = connections_[i]->shared_from_this();
-    connection->cut();
+    connection->abort();
   }
 }
 
@@ -126,7 +126,7 @@ void EventLoop::add(IdleConnection& connection) {
 
 bool EventLoop::end_longest_idle() {
   for (auto it = idle_.begin(); it != idle_.end();) {
-    if ((it++)->give_way()) return true;
+    if ((it++)->try_end()) return true;
   }
   return false;
 }
@@ -134,7 +134,7 @@ bool EventLoop::end_longest_idle() {
 void EventLoop::schedule_tick() {
   timer_.expires_after(server_.options().tick_interval);
   timer_.async_wait([this, server = server_.shared_from_this()](const error_code& ec) {
-    if (!ec && !cut_) tick();
+    if (!ec && !aborted_) tick();
   });
 }
 
@@ -147,7 +147,7 @@ void EventLoop::tick() {
     connection->tick(now);
   }
   on_tick(now);
-  // Whoever was still sending an answer when it was asked.
+  // A connection that was still sending an answer when a slot was wanted may be idle now.
   if (server_.is_slot_wanted()) end_longest_idle();
   schedule_tick();
 }

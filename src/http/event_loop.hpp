@@ -46,9 +46,9 @@ class EventLoop {
   void start();
   void drain();
   // Closes every connection. None can be opened afterwards.
-  void cut();
+  void abort();
   bool draining() const noexcept { return draining_; }
-  bool was_cut() const noexcept { return cut_; }
+  bool was_aborted() const noexcept { return aborted_; }
 
   // Outboxes.
   void list(Outbox& outbox);
@@ -60,11 +60,11 @@ class EventLoop {
   bool end_longest_idle();
 
  protected:
-  // Called behind the connections' own ticks.
+  // Called after the ticks of the connections.
   virtual void on_tick(const Now&) {}
-  // Called before the connections hear of it.
+  // Called before `drain` and `abort` of the connections.
   virtual void on_drain() {}
-  virtual void on_cut() {}
+  virtual void on_abort() {}
 
  private:
   friend class Connection;
@@ -88,7 +88,7 @@ class EventLoop {
   Counters counters_;
   bool flush_posted_ = false;
   bool draining_ = false;
-  bool cut_ = false;
+  bool aborted_ = false;
 };
 
 }  // namespace travelchat::http

@@ -84,7 +84,7 @@ void ExternalRequest::answer(Answer answer) {
   record(view(message_.method_string()), split_target(target()).first, answer.status, answer.size());
   response.body = std::move(answer.body);
   response.shared_body = std::move(answer.shared_body);
-  // Whoever has the answer may ask the next thing at once.
+  // Before the answer: its receiver may send the next request at once.
   slot_.give_back();
   responder_.respond(std::move(response));
 }

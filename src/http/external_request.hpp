@@ -16,7 +16,7 @@
 
 namespace travelchat::http {
 
-// Where an answer goes, exactly once: dropped unanswered, it says that the server is closed.
+// Sends one answer to the function that waits for it. Destroyed without one, it answers that the server is closed.
 class Responder {
  public:
   // Nobody waits for an answer.
@@ -57,14 +57,14 @@ class ExternalRequest final : public Request {
   std::optional<UpgradedConnection> release_connection() override { return std::nullopt; }
 
  private:
-  // Whoever sees by its length that a body is too long need not read it.
+  // By its Content-Length: a body that is too long need not have been read.
   std::uint64_t declared_bytes() const noexcept { return parse_number(header(Field::content_length)).value_or(0); }
 
   ConnectionSlot slot_;
   Responder responder_;
   Message message_;
   std::size_t header_bytes_;
-  bool is_path_too_long_;  // then it names nothing, as for a connection
+  bool is_path_too_long_;  // then it is not found, as on a connection
   bool is_secure_;
 };
 

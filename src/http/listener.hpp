@@ -31,7 +31,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
   void run();
   void close();
-  // A slot became free.
+  // Goes on after a slot became free.
   void resume();
 
  private:

@@ -1,4 +1,4 @@
-// What a server holds its connections and their requests to.
+// The limits, timeouts and addresses of a server's connections.
 //
 // The application above fills it in from options of its own, where defaults and meanings stand (BeastServerOptions);
 // everything has been checked there.
@@ -22,9 +22,10 @@ struct Options {
   bool listens = true;
   std::optional<TlsOptions> tls;
 
-  // Whose pages may write with a cookie and read what is shared with them, besides the server's own.
+  // Origins whose pages may send requests with a cookie that write, and read answers that are shared with them, as the
+  // server's own pages may.
   std::vector<std::string> allowed_origins;
-  // Header names, separated by commas: what those pages may read of an answer.
+  // The headers of an answer that those pages may read: names, separated by commas.
   std::string exposed_headers;
   std::vector<std::string> trusted_proxies;  // addresses or networks
 

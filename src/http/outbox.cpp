@@ -30,14 +30,14 @@ void Outbox::append(Buffer bytes) {
   if (!blocked_) schedule();
 }
 
-bool Outbox::would_pass(std::size_t limit, std::size_t size) {
+bool Outbox::would_exceed(std::size_t limit, std::size_t size) {
   if (pending_bytes_ + size <= limit || pending_bytes_ == 0) return false;
   if (!blocked_) flush();
   return pending_bytes_ != 0 && pending_bytes_ + size > limit;
 }
 
 void Outbox::drop_unsent(std::size_t (*next_boundary)(std::string_view buffer, std::size_t offset) noexcept) {
-  // Of the buffer that is looked at, how much has left or has to: 0 keeps nothing of it.
+  // How much of the current buffer has been sent or must be sent.
   std::size_t begun = queue_.empty() ? 0 : offset_ + socket_.begun_bytes();
   std::size_t kept = 0;
   while (begun > 0 && kept < queue_.size()) {
@@ -60,7 +60,7 @@ void Outbox::drop_unsent(std::size_t (*next_boundary)(std::string_view buffer, s
   pending_bytes_ = pending;
 }
 
-void Outbox::tell_when_drained() {
+void Outbox::notify_when_drained() {
   told_ = false;
   if (!blocked_) schedule();
 }

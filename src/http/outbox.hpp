@@ -26,7 +26,7 @@ class OutboxOwner {
  public:
   // Keeps the owner alive while the outbox waits for the kernel.
   virtual std::shared_ptr<void> outbox_lifetime() = 0;
-  // The kernel has taken everything; told once for each `tell_when_drained`.
+  // The kernel has taken everything; told once for each `notify_when_drained`.
   virtual void outbox_drained() = 0;
   // The connection is broken; nothing more can leave.
   virtual void outbox_broken() = 0;
@@ -48,17 +48,17 @@ class Outbox {
 
   // Whether `size` more bytes would pass `limit`. Offers the kernel what is pending first: only what it does not take
   // counts. A single buffer is always let through when nothing waits before it.
-  bool would_pass(std::size_t limit, std::size_t size);
+  bool would_exceed(std::size_t limit, std::size_t size);
 
   // Nothing can be appended any more; what is pending still leaves.
   void seal() noexcept { sealed_ = true; }
   bool sealed() const noexcept { return sealed_; }
-  // Drops what has not begun to leave. Buffers may be cut in two where a protocol says: `next_boundary` gives the first
-  // place at or after an offset in a buffer where nothing is torn apart.
+  // Drops what has not begun to leave. A buffer that was sent in part is kept up to the next boundary of its protocol:
+  // `next_boundary` gives the first one at or after an offset.
   void drop_unsent(std::size_t (*next_boundary)(std::string_view buffer, std::size_t offset) noexcept);
 
   // Has the owner's `outbox_drained` called, never within this call.
-  void tell_when_drained();
+  void notify_when_drained();
   // Tries to send everything now. The owner's callbacks run later.
   void flush();
 
@@ -87,7 +87,7 @@ class Outbox {
   bool broken_ = false;
   bool sealed_ = false;
   bool listed_ = false;  // in the loop's flush list
-  bool told_ = true;     // the owner does not wait to hear that it is drained
+  bool told_ = true;     // false: `notify_when_drained` was called and the owner has not been told yet
 };
 
 }  // namespace travelchat::http

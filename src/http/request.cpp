@@ -115,7 +115,8 @@ void Request::find_client() {
   client_ = client_address(remote_address_, forwarded_for, trusted);
   const auto peer = Address::parse(remote_address_);
   if (!peer || !is_in(*peer, trusted)) return;
-  // A proxy may append to what the client claims. Whoever falsely claims https is held to it, so one word is enough.
+  // A proxy may append to what the client claims, so `https` anywhere counts. A client that claims it falsely gains
+  // nothing: it only gets stricter checks.
   const auto [first_scheme, last_scheme] = message().equal_range("X-Forwarded-Proto");
   if (first_scheme == last_scheme) return;
   forwarded_https_ =
@@ -138,7 +139,8 @@ bool Request::from_trusted_origin(std::string_view fetch_site) const {
                            home_.server().options().allowed_origins);
 }
 
-// A page of another origin sees the error only if it may: what it cannot read, it would take for a lost network.
+// A page of another origin gets the headers that let it read the error: it cannot tell an answer that it may not read
+// from a lost network.
 void Request::refuse(errc error) {
   if (const auto path = TargetPath::parse(split_target(target()).first)) {
     share(home_.server().sharing_of(*this, view(message().method_string()), *path));
@@ -262,7 +264,7 @@ HttpRequest Exchange::to_values(std::vector<std::string> params) const {
     }
     if (field.name() != Field::cookie) asked.headers.emplace_back(std::move(name), std::string(view(field.value())));
   }
-  // In one line, so that nobody who reads only the first sees another session than the chat does.
+  // In one line: a handler that reads only the first Cookie line would see another session than the chat does.
   if (std::string cookies = request_->cookies(); !cookies.empty()) {
     asked.headers.emplace_back("cookie", std::move(cookies));
   }

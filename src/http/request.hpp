@@ -60,7 +60,7 @@ class Request {
   virtual void answer(Answer answer) = 0;
   // Whether it arrived over TLS.
   virtual bool is_secure() const noexcept = 0;
-  // nullopt: it has none that could leave.
+  // Gives the connection away, for another protocol. nullopt: there is none that can be given away.
   virtual std::optional<UpgradedConnection> release_connection() = 0;
 
   EventLoop& loop() const noexcept { return home_; }
@@ -93,14 +93,14 @@ class Request {
   void begin(const Message& message);
   // Whom it is from, and how, when whoever is connected is a trusted proxy; until the next `begin`.
   void find_client();
-  // Whether it says twice what may be said once (RFC 9110 section 5.3): whoever stands in front may have believed the
+  // Whether a header that may stand once stands there twice (RFC 9110 section 5.3): a proxy in front may have used the
   // other one.
   bool is_ambiguous() const noexcept;
   // Fills in path and query. `errc::invalid_argument`, see TargetPath.
   error_code read_target();
   // Has the application answer it; what is not in order is answered at once.
   void dispatch(Exchange exchange);
-  // Answers what is not even looked at.
+  // Answers a request that is not dispatched.
   void refuse(errc error);
 
   // The header lines of an answer, without those that are about its connection and its length.

@@ -88,13 +88,13 @@ void Server::stop(std::chrono::milliseconds grace) {
   changed_.wait_for(lock, grace, [&] { return connections_ == 0; });
   for (const auto& loop : loops_) {
     boost::asio::post(loop->context(), [&loop = *loop, self = shared_from_this()] {
-      loop.cut();
+      loop.abort();
       const std::scoped_lock locked(self->mutex_);
-      ++self->loops_cut_;
+      ++self->loops_aborted_;
       self->changed_.notify_all();
     });
   }
-  changed_.wait_for(lock, patience, [&] { return loops_cut_ == loops_.size(); });
+  changed_.wait_for(lock, patience, [&] { return loops_aborted_ == loops_.size(); });
   // Closed sockets leave with the next round of their loop.
   changed_.wait_for(lock, patience, [&] { return connections_ == 0; });
   lock.unlock();
@@ -176,7 +176,7 @@ void Server::handle(HttpRequest request, HttpRespond respond) {
   EventLoop& loop = next_loop();
   auto begin = [&loop, slot = ConnectionSlot(shared_from_this()), asked = std::move(request),
                 answering = std::move(responder)]() mutable {
-    if (!loop.was_cut()) answer_external_request(loop, std::move(slot), std::move(asked), std::move(answering));
+    if (!loop.was_aborted()) answer_external_request(loop, std::move(slot), std::move(asked), std::move(answering));
   };
   run_state_->if_running([&] { boost::asio::post(loop.context(), std::move(begin)); });
 }

@@ -81,7 +81,7 @@ class Server : public std::enable_shared_from_this<Server> {
   // Null: no TLS.
   ssl_ctx_st* tls() const noexcept { return tls_.get(); }
   const Logger& logger() const noexcept { return *logger_; }
-  // Told of no more than that; a log that throws costs nobody anything. Any loop.
+  // Tells the access log; an exception that it throws goes to the logger. Any loop.
   void record(const AccessRecord& record) const noexcept;
 
   // ---- Slots: see ConnectionSlot ----
@@ -134,7 +134,7 @@ class Server : public std::enable_shared_from_this<Server> {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Stage stage_ = Stage::made;
-  std::size_t loops_cut_ = 0;
+  std::size_t loops_aborted_ = 0;
 };
 
 // One among the server's `max_connections`, taken by `try_take_slot` before; when it was counted, also one among its

@@ -68,8 +68,8 @@ class Session final : public Connection, public Request, private IdleConnection 
 
   void tick(const Now& now) override;
   void drain() override;
-  void cut() override { gone(); }
-  bool give_way() override;
+  void abort() override { gone(); }
+  bool try_end() override;
   void outbox_drained() override;
   void outbox_broken() override { gone(); }
 
@@ -217,7 +217,7 @@ bool Session::process() {
         outbox_.flush();
         if (!outbox_.empty()) {
           paused_ = true;
-          outbox_.tell_when_drained();
+          outbox_.notify_when_drained();
           break;
         }
       }
@@ -378,7 +378,7 @@ void Session::close_gently() {
   if (outbox_.empty())
     linger();
   else
-    outbox_.tell_when_drained();
+    outbox_.notify_when_drained();
 }
 
 void Session::linger() {
@@ -413,7 +413,7 @@ void Session::input_ended() {
     gone();
   } else {
     phase_ = Phase::closing;
-    outbox_.tell_when_drained();
+    outbox_.notify_when_drained();
   }
 }
 
@@ -425,7 +425,7 @@ void Session::gone() {
   socket_.close();
 }
 
-bool Session::give_way() {
+bool Session::try_end() {
   if (!outbox_.empty()) return false;
   gone();
   return true;

@@ -18,7 +18,7 @@
 
 namespace travelchat::http {
 
-// A descriptor and its TLS state between two owners. Closes what nobody took.
+// A descriptor and its TLS state on the way from one owner to the next. Closes the descriptor if none takes it.
 struct RawSocket {
   RawSocket() noexcept = default;
   RawSocket(int descriptor, TlsSession session) noexcept : fd(descriptor), tls(std::move(session)) {}

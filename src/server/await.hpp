@@ -1,4 +1,4 @@
-// Coroutines of the server: they start at once, belong to nobody, and run on one event loop's thread from end to end.
+// Coroutines of the server: they start at once, nobody holds them, and they run on one event loop's thread.
 //
 // Asio's own awaitables would do, at the price of an executor hop and several allocations for each request.
 #pragma once
@@ -24,8 +24,9 @@
 
 namespace travelchat::server {
 
-// An exception ends the coroutine; whatever it held (an unanswered request, a socket) says so itself when destroyed.
-struct Detached {
+// An exception ends the coroutine and is logged. What the coroutine held answers when it is destroyed: a request with
+// 500, a socket with its close code.
+struct DetachedTask {
   class promise_type {
    public:
     // The parameters of the coroutine: one of them is a loop, or knows its own.
@@ -33,7 +34,7 @@ struct Detached {
     explicit promise_type(Parameters&... parameters) noexcept {
       (look_at(parameters), ...);
     }
-    Detached get_return_object() noexcept { return {}; }
+    DetachedTask get_return_object() noexcept { return {}; }
     std::suspend_never initial_suspend() noexcept { return {}; }
     std::suspend_never final_suspend() noexcept { return {}; }
     void return_void() noexcept {}
@@ -55,9 +56,9 @@ struct Detached {
 
 // `co_await ask_engine<T>(loop, [&](auto handler) { engine.async_...(..., std::move(handler)); })`
 template <class T, class Start>
-class AskEngine {
+class EngineAwaiter {
  public:
-  AskEngine(ChatLoop& loop, Start start) : loop_(loop), start_(std::move(start)) {}
+  EngineAwaiter(ChatLoop& loop, Start start) : loop_(loop), start_(std::move(start)) {}
 
   bool await_ready() const noexcept { return false; }
 
@@ -80,7 +81,7 @@ class AskEngine {
   // Owns the waiting coroutine: when it is dropped uncalled, the coroutine goes with it.
   class Resume {
    public:
-    explicit Resume(AskEngine* await) noexcept : await_(await) {}
+    explicit Resume(EngineAwaiter* await) noexcept : await_(await) {}
     Resume(Resume&& other) noexcept : await_(std::exchange(other.await_, nullptr)) {}
     Resume& operator=(Resume&& other) noexcept {
       std::swap(await_, other.await_);
@@ -95,13 +96,13 @@ class AskEngine {
     }
 
     void operator()(result<T> value) {
-      AskEngine& await = *std::exchange(await_, nullptr);
+      EngineAwaiter& await = *std::exchange(await_, nullptr);
       await.value_.emplace(std::move(value));
       if (!await.starting_) await.waiting_.resume();
     }
 
    private:
-    AskEngine* await_;
+    EngineAwaiter* await_;
   };
 
   ChatLoop& loop_;
@@ -112,7 +113,7 @@ class AskEngine {
 };
 
 template <class T, class Start>
-AskEngine<T, Start> ask_engine(ChatLoop& loop, Start start) {
+EngineAwaiter<T, Start> ask_engine(ChatLoop& loop, Start start) {
   return {loop, std::move(start)};
 }
 
@@ -125,7 +126,7 @@ inline auto admit_token(ChatLoop& loop, std::string token) {
       if (!claims || !parsed) return handler(claims ? result<TokenClaims>(errc::unauthenticated) : std::move(claims));
       LinkClaim link{*parsed, claims->org_id, claims->client_id, claims->trip_id};
       const auto waiting = std::make_shared<decltype(handler)>(std::move(handler));
-      loop.credentials().ask(std::move(link), [waiting, found = std::move(*claims)](const result<bool>& holds) {
+      loop.credentials().check_link(std::move(link), [waiting, found = std::move(*claims)](const result<bool>& holds) {
         if (!holds)
           (*waiting)(result<TokenClaims>(holds.error()));
         else if (!*holds)
@@ -158,16 +159,16 @@ class HostCall final : public PendingCall, public std::enable_shared_from_this<H
     loop_.add(*this);
   }
 
-  // Any thread; the first counts.
+  // Any thread; only the first answer counts.
   void reply(result<T> value) { answer(std::move(value), false); }
-  // The host has let go of its reply.
+  // The host has destroyed its reply without calling it.
   void drop() { answer(errc::internal, true); }
 
   void started() noexcept { starting_ = false; }
 
   void tick(http::SteadyTime now) override {
     if (now < deadline_) return;
-    // Whoever drops the reply on another thread would take this along.
+    // Another thread may destroy the reply, and with it the last reference to this.
     const auto self = this->shared_from_this();
     if (replied_.exchange(true)) return;
     tell("host_silent");
@@ -194,7 +195,7 @@ class HostCall final : public PendingCall, public std::enable_shared_from_this<H
     }
   }
 
-  // While the coroutine waits.
+  // Only while the coroutine waits.
   void tell(std::string_view event) const noexcept {
     if (waiting_) loop_.server().logger().write(LogLevel::error, event, subject_);
   }
@@ -222,28 +223,28 @@ class HostCall final : public PendingCall, public std::enable_shared_from_this<H
 // `subject`, which outlives it, is what the log calls it.
 // `errc::overloaded` when there is no answer within `BeastServerOptions::host_timeout`; a later one is dropped.
 template <class T, class Start>
-class AskHost {
+class HostAwaiter {
  public:
-  AskHost(ChatLoop& loop, std::string_view subject, Start start)
+  HostAwaiter(ChatLoop& loop, std::string_view subject, Start start)
       : loop_(loop), subject_(subject), start_(std::move(start)) {}
 
   bool await_ready() {
-    if (!loop_.was_cut()) return false;
+    if (!loop_.was_aborted()) return false;
     value_.emplace(errc::closed);
     return true;
   }
 
   bool await_suspend(std::coroutine_handle<> waiting) {
     const auto call = std::make_shared<HostCall<T>>(loop_, subject_, waiting, value_);
-    // A reply that the host drops uncalled is an answer too. Not the one that goes while an exception comes.
-    auto ticket = std::make_shared<Ticket>(call);
+    // A reply that is destroyed uncalled counts as an answer, unless `start_` throws: then the exception is the answer.
+    auto notice = std::make_shared<DropNotice>(call);
     try {
-      start_(loop_.server().host(), Reply<T>([ticket](result<T> value) { ticket->call->reply(std::move(value)); }));
+      start_(loop_.server().host(), Reply<T>([notice](result<T> value) { notice->call->reply(std::move(value)); }));
     } catch (...) {
       loop_.server().logger().caught("host_threw", subject_);
       call->reply(errc::internal);
     }
-    ticket.reset();
+    notice.reset();
     call->started();
     return !value_;
   }
@@ -251,11 +252,12 @@ class AskHost {
   result<T> await_resume() { return std::move(*value_); }
 
  private:
-  struct Ticket {
-    explicit Ticket(std::shared_ptr<HostCall<T>> of) : call(std::move(of)) {}
-    Ticket(const Ticket&) = delete;
-    Ticket& operator=(const Ticket&) = delete;
-    ~Ticket() { call->drop(); }
+  // Tells the call when the last copy of the reply goes.
+  struct DropNotice {
+    explicit DropNotice(std::shared_ptr<HostCall<T>> of) : call(std::move(of)) {}
+    DropNotice(const DropNotice&) = delete;
+    DropNotice& operator=(const DropNotice&) = delete;
+    ~DropNotice() { call->drop(); }
     std::shared_ptr<HostCall<T>> call;
   };
 
@@ -266,7 +268,7 @@ class AskHost {
 };
 
 template <class T, class Start>
-AskHost<T, Start> ask_host(ChatLoop& loop, std::string_view subject, Start start) {
+HostAwaiter<T, Start> ask_host(ChatLoop& loop, std::string_view subject, Start start) {
   return {loop, subject, std::move(start)};
 }
 

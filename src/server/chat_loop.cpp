@@ -64,7 +64,7 @@ void ChatLoop::on_drain() {
   sockets_.drain();
 }
 
-void ChatLoop::on_cut() {
+void ChatLoop::on_abort() {
   while (!calls_.empty()) calls_.back()->abandon();
   credentials_.clear();
 }

@@ -68,7 +68,7 @@ class ChatLoop final : public websocket::SocketLoop {
   void on_tick(const http::Now& now) override;
   void on_drain() override;
   // Forgets every coroutine that waits for the host.
-  void on_cut() override;
+  void on_abort() override;
 
   std::vector<PendingCall*> calls_;
   SocketsByOwner sockets_;

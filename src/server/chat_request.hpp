@@ -1,4 +1,4 @@
-// What the chat reads out of a request: the page that is asked for, and who a socket says it is of.
+// What the chat reads out of a request: the page that is asked for, and the participant that a socket claims to be.
 //
 // Values only; any thread.
 #pragma once
@@ -20,8 +20,7 @@ namespace travelchat::server {
 // `limit`, `before`, `since` and `epoch` of a page. `errc::invalid_argument`.
 result<MessageQuery> parse_page(const http::Query& query, const Uuid& conversation_id);
 
-// Whether what a host says of an advisor names somebody who is signed in now: not with an empty id, which would be
-// anybody's, and not once their session has ended.
+// Whether an advisor that the host named is signed in now: its ids are not empty and its session has not ended.
 bool is_signed_in(const Advisor& advisor, TimePoint now) noexcept;
 
 // What Sec-WebSocket-Protocol offers.
@@ -31,7 +30,7 @@ struct Subprotocols {
 };
 Subprotocols parse_subprotocols(std::string_view header) noexcept;
 
-// The claim in a chat socket's query, and its token.
+// Whom a chat socket's query names, and where it resumes.
 struct ChatClaim {
   Uuid conversation_id;
   Role role = Role::advisor;

@@ -37,7 +37,8 @@ auto authenticate(const ChatExchange& exchange) {
       });
 }
 
-// False when there is nobody: then it has answered. Not for GET: what does not write needs no origin.
+// False when nobody is signed in: then it has answered. The origin is checked by `admit_writer`, for requests that
+// write.
 bool admit_reader(ChatExchange& exchange, const SignedIn& advisor) {
   if (advisor && *advisor && is_signed_in(**advisor, utc_now())) return true;
   exchange.fail(advisor ? make_error_code(errc::unauthenticated) : advisor.error());
@@ -133,7 +134,7 @@ class ClientName {
 
   ChatLoop& loop_;
   const TokenClaims& claims_;
-  AskHost<std::vector<ClientCard>, Ask> ask_;
+  HostAwaiter<std::vector<ClientCard>, Ask> ask_;
   std::string name_;
   bool asked_ = false;
 };
@@ -168,7 +169,7 @@ void append_nullable(const std::optional<std::string>& text, std::string& out) {
 
 // ---- Conversations ----
 
-Detached list_conversations(ChatExchange exchange) {
+DetachedTask list_conversations(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_reader(exchange, advisor)) co_return;
   const std::string org_id = (*advisor)->org_id;
@@ -218,7 +219,7 @@ Detached list_conversations(ChatExchange exchange) {
   exchange.answer(200, std::move(json));
 }
 
-Detached open_conversation(ChatExchange exchange) {
+DetachedTask open_conversation(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_writer(exchange, advisor)) co_return;
   const auto body = wire::Body::parse(exchange.body());
@@ -229,7 +230,7 @@ Detached open_conversation(ChatExchange exchange) {
   }
   const std::string client_id(*field);
   if (!is_host_id(client_id)) {
-    // A line break is an attempt at something else than a wrong id.
+    // An id with a line break is an attempt to inject something, not an id that is unknown.
     exchange.fail(client_id.find_first_of("\r\n") == client_id.npos ? errc::not_found : errc::invalid_argument);
     co_return;
   }
@@ -255,7 +256,7 @@ Detached open_conversation(ChatExchange exchange) {
   exchange.answer(200, std::move(json));
 }
 
-Detached count_unread(ChatExchange exchange) {
+DetachedTask count_unread(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_reader(exchange, advisor)) co_return;
   const std::string org_id = (*advisor)->org_id;
@@ -271,7 +272,7 @@ Detached count_unread(ChatExchange exchange) {
 
 // ---- Messages ----
 
-Detached list_messages(ChatExchange exchange) {
+DetachedTask list_messages(ChatExchange exchange) {
   Participant reader;
   const auto bearer = http::bearer_token(exchange.header(ChatExchange::Field::authorization));
   if (bearer && is_token(*bearer)) {
@@ -307,7 +308,7 @@ Detached list_messages(ChatExchange exchange) {
   exchange.answer(200, std::move(json), headers);
 }
 
-Detached send_as_advisor(ChatExchange exchange) {
+DetachedTask send_as_advisor(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_writer(exchange, advisor)) co_return;
   const auto body = wire::Body::parse(exchange.body());
@@ -333,7 +334,7 @@ Detached send_as_advisor(ChatExchange exchange) {
     exchange.fail(sent.error());
 }
 
-Detached send_as_client(ChatExchange exchange) {
+DetachedTask send_as_client(ChatExchange exchange) {
   const auto body = wire::Body::parse(exchange.body());
   auto draft = body ? wire::parse_draft(*body) : result<Draft>(body.error());
   auto token = body ? find_chat_token(exchange, *body) : result<std::string>(body.error());
@@ -359,7 +360,7 @@ Detached send_as_client(ChatExchange exchange) {
     co_return;
   }
   const Message& stored = sent->message;
-  if (sent->created && !exchange.loop().was_cut()) {
+  if (sent->created && !exchange.loop().was_aborted()) {
     PushNotification push;
     push.org_id = stored.org_id;
     push.title = "New message from " + stored.sender_name;
@@ -377,7 +378,7 @@ Detached send_as_client(ChatExchange exchange) {
 
 // ---- Read and seen ----
 
-Detached mark_read(ChatExchange exchange) {
+DetachedTask mark_read(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_writer(exchange, advisor)) co_return;
   const auto id = parse_uuid(exchange.param(0));
@@ -396,7 +397,7 @@ Detached mark_read(ChatExchange exchange) {
     exchange.fail(marked.error());
 }
 
-Detached mark_seen(ChatExchange exchange) {
+DetachedTask mark_seen(ChatExchange exchange) {
   const auto body = wire::Body::parse(exchange.body());
   auto token = body ? find_chat_token(exchange, *body) : result<std::string>(body.error());
   if (!token) {
@@ -445,12 +446,12 @@ result<std::optional<Emoji>> wanted_emoji(const ChatExchange& exchange, const wi
   return emoji;
 }
 
-// A malformed emoji is told only to who may react here; whether there is one is told before.
+// A missing emoji is reported before the credential is checked, a malformed one only to those who may react.
 bool is_missing(const error_code& error) {
   return error == make_error_code(errc::missing_field);
 }
 
-Detached react_as_advisor(ChatExchange exchange) {
+DetachedTask react_as_advisor(ChatExchange exchange) {
   auto advisor = co_await authenticate(exchange);
   if (!admit_writer(exchange, advisor)) co_return;
   const auto body = wire::Body::parse(exchange.body());
@@ -474,7 +475,7 @@ Detached react_as_advisor(ChatExchange exchange) {
     exchange.fail(reactions.error());
 }
 
-Detached react_as_client(ChatExchange exchange) {
+DetachedTask react_as_client(ChatExchange exchange) {
   const auto body = wire::Body::parse(exchange.body());
   auto token = body ? find_chat_token(exchange, *body) : result<std::string>(body.error());
   if (!token) {
@@ -509,7 +510,28 @@ Detached react_as_client(ChatExchange exchange) {
 
 // ---- Chat tokens ----
 
-Detached issue_chat_token(ChatExchange exchange) {
+std::string issued_token_json(const IssuedToken& issued, const Uuid& conversation_id, const SharedTrip& trip) {
+  std::string json = "{\"chatToken\":";
+  wire::append_string(issued.token, json);
+  json += ",\"conversationId\":";
+  wire::append_string(to_string(conversation_id), json);
+  json += ",\"clientId\":";
+  wire::append_string(*trip.client_id, json);
+  json += ",\"clientName\":";
+  append_nullable(trip.client_name, json);
+  json += ",\"orgId\":";
+  wire::append_string(trip.org_id, json);
+  json += ",\"advisorName\":";
+  append_nullable(trip.advisor_name, json);
+  json += ",\"advisorAvatar\":";
+  wire::append_picture_url(trip.advisor_avatar_url, json);
+  json += ",\"expiresAt\":\"";
+  wire::append_time(issued.expires_at, json);
+  json += "\"}";
+  return json;
+}
+
+DetachedTask issue_chat_token(ChatExchange exchange) {
   ChatServer& server = exchange.server();
   const auto delay = server.limits().take_chat_token(exchange.remote_address());
   if (delay.count() > 0) {
@@ -572,45 +594,28 @@ Detached issue_chat_token(ChatExchange exchange) {
     exchange.fail(issued.error());
     co_return;
   }
-  std::string json = "{\"chatToken\":";
-  wire::append_string(issued->token, json);
-  json += ",\"conversationId\":";
-  wire::append_string(to_string(conversation->id), json);
-  json += ",\"clientId\":";
-  wire::append_string(*shared.client_id, json);
-  json += ",\"clientName\":";
-  append_nullable(shared.client_name, json);
-  json += ",\"orgId\":";
-  wire::append_string(shared.org_id, json);
-  json += ",\"advisorName\":";
-  append_nullable(shared.advisor_name, json);
-  json += ",\"advisorAvatar\":";
-  wire::append_picture_url(shared.advisor_avatar_url, json);
-  json += ",\"expiresAt\":\"";
-  wire::append_time(issued->expires_at, json);
-  json += "\"}";
-  exchange.answer(200, std::move(json));
+  exchange.answer(200, issued_token_json(*issued, conversation->id, shared));
 }
 
 // ---- For operators ----
 
-Detached live(ChatExchange exchange) {
+DetachedTask live(ChatExchange exchange) {
   exchange.answer(200, "{\"status\":\"live\"}");
   co_return;
 }
 
-Detached ready(ChatExchange exchange) {
+DetachedTask ready(ChatExchange exchange) {
   const auto answered = co_await ask_engine<bool>(
       exchange.loop(), [&](auto handler) { exchange.server().engine().async_ping(std::move(handler)); });
   if (!answered) {
-    // Whatever is wrong with the storage: send nobody here for now.
+    // Whatever the storage's error: a load balancer should send nobody here.
     ErrorInfo error = describe(answered.error());
     error.http_status = 503;
     exchange.fail(error);
   } else if (exchange.loop().draining()) {
     exchange.fail(errc::closed);
   } else if (exchange.server().engine().backplane_state() == BackplaneState::down) {
-    // Still of use: it serves all that it did, and hears of other nodes' events a little later.
+    // It still serves everything; events of other nodes arrive a little later.
     exchange.answer(200, "{\"status\":\"degraded\",\"down\":[\"backplane\"]}");
   } else {
     exchange.answer(200, "{\"status\":\"ready\"}");
@@ -622,7 +627,7 @@ bool has_metrics_token(const ChatExchange& exchange) {
   return token && http::equal_secrets(*token, exchange.server().chat_options().metrics_token);
 }
 
-Detached show_metrics(ChatExchange exchange) {
+DetachedTask show_metrics(ChatExchange exchange) {
   const MetricsAccess access = exchange.server().chat_options().metrics;
   if (access == MetricsAccess::token && !has_metrics_token(exchange)) {
     exchange.fail(errc::unauthenticated);

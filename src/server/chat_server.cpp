@@ -33,7 +33,7 @@ void ChatServer::require_unstarted(const char* call) const {
 bool ChatServer::serves(std::string_view target, const http::BasePath& base) {
   const std::string_view raw_path = http::split_target(target).first;
   const auto path = http::TargetPath::parse(raw_path);
-  // A malformed path is answered here when it begins as one of the chat's; else it is somebody else's to refuse.
+  // A malformed path is the chat's when it begins as one of the chat's paths.
   if (!path) {
     return raw_path.starts_with(base.text()) && std::ranges::any_of(chat_roots(), [&](std::string_view root) {
              return raw_path.substr(base.text().size()).starts_with(root);

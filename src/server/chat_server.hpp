@@ -41,7 +41,7 @@ class ChatServer : public http::Server {
 
   // ---- The connections' side ----
   ChatEngine& engine() const noexcept { return engine_; }
-  // Not after the loop was cut.
+  // Not after the loop was aborted.
   Host& host() const noexcept { return host_; }
   const BeastServerOptions& chat_options() const noexcept { return options_; }
   ChatLoop& loop(std::size_t index) noexcept { return static_cast<ChatLoop&>(Server::loop(index)); }

@@ -64,9 +64,9 @@ void ChatSocket<BaseSocket>::opened() {
 template <class BaseSocket>
 void ChatSocket<BaseSocket>::closed() noexcept {
   subscription_.reset();
-  // It was seen, whether or not the limit's window ends before the socket does. Another socket is an opening, which has
-  // its own limit.
-  if (std::exchange(late_seen_, {})) mark();
+  // What the limit held back takes effect now: the messages were seen. This cannot be used to pass the limit, because
+  // opening another socket has a limit of its own.
+  if (std::exchange(held_back_seen_, {})) mark();
   if (!counted_) return;
   counted_ = false;
   loop().chat_counters().chat_sockets.subtract(1);
@@ -85,15 +85,15 @@ void ChatSocket<BaseSocket>::received(std::string_view text) {
   if (!frame)
     this->refuse(frame.error());
   else if (const auto* typing = std::get_if<wire::TypingFrame>(&*frame))
-    take_typing(typing->is_typing);
+    typing_received(typing->is_typing);
   else
-    take_seen();
+    seen_received();
 }
 
-// Frames over the limit are dropped, but the last of them counts in the end: nobody is left typing because the frame
-// that said otherwise was one too many.
+// Frames over the limit are dropped, except that the last one takes effect when the window ends. Otherwise somebody
+// could be shown as typing for ever because the frame that ended it was over the limit.
 template <class BaseSocket>
-void ChatSocket<BaseSocket>::take_typing(bool is_typing) {
+void ChatSocket<BaseSocket>::typing_received(bool is_typing) {
   const RateLimit& limit = loop().server().chat_options().rate_limits.typing_frames;
   if (limit.count > 0) {
     const auto now = std::chrono::steady_clock::now();
@@ -102,28 +102,29 @@ void ChatSocket<BaseSocket>::take_typing(bool is_typing) {
       typing_frames_ = 0;
     }
     if (++typing_frames_ > limit.count) {
-      late_typing_ = is_typing;
+      held_back_typing_ = is_typing;
       if (typing_frames_ > limit.count * flood_factor) {
         this->close_with(describe(errc::rate_limited));
       }
       return;
     }
   }
-  late_typing_.reset();
+  held_back_typing_.reset();
   subscription_.set_typing(is_typing);
 }
 
-// One at a time: whatever comes meanwhile is one more. So is whatever comes over the limit, once that allows it.
+// One mark at a time. Frames that come meanwhile become one more mark, and so do frames over the limit, once it allows
+// that.
 template <class BaseSocket>
-void ChatSocket<BaseSocket>::take_seen() {
+void ChatSocket<BaseSocket>::seen_received() {
   if (marking_) {
-    mark_again_ = true;
+    mark_once_more_ = true;
     return;
   }
-  if (late_seen_) return;
+  if (held_back_seen_) return;
   const auto delay = loop().server().limits().take(Limits::Act::mark, participant_);
   if (delay.count() > 0)
-    late_seen_ = std::chrono::steady_clock::now() + delay;
+    held_back_seen_ = std::chrono::steady_clock::now() + delay;
   else
     mark();
 }
@@ -137,16 +138,16 @@ void ChatSocket<BaseSocket>::mark() {
                                                          this->shared_from_this())](const result<Marked>& marked) {
         self->marking_ = false;
         if (!self->is_open()) {
-          if (marked && std::exchange(self->mark_again_, false)) self->mark();
+          if (marked && std::exchange(self->mark_once_more_, false)) self->mark();
           return;
         }
         if (!marked) {
-          self->mark_again_ = false;
+          self->mark_once_more_ = false;
           std::string event;
           wire::append_error_event(describe(marked.error()), event);
           self->send_event(event);
-        } else if (std::exchange(self->mark_again_, false)) {
-          self->take_seen();
+        } else if (std::exchange(self->mark_once_more_, false)) {
+          self->seen_received();
         }
       }));
 }
@@ -154,14 +155,14 @@ void ChatSocket<BaseSocket>::mark() {
 template <class BaseSocket>
 void ChatSocket<BaseSocket>::tick(const http::Now& now) {
   BaseSocket::tick(now);
-  if (late_typing_ && is_open() &&
+  if (held_back_typing_ && is_open() &&
       now.steady - typing_window_ >= loop().server().chat_options().rate_limits.typing_frames.window) {
-    subscription_.set_typing(*late_typing_);
-    late_typing_.reset();
+    subscription_.set_typing(*held_back_typing_);
+    held_back_typing_.reset();
   }
-  if (late_seen_ && is_open() && now.steady >= *late_seen_) {
-    late_seen_.reset();
-    take_seen();
+  if (held_back_seen_ && is_open() && now.steady >= *held_back_seen_) {
+    held_back_seen_.reset();
+    seen_received();
   }
 }
 

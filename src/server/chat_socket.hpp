@@ -37,8 +37,8 @@ class ChatSocket final : public BaseSocket, public SubscriberSocket {
   void closed() noexcept override;
   void send_event(std::string_view json) override { send(make_text_frame(json)); }
 
-  void take_typing(bool is_typing);
-  void take_seen();
+  void typing_received(bool is_typing);
+  void seen_received();
   void mark();
 
   Participant participant_;
@@ -48,10 +48,10 @@ class ChatSocket final : public BaseSocket, public SubscriberSocket {
   SubscribeOptions listening_;
   http::SteadyTime typing_window_{};  // since when `typing_frames_` counts
   std::uint32_t typing_frames_ = 0;
-  std::optional<bool> late_typing_;            // what the last frame over the limit said: told when the window is over
-  std::optional<http::SteadyTime> late_seen_;  // when what frames over the limit said is tried again
+  std::optional<bool> held_back_typing_;  // of the last frame over the limit; takes effect when the window ends
+  std::optional<http::SteadyTime> held_back_seen_;  // when frames over the limit are tried again, as one
   bool marking_ = false;
-  bool mark_again_ = false;
+  bool mark_once_more_ = false;
   bool counted_ = false;
 };
 

@@ -1,4 +1,4 @@
-// What the host said of clients a short while ago. One for each event loop, on whose thread everything is.
+// A cache of what the host has answered about clients lately. One for each event loop; on its thread.
 #pragma once
 
 #include <travelchat/host.hpp>
@@ -15,7 +15,7 @@ class ClientCards {
   // What is inside may be null: the host does not know the client. nullopt: ask the host. The pointer lives until the
   // thread does something else.
   std::optional<const ClientCard*> find(const std::string& org_id, const std::string& client_id) const;
-  // `lifetime`: short for what the host could not say.
+  // `lifetime`: shorter when the host failed.
   void remember(const std::string& org_id, const std::string& client_id, std::optional<ClientCard> card,
                 std::chrono::seconds lifetime);
 

@@ -16,20 +16,20 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// More are forgotten, which costs a question each.
+// Beyond it answers are forgotten, and the host is asked again.
 constexpr std::size_t max_trips = 10'000;
-// Of a few hundred bytes each.
+// A few hundred bytes each.
 constexpr std::size_t max_tokens = 10'000;
-// A "no" is never older than this: a trip may have been shared anew since.
+// How long a "no" is used: the trip may be shared again.
 constexpr auto no_lasts = 1s;
-// After a host that could not say.
+// Before the host is asked again after an error.
 constexpr auto failure_pause = 1s;
 // A question that has no answer by then counts as one that the host could not answer.
 constexpr auto host_patience = 10s;
-// For open sockets, so that the host has time for requests.
-constexpr std::size_t max_looks_under_way = 16;
+// Of open sockets at once, so that the host has time for requests.
+constexpr std::size_t max_checks_under_way = 16;
 
-// As far as links rest on it.
+// In everything that decides whether a link is valid.
 bool is_same_link(const std::optional<SharedTrip>& a, const std::optional<SharedTrip>& b) {
   if (!a || !b) return !a && !b;
   return std::tie(a->share_enabled, a->share_token, a->org_id, a->client_id) ==
@@ -75,7 +75,7 @@ CredentialWatch::Trip& CredentialWatch::find(const std::string& trip_id, SteadyT
   return trips_[trip_id];
 }
 
-std::optional<result<bool>> CredentialWatch::verdict(const Trip& trip, const LinkClaim& claim, SteadyTime now) {
+std::optional<result<bool>> CredentialWatch::known_answer(const Trip& trip, const LinkClaim& claim, SteadyTime now) {
   const auto say = [](bool does) { return result<bool>(boost::system::in_place_value, does); };
   const bool does_hold = trip.is_answered && holds(claim, trip.answer);
   const auto age = now - trip.answered_at;
@@ -86,23 +86,23 @@ std::optional<result<bool>> CredentialWatch::verdict(const Trip& trip, const Lin
   return result<bool>(boost::system::in_place_error, trip.failure);
 }
 
-void CredentialWatch::ask(LinkClaim claim, Done done) {
-  if (!tokens_.rests_on_link(claim.token) || loop_.server().chat_options().share_check_interval.count() == 0) {
+void CredentialWatch::check_link(LinkClaim claim, Done done) {
+  if (!tokens_.ends_with_link(claim.token) || loop_.server().chat_options().share_check_interval.count() == 0) {
     return done(result<bool>(boost::system::in_place_value, true));
   }
   const auto now = std::chrono::steady_clock::now();
   Trip& trip = find(claim.trip_id, now);
-  if (const auto known = verdict(trip, claim, now)) return done(*known);
+  if (const auto known = known_answer(trip, claim, now)) return done(*known);
   const std::string trip_id = claim.trip_id;
   trip.waiting.emplace_back(std::move(claim), std::move(done));
-  if (!trip.is_asked) question(trip_id, now);
+  if (!trip.is_asked) ask_host_about(trip_id, now);
 }
 
-void CredentialWatch::question(const std::string& trip_id, SteadyTime now) {
+void CredentialWatch::ask_host_about(const std::string& trip_id, SteadyTime now) {
   Trip& trip = trips_[trip_id];
   trip.is_asked = true;
   trip.asked_at = now;
-  [](CredentialWatch& watch, std::string id, SteadyTime asked_at) -> Detached {
+  [](CredentialWatch& watch, std::string id, SteadyTime asked_at) -> DetachedTask {
     auto answer = co_await ask_host<std::optional<SharedTrip>>(
         watch.loop_, "find_trip", [&](Host& host, auto reply) { host.find_trip(id, std::move(reply)); });
     watch.answered(id, asked_at, std::move(answer));
@@ -112,7 +112,7 @@ void CredentialWatch::question(const std::string& trip_id, SteadyTime now) {
 void CredentialWatch::answered(const std::string& trip_id, SteadyTime asked_at,
                                result<std::optional<SharedTrip>> answer) {
   const auto known = trips_.find(trip_id);
-  // It was given up, and perhaps asked again.
+  // The question timed out, and may have been asked again.
   if (known == trips_.end() || !known->second.is_asked || known->second.asked_at != asked_at) return;
   Trip& trip = known->second;
   trip.is_asked = false;
@@ -122,41 +122,42 @@ void CredentialWatch::answered(const std::string& trip_id, SteadyTime asked_at,
     trip.failure = answer.error();
     trip.ask_again_at = std::chrono::steady_clock::now() + failure_pause;
   }
-  tell(trip);
+  answer_waiting(trip);
 }
 
-bool CredentialWatch::note(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at) {
+bool CredentialWatch::store_answer(const std::string& trip_id, const std::optional<SharedTrip>& answer,
+                                   SteadyTime asked_at) {
   const auto known = trips_.find(trip_id);
   if (known == trips_.end()) return true;
   Trip& trip = known->second;
-  // An answer that was overtaken by one to a later question.
+  // The answer to a later question came first.
   if (trip.is_answered && asked_at < trip.answered_at) return false;
   const bool is_news = !trip.is_answered || !is_same_link(trip.answer, answer);
   trip.answer = answer;
   trip.is_answered = true;
   trip.answered_at = asked_at;
   trip.failure = {};
-  // Sockets may rest on it.
-  if (is_news) next_look_ = {};
+  // Open sockets may depend on it.
+  if (is_news) next_check_ = {};
   return is_news;
 }
 
 void CredentialWatch::learn(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at) {
-  if (!note(trip_id, answer, asked_at)) return;
+  if (!store_answer(trip_id, answer, asked_at)) return;
   ChatServer& server = loop_.server();
   for (std::size_t i = 0; i < server.loop_count(); ++i) {
     ChatLoop& other = server.loop(i);
     if (&other == &loop_) continue;
     server.run_state()->if_running([&] {
       boost::asio::post(other.context(), [keep = server.shared_from_this(), &other, trip_id, answer, asked_at] {
-        other.credentials().note(trip_id, answer, asked_at);
+        other.credentials().store_answer(trip_id, answer, asked_at);
       });
     });
   }
 }
 
-void CredentialWatch::tell(Trip& trip) {
-  // Whoever is told may ask, and move the entries.
+void CredentialWatch::answer_waiting(Trip& trip) {
+  // A callback may ask again, which can move the entries.
   const auto waiting = std::exchange(trip.waiting, {});
   const bool is_answered = trip.is_answered;
   const std::optional<SharedTrip> answer = trip.answer;
@@ -170,7 +171,7 @@ void CredentialWatch::tell(Trip& trip) {
   }
 }
 
-void CredentialWatch::look_at_links(SteadyTime now) {
+void CredentialWatch::check_links(SteadyTime now) {
   std::vector<std::string> silent;
   for (const auto& [trip_id, trip] : trips_) {
     if (trip.is_asked && now - trip.asked_at >= host_patience) silent.push_back(trip_id);
@@ -179,37 +180,37 @@ void CredentialWatch::look_at_links(SteadyTime now) {
     const auto known = trips_.find(trip_id);
     if (known != trips_.end()) answered(trip_id, known->second.asked_at, errc::internal);
   }
-  if (!to_look_at_.empty()) return;  // the last round is not over
+  if (!to_check_.empty()) return;  // the last round is not over
   loop_.sockets().for_each([&](SubscriberSocket& socket) {
     const SocketClaim* claim = socket.claim();
-    if (claim == nullptr || !claim->link || !tokens_.rests_on_link(claim->link->token)) return;
+    if (claim == nullptr || !claim->link || !tokens_.ends_with_link(claim->link->token)) return;
     const auto known = trips_.find(claim->link->trip_id);
-    const auto held = known == trips_.end() ? std::nullopt : verdict(known->second, *claim->link, now);
+    const auto held = known == trips_.end() ? std::nullopt : known_answer(known->second, *claim->link, now);
     if (!held || *held != result<bool>(boost::system::in_place_value, true)) {
-      to_look_at_.push_back(socket.weak());
+      to_check_.push_back(socket.weak());
     }
   });
-  look_further();
+  continue_checks();
 }
 
-void CredentialWatch::look_further() {
-  // A host that answers at once comes back here within the call.
-  if (std::exchange(is_looking_, true)) return;
-  while (looks_under_way_ < max_looks_under_way && !to_look_at_.empty()) {
-    const std::weak_ptr<SubscriberSocket> looked_at = std::move(to_look_at_.front());
-    to_look_at_.pop_front();
-    const auto socket = looked_at.lock();
+void CredentialWatch::continue_checks() {
+  // A host that answers at once calls this again within the call.
+  if (std::exchange(is_checking_, true)) return;
+  while (checks_under_way_ < max_checks_under_way && !to_check_.empty()) {
+    const std::weak_ptr<SubscriberSocket> checked = std::move(to_check_.front());
+    to_check_.pop_front();
+    const auto socket = checked.lock();
     if (!socket || !socket->web_socket().is_open()) continue;
     const SocketClaim* claim = socket->claim();
     if (claim == nullptr || !claim->link) continue;
-    ++looks_under_way_;
-    ask(*claim->link, [this, looked_at](const result<bool>& holds) {
-      --looks_under_way_;
-      if (const auto still = looked_at.lock(); still && holds && !*holds) still->close(errc::unauthenticated);
-      look_further();
+    ++checks_under_way_;
+    check_link(*claim->link, [this, checked](const result<bool>& holds) {
+      --checks_under_way_;
+      if (const auto still = checked.lock(); still && holds && !*holds) still->close(errc::unauthenticated);
+      continue_checks();
     });
   }
-  is_looking_ = false;
+  is_checking_ = false;
 }
 
 // ---- Sessions ----
@@ -223,14 +224,14 @@ void CredentialWatch::check_sessions(SteadyTime now) {
   });
   if (open.empty()) return;
   sessions_asked_at_ = now;
-  [](CredentialWatch& watch, std::vector<std::string> ids, SteadyTime asked_at) -> Detached {
+  [](CredentialWatch& watch, std::vector<std::string> ids, SteadyTime asked_at) -> DetachedTask {
     const auto live = co_await ask_host<std::vector<std::string>>(
         watch.loop_, "check_sessions", [&](Host& host, auto reply) { host.check_sessions(ids, std::move(reply)); });
     if (watch.sessions_asked_at_ == asked_at) watch.sessions_asked_at_.reset();
     if (!live) co_return;
     const std::unordered_set<std::string> found(live->begin(), live->end());
     for (const std::string& id : ids) {
-      // On every loop and node: nobody else need find out.
+      // On every loop and node, so no other one has to find out.
       if (!found.contains(id)) watch.loop_.server().engine().end_session(id);
     }
   }(*this, std::vector<std::string>(open.begin(), open.end()), now);
@@ -238,9 +239,9 @@ void CredentialWatch::check_sessions(SteadyTime now) {
 
 void CredentialWatch::tick(const http::Now& now) {
   const BeastServerOptions& options = loop_.server().chat_options();
-  if (options.share_check_interval.count() > 0 && now.steady >= next_look_) {
-    next_look_ = now.steady + options.share_check_interval / 4;
-    look_at_links(now.steady);
+  if (options.share_check_interval.count() > 0 && now.steady >= next_check_) {
+    next_check_ = now.steady + options.share_check_interval / 4;
+    check_links(now.steady);
   }
   if (options.session_check_interval.count() > 0 && now.steady >= next_session_check_) {
     next_session_check_ = now.steady + options.session_check_interval;
@@ -250,7 +251,7 @@ void CredentialWatch::tick(const http::Now& now) {
 
 void CredentialWatch::clear() noexcept {
   const auto gone = std::exchange(trips_, {});
-  to_look_at_.clear();
+  to_check_.clear();
 }
 
 }  // namespace travelchat::server

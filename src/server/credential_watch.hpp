@@ -1,8 +1,8 @@
-// What sockets and requests rest on and only the host can tell about: the share links behind chat tokens, and advisors'
-// sessions.
+// Asks the host whether credentials in use are still valid: the share links that chat tokens were issued for, and
+// advisors' sessions.
 //
-// The host is asked again while they are in use. Its clear "no" ends what rests on it; an error or silence ends
-// nothing, but lets in nobody for whom it has never said "yes". One for each loop, on whose thread everything is.
+// The host is asked again while they are in use. A "no" ends the sockets that were let in by it. An error or no answer
+// ends nothing, but nobody is let in for whom the host has never said "yes". One for each event loop; on its thread.
 #pragma once
 
 #include "core/chat_token.hpp"
@@ -29,7 +29,7 @@ namespace travelchat::server {
 class ChatLoop;
 class SubscriberSocket;
 
-// A chat token, as far as the host can tell about it.
+// A chat token, and what it was issued for.
 struct LinkClaim {
   ChatToken token;
   std::string org_id;
@@ -37,17 +37,16 @@ struct LinkClaim {
   std::string trip_id;
 };
 
-// Of an open socket.
+// What an open socket was let in by.
 struct SocketClaim {
   std::string session_id;         // an advisor's; empty: none that the host can tell about
   std::optional<LinkClaim> link;  // a client's
 };
 
-// What chat tokens say by themselves (see ChatToken). That takes a few hashes, so it is remembered of those that were
-// asked about lately.
+// What can be read from chat tokens themselves (see ChatToken). That takes a few hashes, so the results are cached.
 class TokenBases {
  public:
-  bool rests_on_link(const ChatToken& token) { return find(token).basis != ChatToken::Basis::application; }
+  bool ends_with_link(const ChatToken& token) { return find(token).basis != ChatToken::Basis::application; }
   bool may_be_of(const ChatToken& token, std::string_view share_token);
 
  private:
@@ -70,13 +69,13 @@ class CredentialWatch {
 
   // Whether the token's link holds, by what the host says now or has said lately. At once or later. An error: the host
   // could not say, and has not said "yes" before.
-  void ask(LinkClaim claim, Done done);
-  // What the host has said of a trip, here or to whoever else has asked it on this loop, at `asked_at`. All loops
-  // know it before anybody is answered by it: whom one has refused, no other lets in a moment later.
+  void check_link(LinkClaim claim, Done done);
+  // Stores what the host has answered about a trip when it was asked at `asked_at`, on all loops, before anybody is
+  // answered by it: so no loop lets in a token that another one has just refused.
   void learn(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at);
   // Looks at the open sockets when it is time.
   void tick(const http::Now& now);
-  // Drops whoever waits. The loop was cut.
+  // Drops those that wait for an answer. The loop was aborted.
   void clear() noexcept;
 
  private:
@@ -95,24 +94,24 @@ class CredentialWatch {
   // Whether the trip, as it is, is shared by the link that the token was issued for.
   bool holds(const LinkClaim& claim, const std::optional<SharedTrip>& trip);
   // What can be said without asking; nullopt: ask.
-  std::optional<result<bool>> verdict(const Trip& trip, const LinkClaim& claim, SteadyTime now);
-  void question(const std::string& trip_id, SteadyTime now);
+  std::optional<result<bool>> known_answer(const Trip& trip, const LinkClaim& claim, SteadyTime now);
+  void ask_host_about(const std::string& trip_id, SteadyTime now);
   void answered(const std::string& trip_id, SteadyTime asked_at, result<std::optional<SharedTrip>> answer);
   // False: it was known.
-  bool note(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at);
-  void tell(Trip& trip);
+  bool store_answer(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at);
+  void answer_waiting(Trip& trip);
 
-  void look_at_links(SteadyTime now);
-  void look_further();
+  void check_links(SteadyTime now);
+  void continue_checks();
   void check_sessions(SteadyTime now);
 
   ChatLoop& loop_;
   TokenBases tokens_;
   std::unordered_map<std::string, Trip> trips_;  // by id; bounded
-  SteadyTime next_look_{};
-  std::deque<std::weak_ptr<SubscriberSocket>> to_look_at_;
-  std::size_t looks_under_way_ = 0;
-  bool is_looking_ = false;
+  SteadyTime next_check_{};
+  std::deque<std::weak_ptr<SubscriberSocket>> to_check_;
+  std::size_t checks_under_way_ = 0;
+  bool is_checking_ = false;
 
   SteadyTime next_session_check_{};
   std::optional<SteadyTime> sessions_asked_at_;

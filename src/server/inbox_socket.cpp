@@ -105,7 +105,7 @@ void InboxSocket<BaseSocket>::send_waiting() {
       });
       if (!unknown.empty()) {
         asking_ = true;
-        [](std::shared_ptr<InboxSocket> socket, std::vector<std::string> ids) -> Detached {
+        [](std::shared_ptr<InboxSocket> socket, std::vector<std::string> ids) -> DetachedTask {
           ChatLoop& loop = socket->loop();
           const auto cards = co_await ask_host<std::vector<ClientCard>>(
               loop, "find_clients",

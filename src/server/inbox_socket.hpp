@@ -45,7 +45,7 @@ class InboxSocket final : public BaseSocket, public SubscriberSocket {
   std::string advisor_id_;
   InboxOptions listening_;  // until it is opened
   Subscription subscription_;
-  // Behind an answer of the host. Bounded: one more closes 4408.
+  // Batches that wait for an answer of the host. Bounded: one more closes the socket with 4408.
   std::deque<std::shared_ptr<const EventBatch>> waiting_;
   bool asking_ = false;
   bool counted_ = false;

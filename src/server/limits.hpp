@@ -1,5 +1,5 @@
-// What each participant and each remote address may do in a while: RateLimits, counted over all routes and sockets of a
-// server, whoever accepted them.
+// How often each participant and each remote address may do what: RateLimits, counted over all routes and sockets of a
+// server.
 //
 // Any thread. A participant is somebody in an organization, whatever conversation, device or credential it uses.
 #pragma once

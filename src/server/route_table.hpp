@@ -15,7 +15,7 @@
 
 namespace travelchat::server {
 
-struct Detached;
+struct DetachedTask;
 class ChatExchange;
 
 // What a chat route takes in its body.
@@ -29,7 +29,7 @@ struct ChatRoute {
   std::string_view method;
   http::Pattern pattern;
   BodyKind body = BodyKind::none;
-  Detached (*handle)(ChatExchange exchange) = nullptr;
+  DetachedTask (*handle)(ChatExchange exchange) = nullptr;
   // Also for pages of the allowed origins (CORS): what needs no session, so that a widget in another site's page works.
   bool cross_origin = false;
   // Only where BeastServerOptions::metrics is not `nobody`.

@@ -124,7 +124,7 @@ const HttpHandler* find_host_route(const ChatExchange& exchange, std::string_vie
 }
 
 // The host answers from any thread, and may forget to.
-Detached answer_by_host(ChatExchange exchange, HttpRequest request, const HttpHandler& handle) {
+DetachedTask answer_by_host(ChatExchange exchange, HttpRequest request, const HttpHandler& handle) {
   const std::string subject = request.method + ' ' + request.path;
   auto response = co_await ask_host<HttpResponse>(exchange.loop(), subject, [&](Host&, Reply<HttpResponse> reply) {
     handle(std::move(request), HttpRespond(std::move(reply)));

@@ -44,7 +44,7 @@ class RefusedSocket final : public BaseSocket {
 template <template <class> class Socket, class... Args>
 void open_on(ChatLoop& from, ChatLoop& to, websocket::Upgrade upgrade, Args... args) {
   auto open = [&to, upgrade = std::move(upgrade), ... args = std::move(args)]() mutable {
-    if (to.was_cut()) return;
+    if (to.was_aborted()) return;
     const auto admit = [&](auto socket) {
       if constexpr (requires { socket->owner(); }) {
         const SocketOwner owner = socket->owner();
@@ -81,7 +81,7 @@ Credential credential_of(const Advisor& advisor) {
   return Credential::of_session(advisor.session_id, advisor.expires_at.value_or(TimePoint::max()));
 }
 
-Detached admit_inbox(ChatLoop& loop, SocketRequest request) {
+DetachedTask admit_inbox(ChatLoop& loop, SocketRequest request) {
   find_chat_token(request);
   if (request.chat_token) {
     const auto claims = co_await TokenCheck(loop, request.upgrade.remote_address, *request.chat_token);
@@ -121,7 +121,7 @@ Detached admit_inbox(ChatLoop& loop, SocketRequest request) {
 }
 
 // Parameters first, then the credential, then whether both agree, then what they name.
-Detached admit_chat(ChatLoop& loop, SocketRequest request) {
+DetachedTask admit_chat(ChatLoop& loop, SocketRequest request) {
   ChatServer& server = loop.server();
   auto claim = request.query ? parse_chat_claim(*request.query) : std::nullopt;
   if (!claim) {

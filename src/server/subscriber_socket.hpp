@@ -23,7 +23,7 @@ class SubscriberSocket : public Subscriber {
   virtual websocket::WebSocket& web_socket() noexcept = 0;
 
   void close(errc reason) noexcept final { web_socket().close_with(describe(reason)); }
-  // What it rests on that only the host can tell about; null: nothing. Lives as long as the socket.
+  // What the host is asked about while the socket is open; null: nothing. Lives as long as the socket.
   const SocketClaim* claim() const noexcept { return claim_.get(); }
   std::weak_ptr<SubscriberSocket> weak();
 

@@ -86,7 +86,7 @@ void ExternalSocket::Channel::hand_over() {
     posted_ = false;
     socket = socket_;
     received = std::exchange(received_, {});
-    // Nothing is taken in behind the end.
+    // Nothing is received after the end.
     received_.ended = received.ended;
   }
   if (socket) socket->receive(std::move(received));

@@ -46,7 +46,7 @@ class ExternalSocket::Channel : public std::enable_shared_from_this<Channel> {
       : run_state_(std::move(run_state)), connection_(std::move(connection)), max_waiting_bytes_(max_waiting_bytes) {}
 
   void receive(websocket::Received::Message message);
-  // Wakes nobody: the socket asks when it has something to send, which is when it matters.
+  // Only counts: the socket reads the count when it sends something, which is when it needs it.
   void acknowledge(std::size_t batches) noexcept { acknowledged_.fetch_add(batches, std::memory_order_relaxed); }
   void end();
 

@@ -1,6 +1,6 @@
 // A WebSocket on an external connection: somebody else reads and writes its frames. See travelchat/external_socket.hpp.
 //
-// Kept alive by its channel until it is closed, and by its subscription.
+// Kept alive by its channel until it is closed.
 #pragma once
 
 #include "websocket/external_channel.hpp"
@@ -30,7 +30,7 @@ class ExternalWebSocket : public WebSocket {
   using WebSocket::close;
   void close(std::uint16_t code, std::string_view reason = {}) final;
   void tick(const http::Now& now) override;
-  void cut() final { drain(); }
+  void abort() final { drain(); }
 
   void receive(Received received);
   // Any thread.

@@ -43,7 +43,7 @@ constexpr std::size_t header_size_of(std::uint8_t second) noexcept {
   return 2 + (length == 126 ? 2u : length == 127 ? 8u : 0u) + ((second & 0x80) != 0 ? 4u : 0u);
 }
 
-// How far the first frame of some reaches; what is cut off counts as its end.
+// The lengths of the first of these frames. A frame that is not whole ends where the bytes end.
 struct Extent {
   std::size_t header = 0;
   std::size_t payload = 0;

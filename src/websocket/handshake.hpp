@@ -9,7 +9,7 @@
 
 namespace travelchat::websocket {
 
-// What section 4.2.1 asks of.
+// The parts of a request that section 4.2.1 has rules about.
 struct HandshakeHeaders {
   bool is_http_1_1 = false;
   bool is_get = false;

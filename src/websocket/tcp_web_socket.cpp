@@ -50,10 +50,10 @@ void TcpWebSocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
     wait();
     return;
   }
-  // Behind the subscription, whose completion was posted: typing needs it.
+  // After what `opened` has posted: a message may need it.
   boost::asio::post(loop_.context(), [self = std::static_pointer_cast<TcpWebSocket>(shared_from_this()),
                                       bytes = upgrade.early_bytes]() mutable {
-    self->take(bytes);
+    self->consume(bytes);
     self->wait();
   });
 }
@@ -79,14 +79,14 @@ void TcpWebSocket::read() {
     }
     loop_.counters().bytes_received.add(size);
     heard_ = std::chrono::steady_clock::now();
-    take(scratch.first(size));
+    consume(scratch.first(size));
     if (!socket_.has_tls() && size < scratch.size()) break;
   }
   wait();
 }
 
 // What comes once the closing handshake has begun is read, so that the connection is not reset, and ignored.
-void TcpWebSocket::take(std::span<char> bytes) {
+void TcpWebSocket::consume(std::span<char> bytes) {
   if (stage_ != Stage::open) return;
   const std::uint16_t fault = reader_.consume(bytes, loop().socket_options().frames, *this);
   if (fault != 0) close(fault);
@@ -115,7 +115,7 @@ void TcpWebSocket::on_close(std::uint16_t code) {
 
 void TcpWebSocket::send(http::Buffer frames) {
   if (stage_ != Stage::open) return;
-  if (outbox_.would_pass(loop().socket_options().max_outbox_bytes, frames->size())) {
+  if (outbox_.would_exceed(loop().socket_options().max_outbox_bytes, frames->size())) {
     outbox_.drop_unsent(frame_boundary);
     socket_.widen_send_buffer();
     close_with(describe(errc::too_slow));
@@ -131,7 +131,7 @@ void TcpWebSocket::close(std::uint16_t code, std::string_view reason) {
   append_close_frame(code, reason, frame);
   outbox_.append(std::move(frame));
   outbox_.seal();
-  outbox_.tell_when_drained();
+  outbox_.notify_when_drained();
   deadline_ = std::chrono::steady_clock::now() + loop().socket_options().close_timeout;
 }
 

@@ -1,8 +1,8 @@
-// A WebSocket on a connection of the server's own: reads its peer's frames, keeps its heartbeat, and lets what its
-// subscription delivers leave through an outbox.
+// A WebSocket on a connection of the server's own: reads its peer's frames, sends its heartbeat, and sends
+// everything through an outbox.
 //
 // It is cheap while nothing happens: no timer, no buffer and no coroutine of its own, one wait for readiness. Kept
-// alive by that wait and by its subscription.
+// alive by that wait.
 #pragma once
 
 #include "http/outbox.hpp"
@@ -29,7 +29,7 @@ class TcpWebSocket : public WebSocket, private FrameSink {
   using WebSocket::close;
   void close(std::uint16_t code, std::string_view reason = {}) final;
   void tick(const http::Now& now) override;
-  void cut() final { gone(); }
+  void abort() final { gone(); }
   void outbox_drained() final;
   void outbox_broken() final { gone(); }
 
@@ -44,7 +44,7 @@ class TcpWebSocket : public WebSocket, private FrameSink {
 
   void wait();
   void read();
-  void take(std::span<char> bytes);
+  void consume(std::span<char> bytes);
   void end_output();
   void gone();
 

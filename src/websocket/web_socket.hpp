@@ -1,8 +1,8 @@
 // One open WebSocket: what its peer says, what it is told, and when it has to end.
 //
 // How its frames travel is left to two subclasses: a TcpWebSocket reads and writes them itself, an ExternalWebSocket
-// has somebody else do it. What a socket is for is the application's, as a template over those two, so that the path
-// from an event to a thousand sockets has no call more for it. Belongs to its loop's thread.
+// has somebody else do it. What a socket is for is the application's, as a template over those two, so that
+// sending to a thousand sockets costs no virtual call for it. Belongs to its loop's thread.
 #pragma once
 
 #include "http/connection.hpp"
@@ -70,14 +70,15 @@ class WebSocket : public http::Connection {
   virtual void opened() = 0;
   // A text message of the peer.
   virtual void received(std::string_view text) = 0;
-  // It is over: let go of everything. Called once.
+  // It has ended: releases everything that it holds. Called once.
   virtual void closed() noexcept = 0;
 
   // When its credential ends; it is closed then with 4401.
   void expire_at(std::optional<ExpiryTime> time) noexcept { expires_at_ = time.value_or(ExpiryTime::max()); }
   // Whether it was closed because its credential has expired.
   bool close_if_expired(const http::Now& now);
-  // From open to `next`: counts the code, records it, and lets go. False: it was not open.
+  // Leaves the stage `open` for `next`: counts the code, writes the access log and calls `closed`. False: it was not
+  // open.
   bool leave_open(Stage next, std::uint16_t code) noexcept;
   void count_sent(std::size_t bytes) noexcept {
     if (record_) record_->bytes += bytes;

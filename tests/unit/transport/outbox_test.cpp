@@ -254,7 +254,7 @@ TEST_CASE("What the kernel does not take waits until it does, and the owner hear
   f.run([&] {
     f.sender->outbox.append(large);
     f.sender->outbox.append(std::string("end"));
-    f.sender->outbox.tell_when_drained();
+    f.sender->outbox.notify_when_drained();
   });
   f.next_round();
   f.run([&] { CHECK(f.sender->outbox.pending_bytes() > 0); });
@@ -271,17 +271,17 @@ TEST_CASE("Only what the kernel does not take counts towards the bound") {
   f.run([&] {
     f.sender->outbox.append(std::string(900, 'a'));
     // The kernel has room, so these 900 are no reason to refuse.
-    CHECK_FALSE(f.sender->outbox.would_pass(1000, 200));
+    CHECK_FALSE(f.sender->outbox.would_exceed(1000, 200));
     CHECK(f.sender->outbox.empty());
     // One buffer is let through when nothing waits before it, however large.
-    CHECK_FALSE(f.sender->outbox.would_pass(1000, 5000));
+    CHECK_FALSE(f.sender->outbox.would_exceed(1000, 5000));
   });
   f.block();
   f.run([&] {
     const std::size_t pending = f.sender->outbox.pending_bytes();
     CHECK(pending > 0);
-    CHECK(f.sender->outbox.would_pass(pending + 99, 100));
-    CHECK_FALSE(f.sender->outbox.would_pass(pending + 100, 100));
+    CHECK(f.sender->outbox.would_exceed(pending + 99, 100));
+    CHECK_FALSE(f.sender->outbox.would_exceed(pending + 100, 100));
   });
 }
 
@@ -301,7 +301,7 @@ TEST_CASE("Dropping what has not left keeps the frame that has begun") {
     f.sender->outbox.append(last);
     f.sender->outbox.seal();
     f.sender->outbox.append(third);
-    f.sender->outbox.tell_when_drained();
+    f.sender->outbox.notify_when_drained();
   });
   CHECK(f.read_exactly(first.size() + second.size() + last.size()) == first + second + last);
   f.sender->drained.get_future().get();
@@ -335,7 +335,7 @@ TEST_CASE("Dropping what has not left keeps what TLS has in a record, to the end
       CHECK(kept % one.size() == 0);
       f.sender->outbox.append(last);
       f.sender->outbox.seal();
-      f.sender->outbox.tell_when_drained();
+      f.sender->outbox.notify_when_drained();
     });
     std::string expected;
     while (expected.size() < kept) expected += one;
