@@ -12,6 +12,8 @@ from lab.people import Lab, Room, fresh_id
 from lab.raw import ask
 from lab.web import request
 
+pytestmark = pytest.mark.host
+
 
 @pytest.fixture(scope="module")
 def room(lab) -> Room:

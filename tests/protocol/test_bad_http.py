@@ -10,6 +10,8 @@ import pytest
 from lab.people import Room
 from lab.raw import Wire, ask
 
+pytestmark = pytest.mark.host
+
 
 @pytest.fixture(scope="module")
 def room(lab) -> Room:

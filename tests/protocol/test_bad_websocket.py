@@ -10,6 +10,8 @@ from lab.people import CLIENT_TYPES, SILENT, Room
 from lab.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawSocket, ask, close_frame, frame, upgrade
 from lab.sockets import Socket
 
+pytestmark = pytest.mark.host
+
 
 @pytest.fixture(scope="module")
 def room(lab) -> Room:

@@ -18,6 +18,8 @@ import pytest
 
 from lab.process import PATIENCE
 
+pytestmark = pytest.mark.one_server
+
 
 def load() -> Any:
     path = Path(__file__).parent / "cluster"

@@ -11,9 +11,12 @@ import pytest
 
 from lab.people import CONVERSATION, CONVERSATION_ROW, MESSAGE, TIME, UUID_V7, Lab, Room, fresh_id
 
+pytestmark = pytest.mark.one_server
+
 LETTERS = json.loads((Path(__file__).parents[1] / "vectors/search.json").read_text())
 
 
+@pytest.mark.host
 def test_a_conversation_is_the_same_one_for_the_same_client(room: Room):
     first = room.advisor.post("/api/conversations", {"clientId": room.client.id}).ok(200)
     again = room.colleague.post("/api/conversations", {"clientId": room.client.id}).ok(200)
@@ -24,6 +27,8 @@ def test_a_conversation_is_the_same_one_for_the_same_client(room: Room):
     assert re.fullmatch(TIME, first["createdAt"])
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.concurrent
 def test_twenty_requests_at_once_open_one_conversation(room: Room):
     with ThreadPoolExecutor(20) as pool:
@@ -37,11 +42,14 @@ def test_an_unknown_client_has_no_conversation(room: Room):
         room.advisor.post("/api/conversations", {"clientId": "nobody"}).error(404, "not_found")
 
 
+@pytest.mark.host
 def test_a_conversation_needs_a_client_id(room: Room):
     with room.untouched():
         room.advisor.post("/api/conversations", {}).error(400, "missing_field")
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_a_row_of_the_list_has_every_member_of_the_contract(room: Room):
     message = room.client_says("Is breakfast included?")
     row = room.row()
@@ -54,6 +62,7 @@ def test_a_row_of_the_list_has_every_member_of_the_contract(room: Room):
     assert row["activeTrip"] is None or set(row["activeTrip"]) == {"id", "title"}
 
 
+@pytest.mark.nodes
 def test_the_list_is_ordered_by_newest_activity(lab: Lab):
     older, newer = lab.two_rooms()
     older.client_says("first")
@@ -73,6 +82,8 @@ def test_every_row_of_the_list_belongs_to_the_organization(lab: Lab):
         assert len({row["clientId"] for row in rows}) == len(rows)
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_search_finds_a_client_by_name_without_regard_to_case(room: Room):
     for text in (room.client.name, room.client.name.upper(), room.client.name[1:4].lower()):
         assert room.id in [row["id"] for row in room.advisor.conversations(q=text)]
@@ -99,6 +110,7 @@ def test_search_finds_letters_as_the_shared_vectors_say(room: Room, number: int)
         assert room.id in [row["id"] for row in room.advisor.conversations(q=wanted)], wanted
 
 
+@pytest.mark.host
 def test_search_finds_a_name_by_the_other_forms_of_its_letters(room: Room):
     # A letter i in Turkish, the long s, and the sign for kelvin.
     forms = str.maketrans({"i": "\u0130", "s": "\u017f", "k": "\u212a"})
@@ -110,6 +122,7 @@ def test_search_finds_nothing_that_is_not_there(room: Room):
     assert room.advisor.conversations(q=fresh_id()) == []
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("text", ["{}%{}", "{}_{}", "{}\\{}", "{}'{}", "{}\"{}", "{}*{}"],
                          ids=["percent", "underscore", "backslash", "quote", "double quote", "star"])
 def test_search_takes_every_character_literally(room: Room, text: str):
@@ -127,6 +140,8 @@ def test_search_stays_inside_the_organization(room: Room):
     assert room.id not in [row["id"] for row in room.stranger.conversations(q=room.client.name)]
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_a_clients_messages_are_unread_until_an_advisor_reads_them(room: Room):
     room.advisor.post(f"{room.path}/read").ok(200)
     total = room.advisor.unread_count()
@@ -147,6 +162,8 @@ def test_an_advisors_own_messages_are_never_unread(room: Room):
     assert room.advisor.unread_count() == total
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_the_unread_count_is_the_sum_over_the_organization(lab: Lab):
     room, other = lab.two_rooms()
     room.client_says("one")

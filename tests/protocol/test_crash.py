@@ -9,9 +9,10 @@ import pytest
 from lab.crash import kill_again_and_again, kill_nodes
 from lab.process import Options
 
-pytestmark = pytest.mark.own_server
+pytestmark = [pytest.mark.own_server, pytest.mark.one_server]
 
 
+@pytest.mark.nodes
 @pytest.mark.concurrent
 def test_after_five_kills_under_load_no_answered_message_is_lost_or_doubled():
     result = asyncio.run(kill_again_and_again(Options(demo=8), kills=5))

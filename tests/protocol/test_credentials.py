@@ -6,7 +6,7 @@ import pytest
 
 from lab.people import Advisor, Room
 
-pytestmark = pytest.mark.concurrent
+pytestmark = [pytest.mark.concurrent, pytest.mark.nodes, pytest.mark.host]
 
 
 def test_a_sign_out_closes_the_sockets_of_its_session(room: Room):

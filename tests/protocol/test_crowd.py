@@ -13,7 +13,7 @@ from lab.raw import RawSocket
 from lab.traffic import open_chat
 
 # Alone: a balancer written in Python takes longer for so many bytes than a server waits for a stalled reader.
-pytestmark = [pytest.mark.concurrent, pytest.mark.alone]
+pytestmark = [pytest.mark.concurrent, pytest.mark.alone, pytest.mark.carried]
 
 # Whoever reads nothing answers no ping either; this one is to be cut for its queue, however long the others take. And
 # what all hear is compared, so nothing else is told in between.

@@ -13,9 +13,13 @@ import pytest
 from lab import process
 from lab.people import SILENT, UUID_V7, Lab, Room
 
+pytestmark = pytest.mark.one_server
+
 OTHER = "019345a0-0000-7000-8000-0000000000e1"
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_every_page_names_the_epoch(room: Room):
     epoch = room.epoch
     assert re.fullmatch(UUID_V7, epoch)
@@ -24,6 +28,8 @@ def test_every_page_names_the_epoch(room: Room):
     assert room.client.get(f"{room.path}/messages").headers["x-epoch"] == epoch
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_a_socket_that_names_the_epoch_is_caught_up(room: Room):
     rev = room.rev
     missed = room.client_says("missed")
@@ -33,6 +39,8 @@ def test_a_socket_that_names_the_epoch_is_caught_up(room: Room):
         socket.expect({"type": "caught_up", "rev": missed["rev"], "epoch": room.epoch})
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.parametrize("side", ["advisor", "client"])
 def test_a_socket_that_names_another_epoch_is_told_to_load_the_conversation_again(room: Room, side: str):
     opens = room.advisor_socket if side == "advisor" else room.client_socket
@@ -44,6 +52,8 @@ def test_a_socket_that_names_another_epoch_is_told_to_load_the_conversation_agai
             rev = room.hears_nothing_more(socket)["rev"]
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_a_page_for_another_epoch_is_refused(room: Room):
     for query in ({"since": 0}, {"before": 2}, {}):
         room.advisor.get(f"{room.path}/messages", epoch=OTHER, **query).error(409, "epoch_changed")

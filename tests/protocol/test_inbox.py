@@ -9,6 +9,8 @@ import pytest
 from lab.people import CONVERSATION_ROW, Lab, Room
 from lab.sockets import Socket
 
+pytestmark = pytest.mark.nodes
+
 
 def update(inbox: Socket) -> dict:
     event = inbox.next()
@@ -18,6 +20,7 @@ def update(inbox: Socket) -> dict:
     return event["conversation"]
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("sender", ["advisor", "client"])
 def test_a_message_changes_its_row(room: Room, sender: str):
     unread = room.row()["unreadCount"]
@@ -31,6 +34,7 @@ def test_a_message_changes_its_row(room: Room, sender: str):
         assert row["unreadCount"] == unread + (sender == "client")
 
 
+@pytest.mark.host
 def test_a_read_changes_its_row(room: Room):
     room.client_says("unread")
     with room.advisor.inbox() as inbox:
@@ -40,6 +44,7 @@ def test_a_read_changes_its_row(room: Room):
         assert row == room.row()
 
 
+@pytest.mark.host
 @pytest.mark.concurrent
 def test_every_room_of_the_organization_is_in_one_inbox(lab: Lab):
     room, other = lab.two_rooms()

@@ -19,12 +19,16 @@ from lab.raw import RawSocket, Wire
 from lab.sockets import Socket
 from lab.web import request
 
+pytestmark = pytest.mark.one_server
+
 Launch = Callable[..., Server]
 
 
 # ---- Probes ----
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_a_probe_answers_200_to_anybody(server: Server, path: str):
     assert request(server.address, "GET", path).status == 200
@@ -48,6 +52,7 @@ def metric_values(server: Server) -> dict[str, float]:
     return values
 
 
+@pytest.mark.host
 @pytest.mark.alone
 def test_metrics_are_prometheus_text_and_count_messages_and_sockets(room: Room):
     before = metric_values(room.server)
@@ -61,6 +66,7 @@ def test_metrics_are_prometheus_text_and_count_messages_and_sockets(room: Room):
     assert sockets, "no gauge of sockets went up by the one that was opened"
 
 
+@pytest.mark.host
 def test_metrics_name_nobody(room: Room):
     room.client_says("hello")
     text = request(room.server.address, "GET", "/metrics").body.decode()
@@ -71,6 +77,8 @@ def test_metrics_name_nobody(room: Room):
 # ---- Logs ----
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.own_server
 def test_no_credential_query_or_content_reaches_a_log(launch: Launch):
     server = launch(demo=4, extra=["--log-level", "debug"])
@@ -105,6 +113,7 @@ def test_no_credential_query_or_content_reaches_a_log(launch: Launch):
 # ---- One process for a folder ----
 
 
+@pytest.mark.host
 @pytest.mark.own_server
 @pytest.mark.alone
 def test_a_second_process_on_the_same_data_is_refused_and_the_first_goes_on(launch: Launch):
@@ -119,6 +128,8 @@ def test_a_second_process_on_the_same_data_is_refused_and_the_first_goes_on(laun
         room.hears_nothing_more(witness)
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.own_server
 def test_after_the_first_has_ended_another_takes_over_all_that_was_said(launch: Launch):
     first = launch(demo=4)
@@ -136,6 +147,7 @@ def test_after_the_first_has_ended_another_takes_over_all_that_was_said(launch: 
     assert room.history() == history
 
 
+@pytest.mark.nodes
 @pytest.mark.own_server
 def test_a_repeat_after_a_restart_is_answered_with_the_first_message(launch: Launch):
     first = launch(demo=4)
@@ -150,6 +162,8 @@ def test_a_repeat_after_a_restart_is_answered_with_the_first_message(launch: Lau
 # ---- The end ----
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.own_server
 @pytest.mark.concurrent
 def test_sigterm_closes_sockets_with_1012_and_ends_with_0_within_five_seconds(launch: Launch):
@@ -167,6 +181,7 @@ def test_sigterm_closes_sockets_with_1012_and_ends_with_0_within_five_seconds(la
     idle.socket.close()
 
 
+@pytest.mark.host
 @pytest.mark.own_server
 def test_sigterm_is_not_held_up_by_sockets_that_say_nothing(launch: Launch):
     server = launch(demo=4)
@@ -182,6 +197,8 @@ def test_sigterm_is_not_held_up_by_sockets_that_say_nothing(launch: Launch):
         assert time.monotonic() - started < 5
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.own_server
 @pytest.mark.concurrent
 def test_sigterm_under_load_answers_what_was_accepted_and_loses_none_of_it(launch: Launch):
@@ -231,6 +248,7 @@ def test_sigterm_under_load_answers_what_was_accepted_and_loses_none_of_it(launc
         assert [history.get(message["id"]) for message in messages] == messages
 
 
+@pytest.mark.host
 @pytest.mark.own_server
 def test_a_pipelined_request_is_answered_before_the_end(launch: Launch):
     server = launch(demo=4)
@@ -248,6 +266,7 @@ def test_a_pipelined_request_is_answered_before_the_end(launch: Launch):
     assert server.wait() == 0
 
 
+@pytest.mark.host
 @pytest.mark.own_server
 def test_sigint_ends_it_as_well(launch: Launch):
     server = launch(demo=4)
@@ -255,6 +274,8 @@ def test_sigint_ends_it_as_well(launch: Launch):
     assert server.wait() == 0
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.own_server
 def test_after_kill_minus_9_everything_that_was_answered_is_there(launch: Launch):
     first = launch(demo=4)

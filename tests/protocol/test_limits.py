@@ -16,7 +16,7 @@ from lab.raw import RawSocket, Wire
 from lab.sockets import Socket
 from lab.web import request
 
-pytestmark = pytest.mark.own_server
+pytestmark = [pytest.mark.own_server, pytest.mark.one_server]
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,8 @@ def sends_until_limited(person: Advisor | Client, path: str, **fields: str) -> t
     raise AssertionError("a hundred messages were taken")
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.parametrize("sender", ["advisor", "client"])
 def test_a_person_may_send_twenty_messages_in_ten_seconds(lab: Lab, sender: str):
     room, other = lab.two_rooms()
@@ -92,6 +94,7 @@ def test_a_stop_that_was_one_frame_too_many_counts_when_the_second_is_over(lab: 
         assert time.monotonic() - started < 5
 
 
+@pytest.mark.host
 def test_a_socket_that_goes_on_typing_too_fast_is_closed_with_4429(lab: Lab):
     room = lab.room()
     with room.advisor_listens() as advisor, room.client_listens() as client:
@@ -106,6 +109,8 @@ def test_a_socket_that_goes_on_typing_too_fast_is_closed_with_4429(lab: Lab):
         assert client.until(lambda event: event["type"] == "new_message")[-1]["message"] == message
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.parametrize("side", ["advisor", "client"])
 def test_a_person_may_have_five_sockets_in_a_conversation(lab: Lab, side: str):
     room, other = lab.two_rooms()
@@ -201,6 +206,8 @@ def test_a_person_may_ask_for_a_hundred_pages_and_lists_in_ten_seconds(lab: Lab,
     assert 100 <= count <= 130  # more when the asking took longer than the window's first seconds
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_an_address_that_guesses_tokens_has_to_wait_and_others_do_not(lab: Lab):
     room = lab.room(keep=True)
     guesser, neighbour = "127.97.0.1", "127.97.0.2"
@@ -220,6 +227,8 @@ def test_an_address_that_guesses_tokens_has_to_wait_and_others_do_not(lab: Lab):
     assert ask(room.client.token, guesser).status == 200
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_an_address_may_ask_for_ten_chat_tokens_a_minute(lab: Lab):
     client = lab.room().client
     here, elsewhere = "127.99.0.1", "127.99.0.2"
@@ -229,6 +238,7 @@ def test_an_address_may_ask_for_ten_chat_tokens_a_minute(lab: Lab):
     assert client.ask_token(source=elsewhere).status == 200
 
 
+@pytest.mark.host
 def test_behind_a_proxy_it_is_the_address_that_the_proxy_names(launch: Callable[..., process.Server]):
     client = Lab(launch(rate_limits=None, extra=["--trusted-proxy", "127.99.0.0/24"])).room().client
 
@@ -248,6 +258,7 @@ def test_behind_a_proxy_it_is_the_address_that_the_proxy_names(launch: Callable[
     client.ask_token(source=stranger, headers={"X-Forwarded-For": "203.0.113.4"}).error(429, "rate_limited")
 
 
+@pytest.mark.host
 def test_a_port_behind_the_address_that_a_proxy_names_is_no_part_of_it(launch: Callable[..., process.Server]):
     client = Lab(launch(rate_limits=None, extra=["--trusted-proxy", "127.99.0.1"])).room().client
 
@@ -265,6 +276,7 @@ def test_a_port_behind_the_address_that_a_proxy_names_is_no_part_of_it(launch: C
     assert status("2a01:4f8:0:1::1") == 200
 
 
+@pytest.mark.host
 @pytest.mark.alone
 @pytest.mark.parser
 @pytest.mark.parametrize("side", ["advisor", "client", "inbox"])

@@ -12,11 +12,15 @@ import pytest
 from lab.people import MESSAGE, TIME, UUID_V7, Lab, Room, fresh_id
 from lab.traffic import HttpConnection
 
+pytestmark = pytest.mark.one_server
+
 
 def event_of(message: dict) -> dict:
     return {"type": "new_message", "message": message, "rev": message["rev"]}
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_an_advisors_message_is_answered_with_the_whole_message(room: Room):
     rev, seq = room.rev, room.last_seq()
     message = room.advisor_says("Your flight leaves at 9.")
@@ -37,6 +41,8 @@ def test_an_advisors_message_is_answered_with_the_whole_message(room: Room):
     assert room.page(limit=1) == [message]
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_a_clients_message_is_stored_as_the_clients(room: Room):
     message = room.client_says("Thank you!")
     assert set(message) == MESSAGE
@@ -45,12 +51,15 @@ def test_a_clients_message_is_stored_as_the_clients(room: Room):
     assert room.page(limit=1) == [message]
 
 
+@pytest.mark.host
 def test_a_client_may_give_its_token_as_bearer(room: Room):
     answer = room.client.request("POST", f"{room.path}/messages/client", json={"content": "By header"},
                                  headers={"Authorization": f"Bearer {room.client.token}"})
     assert answer.ok(201)["senderType"] == "client"
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.parametrize("sender", ["advisor", "client"])
 def test_a_message_reaches_every_socket_of_the_room_its_senders_too(room: Room, sender: str):
     with (room.advisor_listens() as own_tab, room.advisor_listens(room.colleague) as colleague,
@@ -62,6 +71,7 @@ def test_a_message_reaches_every_socket_of_the_room_its_senders_too(room: Room, 
             socket.expect(event_of(message))
 
 
+@pytest.mark.nodes
 def test_a_message_is_not_heard_in_another_room(lab: Lab):
     room, other = lab.two_rooms()
     with other.client_listens() as client, other.advisor_listens() as advisor:
@@ -70,6 +80,8 @@ def test_a_message_is_not_heard_in_another_room(lab: Lab):
         other.hears_nothing_more(client, advisor)
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.concurrent
 def test_events_reach_every_socket_in_one_dense_order(room: Room):
     with room.advisor_listens() as advisor, room.client_listens() as client, ThreadPoolExecutor(8) as pool:
@@ -92,6 +104,7 @@ def test_content_is_stored_trimmed_and_otherwise_as_sent(room: Room):
     assert room.page(limit=1)[0]["content"] == inner.strip()
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("character", ["x", "\u00e9", "\u20ac", "\U0001f600"])
 def test_content_may_have_ten_thousand_code_points(room: Room, character: str):
     content = character * 10_000
@@ -102,6 +115,7 @@ def test_content_may_have_ten_thousand_code_points(room: Room, character: str):
         assert answer.ok(201)["content"] == content
 
 
+@pytest.mark.host
 def test_the_longest_message_of_a_client_fits_with_every_letter_escaped(room: Room):
     def escaped(text: str) -> str:
         return "".join(f"\\u{ord(letter):04x}" for letter in text)
@@ -112,6 +126,7 @@ def test_the_longest_message_of_a_client_fits_with_every_letter_escaped(room: Ro
     assert answer.ok(201)["content"] == "\U0001f600" * 10_000
 
 
+@pytest.mark.host
 def test_markup_is_accepted_and_comes_back_as_the_text_it_is(room: Room):
     content = '<img src=x onerror="alert(1)"><script>alert(2)</script>&amp;'
     with room.client_listens() as client:
@@ -126,6 +141,8 @@ def test_markup_is_accepted_and_comes_back_as_the_text_it_is(room: Room):
 # ---- The same message again ----
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.parametrize("sender", ["advisor", "client"])
 def test_the_same_client_message_id_again_answers_200_with_the_first_message(room: Room, sender: str):
     says = room.advisor_says if sender == "advisor" else room.client_says
@@ -137,6 +154,7 @@ def test_the_same_client_message_id_again_answers_200_with_the_first_message(roo
         assert person.post(path, fields).ok(200) == first
 
 
+@pytest.mark.nodes
 def test_a_repeat_after_other_changes_answers_with_the_first_message_as_it_is_now(room: Room):
     fields = {"content": "Once", "clientMessageId": fresh_id()}
     first = room.advisor_says(**fields)
@@ -148,6 +166,8 @@ def test_a_repeat_after_other_changes_answers_with_the_first_message_as_it_is_no
     assert again == room.message(first["id"])
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.concurrent
 def test_twenty_equal_requests_at_once_make_one_message(room: Room):
     fields = {"content": "Only one of me", "clientMessageId": fresh_id()}
@@ -161,6 +181,7 @@ def test_twenty_equal_requests_at_once_make_one_message(room: Room):
     assert (marker["seq"], marker["rev"]) == (message["seq"] + 1, message["rev"] + 1)
 
 
+@pytest.mark.nodes
 def test_the_same_client_message_id_with_other_content_is_a_conflict(room: Room):
     key = fresh_id()
     first = room.advisor_says("One thing", clientMessageId=key)
@@ -225,6 +246,8 @@ def test_limit_says_how_many(long_room: Room, limit: int):
     assert answer.headers["x-has-more"] == "true"
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_before_pages_back_to_the_first_message(long_room: Room):
     history = long_room.history()
     assert [message["seq"] for message in history] == list(range(1, len(history) + 1))
@@ -248,6 +271,8 @@ def test_the_last_page_says_that_there_is_no_more(long_room: Room):
     assert one_left.headers["x-has-more"] == "true"
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_since_gives_only_what_changed_after_that_rev(room: Room):
     old = room.advisor_says("old, and changed later")
     room.client_says("old, and left alone")
@@ -331,6 +356,8 @@ def test_since_is_refused_when_one_rev_has_more_messages_than_a_page_can_hold(la
     assert [message["id"] for message in room.page(since=seen)] == [newest[0]["id"]]
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_a_client_reads_its_own_conversation(room: Room):
     message = room.advisor_says("for you")
     assert room.client.get(f"{room.path}/messages", limit=1).ok() == [message]

@@ -10,7 +10,7 @@ from lab.outage import restart_nats, restart_postgres
 from lab.process import Options
 
 # They bring two nodes themselves, whatever the suite runs against.
-pytestmark = [pytest.mark.own_server, pytest.mark.reference, pytest.mark.alone, pytest.mark.long]
+pytestmark = [pytest.mark.own_server, pytest.mark.reference, pytest.mark.alone, pytest.mark.long, pytest.mark.one_server]
 
 
 def test_when_postgresql_comes_back_without_a_shutdown_every_node_serves_again_and_nothing_is_lost_or_doubled():

@@ -21,7 +21,7 @@ from lab.process import PATIENCE, Server
 from lab.push import Authority, Browser, PushService, check_vapid, decode, encode, wait_for_log
 from lab.web import request
 
-pytestmark = [pytest.mark.reference, pytest.mark.own_server]
+pytestmark = [pytest.mark.reference, pytest.mark.own_server, pytest.mark.one_server]
 
 Launch = Callable[..., Server]
 CONTACT = "mailto:ops@travel.example"
@@ -84,6 +84,7 @@ def public_key(advisor: Advisor) -> str:
 # ---- What a browser gets ----
 
 
+@pytest.mark.nodes
 def test_a_clients_message_reaches_an_advisors_browser_encrypted(room: Room, service: PushService, browser: Browser):
     content = "Is the hotel near the beach? " + "é😀" * 60
     room.client_says(content)
@@ -137,6 +138,7 @@ def test_each_message_is_encrypted_anew(room: Room, service: PushService, browse
     assert bodies[0][21:86] != bodies[1][21:86], "the sender's key"
 
 
+@pytest.mark.nodes
 def test_a_repeated_request_and_an_advisors_message_notify_nobody(room: Room, service: PushService, browser: Browser):
     fields = {"content": "once", "clientMessageId": fresh_id()}
     room.client.post(f"{room.path}/messages/client", fields).ok(201)
@@ -150,6 +152,7 @@ def test_a_repeated_request_and_an_advisors_message_notify_nobody(room: Room, se
 # ---- Whose browsers ----
 
 
+@pytest.mark.nodes
 def test_every_browser_of_the_organization_is_told_and_none_of_another(room: Room, service: PushService):
     ours = [subscribe(room.advisor, service), subscribe(room.advisor, service), subscribe(room.colleague, service)]
     foreign = subscribe(room.stranger, service)
@@ -166,6 +169,7 @@ def test_every_browser_of_the_organization_is_told_and_none_of_another(room: Roo
         unsubscribe(advisor, browser)
 
 
+@pytest.mark.nodes
 def test_who_has_unsubscribed_is_told_no_more(room: Room, service: PushService, browser: Browser):
     gone = subscribe(room.advisor, service)
     unsubscribe(room.advisor, gone)
@@ -176,6 +180,7 @@ def test_who_has_unsubscribed_is_told_no_more(room: Room, service: PushService, 
     assert service.heard_nothing_more()
 
 
+@pytest.mark.nodes
 def test_another_advisors_subscription_can_be_neither_removed_nor_taken(
         room: Room, service: PushService, browser: Browser):
     for other in (room.colleague, room.stranger):
@@ -185,6 +190,7 @@ def test_another_advisors_subscription_can_be_neither_removed_nor_taken(
     browser.read(service.next())
 
 
+@pytest.mark.nodes
 def test_a_browser_follows_whoever_signs_in_there(room: Room, service: PushService):
     browser = subscribe(room.advisor, service)
     witness = subscribe(room.advisor, service)
@@ -197,6 +203,7 @@ def test_a_browser_follows_whoever_signs_in_there(room: Room, service: PushServi
     unsubscribe(room.advisor, witness)
 
 
+@pytest.mark.nodes
 def test_a_subscription_that_is_sent_twice_is_told_once(room: Room, service: PushService, browser: Browser):
     room.advisor.post(PATH, browser.to_json()).ok(201)
     for _ in range(2):
@@ -278,6 +285,7 @@ def test_who_may_subscribe(room: Room):
 # ---- What push services answer ----
 
 
+@pytest.mark.nodes
 @pytest.mark.parametrize("status", ["410 Gone", "404 Not Found"])
 def test_a_subscription_that_the_service_does_not_know_any_more_is_removed(
         room: Room, service: PushService, status: str):
@@ -525,6 +533,7 @@ def test_a_service_that_is_not_there_is_tried_again(launch: Launch, authority: A
     assert server.stop() == 0
 
 
+@pytest.mark.nodes
 def test_a_restart_keeps_the_key_and_the_subscriptions(launch: Launch, authority: Authority, service: PushService):
     server = launch(demo=4, extra=push_options(authority))
     room = Lab(server).room()

@@ -9,6 +9,8 @@ import pytest
 
 from lab.people import REACTION, TIME, Lab, Room
 
+pytestmark = pytest.mark.one_server
+
 EMOJI = ["❤️", "👍", "😂", "😮", "😢", "👎"]
 
 
@@ -29,6 +31,8 @@ def summary(reactions: list[dict]) -> list[tuple[str, str, str]]:
     return [(reaction["reactorType"], reaction["reactorId"], reaction["emoji"]) for reaction in reactions]
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_an_advisors_reaction_is_answered_and_broadcast(room: Room, message: dict):
     with room.advisor_listens() as advisor, room.client_listens() as client:
         reactions = advisor_reacts(room, message, "👍")
@@ -48,6 +52,8 @@ def test_an_advisors_reaction_is_answered_and_broadcast(room: Room, message: dic
     assert stored["rev"] == message["rev"] + 1
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_a_clients_reaction_is_answered_and_broadcast(room: Room, message: dict):
     with room.advisor_listens() as advisor, room.client_listens() as client:
         reactions = client_reacts(room, message, "😮")
@@ -59,6 +65,7 @@ def test_a_clients_reaction_is_answered_and_broadcast(room: Room, message: dict)
         client.expect(event)
 
 
+@pytest.mark.nodes
 @pytest.mark.parametrize("person", ["advisor", "client"])
 def test_a_second_reaction_replaces_the_first(room: Room, message: dict, person: str):
     reacts = advisor_reacts if person == "advisor" else client_reacts
@@ -70,6 +77,7 @@ def test_a_second_reaction_replaces_the_first(room: Room, message: dict, person:
     assert room.message(message["id"])["reactions"] == reactions
 
 
+@pytest.mark.nodes
 @pytest.mark.parametrize("person", ["advisor", "client"])
 def test_the_same_reaction_again_changes_nothing(room: Room, message: dict, person: str):
     reacts = advisor_reacts if person == "advisor" else client_reacts
@@ -78,6 +86,8 @@ def test_the_same_reaction_again_changes_nothing(room: Room, message: dict, pers
         assert reacts(room, message, "😢") == reactions
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_an_advisor_takes_its_reaction_back(room: Room, message: dict):
     advisor_reacts(room, message, "👍")
     with room.client_listens() as witness:
@@ -87,6 +97,8 @@ def test_an_advisor_takes_its_reaction_back(room: Room, message: dict):
     assert room.message(message["id"])["reactions"] == []
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 def test_a_client_takes_its_reaction_back(room: Room, message: dict):
     client_reacts(room, message, "👍")
     with room.client_listens() as witness:
@@ -95,6 +107,7 @@ def test_a_client_takes_its_reaction_back(room: Room, message: dict):
                         "rev": message["rev"] + 2})
 
 
+@pytest.mark.host
 def test_taking_back_may_name_the_emoji(room: Room, message: dict):
     advisor_reacts(room, message, "👍")
     assert room.advisor.delete(room.reactions_path(message), {"emoji": "👍"}).ok(200) == []
@@ -110,6 +123,7 @@ def test_taking_back_what_is_not_there_changes_nothing(room: Room, message: dict
             assert room.client.delete(room.reactions_path(message) + "/client").ok(200) == others
 
 
+@pytest.mark.nodes
 def test_everybody_has_one_reaction_oldest_first(room: Room, message: dict):
     advisor_reacts(room, message, "👍")
     client_reacts(room, message, "👍")
@@ -122,6 +136,7 @@ def test_everybody_has_one_reaction_oldest_first(room: Room, message: dict):
     assert summary(left) == [("advisor", room.advisor.id, "👍"), ("advisor", room.colleague.id, "❤️")]
 
 
+@pytest.mark.nodes
 @pytest.mark.concurrent
 def test_reactions_of_one_person_at_once_leave_one(room: Room, message: dict):
     with ThreadPoolExecutor(12) as pool:
@@ -130,6 +145,8 @@ def test_reactions_of_one_person_at_once_leave_one(room: Room, message: dict):
     assert len(room.message(message["id"])["reactions"]) == 1
 
 
+@pytest.mark.nodes
+@pytest.mark.host
 @pytest.mark.concurrent
 def test_reactions_of_all_persons_at_once_are_heard_in_order(room: Room, message: dict):
     reacts = [lambda emoji: advisor_reacts(room, message, emoji),
@@ -166,6 +183,7 @@ def test_the_six_emoji_are_accepted(room: Room, message: dict, emoji: str):
     assert advisor_reacts(room, message, emoji)[0]["emoji"] == emoji
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("sent, stored", [("\u2764", "\u2764\ufe0f"), ("\u2764\ufe0f", "\u2764\ufe0f"),
                                           *((emoji + "\ufe0f", emoji) for emoji in EMOJI[1:])],
                          ids=["bare heart", "heart"] + [f"U+{ord(emoji):X} with FE0F" for emoji in EMOJI[1:]])

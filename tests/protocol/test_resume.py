@@ -9,6 +9,8 @@ import pytest
 
 from lab.people import ADVISOR_TYPES, FAR_REV, SILENT, Room
 
+pytestmark = pytest.mark.nodes
+
 
 def caught_up(room: Room, rev: int) -> dict:
     return {"type": "caught_up", "rev": rev, "epoch": room.epoch}
@@ -18,6 +20,7 @@ def resync(room: Room, rev: int) -> dict:
     return {"type": "resync", "rev": rev, "epoch": room.epoch}
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("side", ["advisor", "client"])
 def test_a_socket_that_missed_nothing_is_caught_up_at_once(room: Room, side: str):
     rev = room.rev
@@ -35,6 +38,7 @@ def test_without_since_nothing_is_replayed(room: Room):
         room.hears_nothing_more(socket)
 
 
+@pytest.mark.host
 def test_every_kind_of_change_is_replayed_in_order_as_the_same_event(room: Room):
     room.client.post(f"{room.path}/read/client").ok()
     room.advisor.post(f"{room.path}/read").ok()
@@ -98,6 +102,7 @@ def test_live_events_follow_the_replay(room: Room):
         socket.expect({"type": "new_message", "message": live, "rev": live["rev"]})
 
 
+@pytest.mark.host
 def test_exactly_a_thousand_changes_are_replayed(long_room: Room):
     rev = long_room.rev
     with long_room.client_socket(since=rev - 1_000) as socket:
@@ -126,6 +131,7 @@ def test_a_since_beyond_the_conversations_rev_is_a_resync(room: Room, ahead: int
         room.hears_nothing_more(socket)
 
 
+@pytest.mark.host
 @pytest.mark.concurrent
 def test_while_others_write_a_resuming_reader_misses_nothing_and_hears_nothing_twice(room: Room):
     start = room.rev

@@ -8,6 +8,8 @@ import pytest
 
 from lab.people import TIME, Room
 
+pytestmark = pytest.mark.nodes
+
 
 def quiet(room: Room) -> None:
     """Nothing unseen and nothing unread is left."""
@@ -34,6 +36,7 @@ def advisor_reads(room: Room, how: str) -> None:
             socket.expect_type("read")
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("how", ["http", "frame"])
 def test_the_client_sees_the_advisors_messages(room: Room, how: str):
     quiet(room)
@@ -55,6 +58,7 @@ def test_the_client_sees_the_advisors_messages(room: Room, how: str):
         room.hears_nothing_more(advisor, second_tab)
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("how", ["http", "frame"])
 def test_an_advisor_reads_the_clients_messages(room: Room, how: str):
     quiet(room)

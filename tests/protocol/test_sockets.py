@@ -13,9 +13,12 @@ from lab.process import PATIENCE, Server
 from lab.raw import CLOSE, PING, PONG, TEXT, Frame, RawSocket, frame
 from lab.sockets import SUBPROTOCOL, Socket
 
+pytestmark = pytest.mark.host
+
 # ---- Getting in ----
 
 
+@pytest.mark.nodes
 def test_a_client_gets_in_with_its_token_as_subprotocol(room: Room):
     with room.client_socket() as socket:
         socket.expect(SILENT)
@@ -29,11 +32,13 @@ def test_a_client_gets_in_with_its_token_in_the_query(room: Room):
         socket.expect(SILENT)
 
 
+@pytest.mark.nodes
 def test_an_advisor_gets_in_with_the_session_cookie(room: Room):
     with room.advisor_socket() as socket:
         socket.expect(SILENT)
 
 
+@pytest.mark.nodes
 def test_any_advisor_of_the_organization_gets_in(room: Room):
     with room.advisor_socket(room.colleague) as socket:
         socket.expect(SILENT)
@@ -82,6 +87,7 @@ def test_an_advisor_who_claims_to_be_the_client_is_4403(room: Room):
             cookie=room.advisor.cookie)
 
 
+@pytest.mark.nodes
 def test_an_ended_session_is_4401(room: Room):
     refused(room, 4401, {"conversationId": room.id, "userType": "advisor", "userId": room.advisor.id},
             cookie=room.advisor.ended_session())
@@ -110,6 +116,7 @@ def test_a_page_of_the_servers_own_origin_gets_in(room: Room, side: str):
 # ---- Staying ----
 
 
+@pytest.mark.nodes
 @pytest.mark.own_server
 @pytest.mark.concurrent
 def test_a_peer_that_answers_pings_stays_and_one_that_is_silent_is_dropped(launch: Callable[..., Server]):
@@ -224,6 +231,7 @@ def test_a_close_without_a_code_is_answered(room: Room):
 # ---- Too slow ----
 
 
+@pytest.mark.nodes
 @pytest.mark.concurrent
 def test_a_socket_that_does_not_read_is_cut_with_4408_while_others_get_everything(room: Room):
     query = {"conversationId": room.id, "userType": "client", "userId": room.client.id,

@@ -9,7 +9,7 @@ import pytest
 from lab.people import Room
 from lab.storm import resume_storm
 
-pytestmark = pytest.mark.concurrent
+pytestmark = [pytest.mark.concurrent, pytest.mark.nodes]
 
 
 def test_twenty_writers_and_readers_that_are_cut_twenty_times_agree_in_the_end(room: Room):

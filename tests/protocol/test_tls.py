@@ -16,7 +16,7 @@ from lab import process
 from lab.raw import RawSocket, Wire
 from lab.web import Answer
 
-pytestmark = [pytest.mark.reference, pytest.mark.own_server, pytest.mark.alone]
+pytestmark = [pytest.mark.reference, pytest.mark.own_server, pytest.mark.alone, pytest.mark.one_server]
 
 
 def make_certificate(folder: Path) -> list[str]:

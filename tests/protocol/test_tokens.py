@@ -13,10 +13,13 @@ from lab.people import TIME, Lab, Room
 from lab.process import Server
 from lab.web import request
 
+pytestmark = pytest.mark.host
+
 GRANT = {"chatToken", "conversationId", "clientId", "clientName", "orgId", "advisorName", "advisorAvatar",
          "expiresAt"}
 
 
+@pytest.mark.nodes
 def test_the_share_link_gives_a_token_and_everything_the_widget_needs(room: Room):
     grant = room.client.ask_token().ok(200)
     assert set(grant) == GRANT
@@ -74,6 +77,7 @@ def test_a_wrong_share_token_is_403(lab: Lab, method: str, change: str):
 
 
 # A share link is a family's, with all of its browsers.
+@pytest.mark.nodes
 def test_a_hundred_tokens_of_a_client_and_trip_live_and_one_more_ends_the_oldest(room: Room):
     tokens = [room.client.new_token() for _ in range(100)]
     assert len(set(tokens)) == 100
@@ -96,6 +100,7 @@ def test_a_hundred_tokens_of_a_client_and_trip_live_and_one_more_ends_the_oldest
         assert socket.close_code() == 4401
 
 
+@pytest.mark.nodes
 def test_another_trips_tokens_do_not_count(lab: Lab):
     room, other = lab.two_rooms()
     token = room.client.new_token()
@@ -104,6 +109,7 @@ def test_another_trips_tokens_do_not_count(lab: Lab):
     assert room.client.get(f"{room.path}/messages", token=token, limit=1).status == 200
 
 
+@pytest.mark.nodes
 @pytest.mark.own_server
 def test_only_a_digest_of_a_token_or_a_session_is_at_rest(launch: Callable[..., Server]):
     server = launch(demo=4)
@@ -121,6 +127,7 @@ def test_only_a_digest_of_a_token_or_a_session_is_at_rest(launch: Callable[..., 
             assert advisor.cookie.split("=", 1)[1].encode() not in content, place
 
 
+@pytest.mark.nodes
 @pytest.mark.own_server
 def test_a_token_outlives_a_restart(launch: Callable[..., Server]):
     first = launch(demo=4)
@@ -133,6 +140,7 @@ def test_a_token_outlives_a_restart(launch: Callable[..., Server]):
     assert answer.ok() == [message]
 
 
+@pytest.mark.nodes
 @pytest.mark.own_server
 @pytest.mark.concurrent
 def test_a_token_that_expires_while_its_socket_is_open_closes_it(launch: Callable[..., Server]):

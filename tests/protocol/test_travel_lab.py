@@ -37,7 +37,7 @@ from lab.raw import Wire
 from lab.sockets import Socket
 from lab.web import Answer, request
 
-pytestmark = [pytest.mark.reference, pytest.mark.own_server]
+pytestmark = [pytest.mark.reference, pytest.mark.own_server, pytest.mark.one_server]
 
 Launch = Callable[..., Server]
 
@@ -77,6 +77,7 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 # ---- Accounts ----
 
 
+@pytest.mark.nodes
 def test_a_login_sets_a_cookie_that_scripts_and_other_sites_do_not_get(room: Room):
     answer = request(room.server.address, "POST", "/api/login",
                      json={"email": room.advisor.email, "password": room.advisor.password})
@@ -87,6 +88,7 @@ def test_a_login_sets_a_cookie_that_scripts_and_other_sites_do_not_get(room: Roo
     assert {"httponly", "samesite=lax", "path=/"} <= attributes
 
 
+@pytest.mark.nodes
 def test_me_is_whoever_is_signed_in(room: Room):
     me = room.advisor.get("/api/me").ok()
     assert (me["id"], me["orgId"]) == (room.advisor.id, room.advisor.org_id)
@@ -123,12 +125,14 @@ def test_a_logout_of_nobody_takes_no_cookie_away(room: Room):
     assert not answer.cookies
 
 
+@pytest.mark.nodes
 def test_a_logout_ends_this_session_and_no_other(room: Room):
     cookie = room.advisor.ended_session()
     room.advisor.request("GET", "/api/me", headers={"Cookie": cookie}).error(401)
     room.advisor.get("/api/me").ok()
 
 
+@pytest.mark.nodes
 def test_a_session_that_expires_while_its_sockets_are_open_closes_them_with_4401(launch: Launch):
     lab = Lab(launch(demo=4, extra=["--session-hours", str(2.5 / 3600)]))
     room = lab.room()
@@ -143,6 +147,7 @@ def test_a_session_that_expires_while_its_sockets_are_open_closes_them_with_4401
         assert client.next()["message"] == message
 
 
+@pytest.mark.nodes
 def test_a_session_that_nobody_uses_ends(launch: Launch):
     lab = Lab(launch(demo=4, extra=["--session-idle-hours", str(3 / 3600)]))
     advisor = lab.advisors[0]
@@ -301,6 +306,7 @@ def test_a_share_token_that_is_empty_opens_no_trip(launch: Launch):
     request(again.address, "GET", "/api/chat-token", query={"tripId": room.client.trip_id, "shareToken": ""}).error(400)
 
 
+@pytest.mark.nodes
 def test_clients_and_trips_are_the_organizations_own(room: Room):
     clients = room.advisor.get("/api/clients").ok()
     assert room.client.id in [client["id"] for client in clients]
@@ -313,6 +319,7 @@ def test_clients_and_trips_are_the_organizations_own(room: Room):
 # ---- Trips ----
 
 
+@pytest.mark.nodes
 def test_a_trip_view_needs_the_share_token(room: Room):
     path = f"/api/trip-view/{room.client.trip_id}"
     view = request(room.server.address, "GET", path, query={"token": room.client.share_token}).ok()
@@ -330,6 +337,7 @@ def other_trip(room: Room, wanted: Callable[[dict], bool]) -> dict:
     return next(trip for trip in room.advisor.get("/api/trips").ok() if wanted(trip))
 
 
+@pytest.mark.nodes
 def test_a_trip_that_is_not_shared_gives_no_token(room: Room):
     trip = other_trip(room, lambda trip: not trip["shareEnabled"])
     with room.untouched():
@@ -355,6 +363,7 @@ def add_trip(server: Server, advisor: Advisor, client_name: str) -> tuple[str, s
     return path.removeprefix("/trip/"), token
 
 
+@pytest.mark.nodes
 def test_a_new_conversation_appears_in_the_inbox_once(launch: Launch):
     first = launch(demo=4)
     advisor = Lab(first).advisors[0]
@@ -396,6 +405,7 @@ def test_a_bidirectional_override_in_a_name_is_removed(launch: Launch):
 # ---- Push ----
 
 
+@pytest.mark.nodes
 def test_a_clients_message_notifies_the_organization_once(launch: Launch):
     server = launch(demo=8, extra=["--log-level", "debug"])
     room = Lab(server).room()
@@ -431,6 +441,7 @@ def by_bearer(room: Room, token: str, method: str = "GET", path: str = "/api/con
     return request(room.server.address, method, path, headers={"Authorization": f"Bearer {token}"}, **options)
 
 
+@pytest.mark.nodes
 def test_a_bearer_token_is_an_advisors_session(room: Room):
     token = make_token(room)
     assert by_bearer(room, token).ok() == room.advisor.conversations()
@@ -500,6 +511,7 @@ def test_a_list_of_audiences_may_hold_ours(room: Room):
     by_bearer(room, make_token(room, aud=["another", "travelchat"])).ok()
 
 
+@pytest.mark.nodes
 def test_a_bearer_token_that_expires_while_its_socket_is_open_closes_it(room: Room):
     query = {"conversationId": room.id, "userType": "advisor", "userId": room.advisor.id}
     with Socket.open(room.server.address, "/ws/chat", query, bearer=make_token(room, exp=time.time() + 1.5)) as socket:

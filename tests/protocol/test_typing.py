@@ -8,7 +8,10 @@ import pytest
 
 from lab.people import ADVISOR_TYPES, BOTH_TYPE, CLIENT_TYPES, SILENT, Lab, Room
 
+pytestmark = pytest.mark.nodes
 
+
+@pytest.mark.host
 def test_the_typing_state_is_the_first_thing_heard(room: Room):
     with room.advisor_socket() as advisor, room.client_socket() as client:
         advisor.expect(SILENT)
@@ -23,6 +26,7 @@ def test_the_typing_state_is_the_first_thing_heard(room: Room):
             assert event == CLIENT_TYPES
 
 
+@pytest.mark.host
 def test_typing_is_told_to_all_others_and_not_to_oneself(room: Room):
     with (room.advisor_listens() as advisor, room.advisor_listens(room.colleague) as colleague,
           room.client_listens() as client):
@@ -82,6 +86,7 @@ def test_two_tabs_of_one_advisor_type_as_one(room: Room):
         client.expect(SILENT)
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("ending", ["close", "cut"])
 @pytest.mark.concurrent
 def test_a_closed_tab_clears_only_its_own_typing(room: Room, ending: str):

@@ -16,6 +16,8 @@ from lab.sockets import Socket
 from lab.process import PATIENCE
 from lab.web import Answer, request
 
+pytestmark = pytest.mark.host
+
 
 @pytest.fixture(scope="module")
 def room(lab: Lab) -> Room:
@@ -114,6 +116,7 @@ def test_an_advisor_route_without_credential_is_401(room: Room, message: dict, r
         send(room, *advisor_routes(room, message)[route], Credentials()).error(401, "unauthenticated")
 
 
+@pytest.mark.nodes
 @pytest.mark.parametrize("route", ADVISOR_ROUTES)
 def test_an_advisor_route_with_an_expired_token_is_401(expired: Expired, route: str):
     with expired.room.untouched():
@@ -121,6 +124,7 @@ def test_an_advisor_route_with_an_expired_token_is_401(expired: Expired, route: 
              Credentials(bearer=expired.token)).error(401, "unauthenticated")
 
 
+@pytest.mark.nodes
 @pytest.mark.parametrize("route", ADVISOR_ROUTES)
 def test_an_advisor_route_with_an_ended_session_is_401(room: Room, message: dict, route: str):
     with room.untouched():
@@ -189,6 +193,7 @@ def test_messages_with_an_expired_token_are_401(expired: Expired):
         read_messages(expired.room, Credentials(bearer=expired.token)).error(401, "unauthenticated")
 
 
+@pytest.mark.nodes
 def test_messages_with_an_ended_session_are_401(room: Room):
     with room.untouched():
         read_messages(room, Credentials(cookie=room.advisor.ended_session())).error(401, "unauthenticated")
@@ -222,6 +227,7 @@ def test_a_client_route_without_credential_is_400(room: Room, message: dict, rou
         send(room, *client_routes(room, message)[route], Credentials()).error(400, "missing_field")
 
 
+@pytest.mark.nodes
 @pytest.mark.parametrize("route", CLIENT_ROUTES)
 def test_a_client_route_with_an_expired_token_is_401(expired: Expired, route: str):
     with expired.room.untouched():
@@ -300,10 +306,12 @@ def test_a_chat_without_credential_is_4401(room: Room):
     chat_is_refused(room, claims(room), Credentials(), 4401)
 
 
+@pytest.mark.nodes
 def test_a_chat_with_an_expired_token_is_4401(expired: Expired):
     chat_is_refused(expired.room, claims(expired.room)[1:], Credentials(body_token=expired.token), 4401)
 
 
+@pytest.mark.nodes
 def test_a_chat_with_an_ended_session_is_4401(room: Room):
     chat_is_refused(room, claims(room)[:1], Credentials(cookie=room.advisor.ended_session()), 4401)
 
@@ -343,6 +351,7 @@ def test_an_inbox_with_an_expired_token_is_4401(expired: Expired):
         assert socket.close_code() == 4401
 
 
+@pytest.mark.nodes
 def test_an_inbox_with_an_ended_session_is_4401(room: Room):
     with room.untouched(), opens(room, "/ws/inbox", {}, Credentials(cookie=room.advisor.ended_session())) as socket:
         assert socket.close_code() == 4401
@@ -357,6 +366,7 @@ def test_an_inbox_with_another_conversations_token_is_4403(lab: Lab, room: Room)
             assert socket.close_code() == 4403
 
 
+@pytest.mark.nodes
 def test_an_inbox_of_another_organizations_advisor_hears_its_own_organization_only(room: Room):
     foreign = room.lab.foreign_room(room)
     with room.stranger.inbox() as inbox:
@@ -390,6 +400,7 @@ def test_another_sites_page_signs_nobody_out_or_in(room: Room, headers: dict[str
     room.advisor.get("/api/me").ok()
 
 
+@pytest.mark.nodes
 def test_who_signs_in_again_has_left_the_session_before(room: Room):
     before = room.advisor.login()
     account = {"email": room.advisor.email, "password": room.advisor.password}
