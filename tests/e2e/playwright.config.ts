@@ -1,15 +1,13 @@
 import { defineConfig } from '@playwright/test';
 import { browserOptions, desktop, phone } from './harness/browser.ts';
 
-// They hold the product to no times but their own patience, so two of them may run at once.
-const patient = /(access|input|look|old_browsers|push|safety|shared_computer|survival|tabs|widget_embed)\.spec\.ts$/;
-
 export default defineConfig({
   testDir: 'specs',
   outputDir: '../../build/test-logs/e2e',
-  // Two processors: the server, two pages and the runner share them, and the tests hold the product to its times.
+  // One, for the tests that hold the product to its times, `@timed`: the server, two pages and the runner share two processors.
+  // All others run several at a time (scripts/test), each worker with a server of its own.
   workers: 1,
-  fullyParallel: false,
+  fullyParallel: true,
   retries: 0,
   forbidOnly: true,
   // Generous: they only end what has failed already. What the product promises about time is asserted by name.
@@ -24,10 +22,8 @@ export default defineConfig({
     actionTimeout: 15_000,
   },
   projects: [
-    { name: 'desktop', use: desktop, testIgnore: ['**/touch.spec.ts', patient] },
-    { name: 'patient-desktop', use: desktop, testMatch: patient },
+    { name: 'desktop', use: desktop, testIgnore: '**/touch.spec.ts' },
     // What a screen or a finger can change; the rest is the same on both.
-    { name: 'phone', use: phone, testMatch: /(checks|long_thread|touch)\.spec\.ts$/ },
-    { name: 'patient-phone', use: phone, testMatch: /(access|look)\.spec\.ts$/ },
+    { name: 'phone', use: phone, testMatch: /(access|checks|long_thread|look|touch)\.spec\.ts$/ },
   ],
 });

@@ -1,4 +1,5 @@
-// The eight checks of the product's specification. On the phone a long press stands for hovering.
+// The eight checks of the product's specification. On the phone a long press stands for hovering. Tagged: `@timed`, which hold
+// the product to its times and so run alone; `@page`, in which the page decides, and no server can change it.
 import type { Page } from '@playwright/test';
 import { atRest, endMotion, followMotion } from '../harness/motion.ts';
 import {
@@ -18,7 +19,7 @@ const DOTS_MS = 500;
 // The sender is silent for 2 s before it counts as having stopped; the news of it travels as fast as the dots' beginning.
 const SILENCE_MS = 2_000;
 
-test('1. a message sent in one tab is in the other within a second', async ({ browsers, room }) => {
+test('1. a message sent in one tab is in the other within a second', { tag: '@timed' }, async ({ browsers, room }) => {
   const context = await browsers.advisorContext(room.advisor);
   const first = await browsers.advisorThread(room, context);
   const second = await browsers.advisorThread(room, context);
@@ -50,7 +51,7 @@ async function expectDots(typist: Thread, reader: Page, shows: () => boolean, sh
   expect(goneAt - appearedAt, 'dots stay while it may go on').toBeGreaterThan(1_000);
 }
 
-test('2. typing shows three dots within half a second, and they go 2 s after it stopped', async ({ browsers, room }) => {
+test('2. typing shows three dots within half a second, and they go 2 s after it stopped', { tag: '@timed' }, async ({ browsers, room }) => {
   const context = await browsers.advisorContext(room.advisor);
   const advisor = await browsers.advisorThread(room, context);
   const client = await browsers.openWidget(room);
@@ -63,7 +64,7 @@ test('2. typing shows three dots within half a second, and they go 2 s after it 
   await expect(advisor.sideTyping).toBeHidden();
 });
 
-test('2. the dots are three, and go at once when the input is left or emptied', async ({ browsers, room }) => {
+test('2. the dots are three, and go at once when the input is left or emptied', { tag: '@timed' }, async ({ browsers, room }) => {
   const advisor = await browsers.advisorThread(room);
   const client = await browsers.openWidget(room);
 
@@ -84,7 +85,7 @@ test('2. the dots are three, and go at once when the input is left or emptied', 
   await expect(advisor.typing).toBeHidden({ timeout: DOTS_MS });
 });
 
-test('3. a bubble offers six emoji; one chosen shows below it, chosen again it is gone', async ({ browsers, room }) => {
+test('3. a bubble offers six emoji; one chosen shows below it, chosen again it is gone', { tag: '@timed' }, async ({ browsers, room }) => {
   await room.clientSays('Shall we take the early train?');
   const advisor = await browsers.advisorThread(room);
   const client = await browsers.openWidget(room);
@@ -137,7 +138,7 @@ test('4. a trip link shows the client a blue chat button in the bottom right cor
   await expect(page.locator('.tc-launcher')).toHaveCount(0);
 });
 
-test('5. what a client writes in the widget is live on the Messages page', async ({ browsers, room }) => {
+test('5. what a client writes in the widget is live on the Messages page', { tag: '@timed' }, async ({ browsers, room }) => {
   const advisor = await browsers.advisorThread(room);
   const client = await browsers.openWidget(room);
   await client.input.fill('Is breakfast included?');
@@ -149,7 +150,7 @@ test('5. what a client writes in the widget is live on the Messages page', async
   await expect(client.row('Is breakfast included?')).toHaveAttribute('data-own', 'true');
 });
 
-test("6. the advisor's reply is live in the widget, and its sender learns that it was seen", async ({ browsers, room }) => {
+test("6. the advisor's reply is live in the widget, and its sender learns that it was seen", { tag: '@timed' }, async ({ browsers, room }) => {
   const advisor = await browsers.advisorThread(room);
   const client = await browsers.openWidget(room);
   await client.send('Is breakfast included?');
@@ -162,7 +163,7 @@ test("6. the advisor's reply is live in the widget, and its sender learns that i
   await expect(advisor.receipt).toHaveText(/^Seen \d{1,2}:\d\d\s[AP]M$/);
 });
 
-test('6. a closed widget counts what is unseen, and opening it clears the count', async ({ browsers, room }) => {
+test('6. a closed widget counts what is unseen, and opening it clears the count', { tag: '@timed' }, async ({ browsers, room }) => {
   await room.advisorSays('Good morning');
   const widget = await browsers.widget(room);
   await expect(widget.badge).toHaveText('1');
@@ -212,7 +213,10 @@ test("7. the Message button on a client's page opens a sheet, and what is sent i
   expect(await room.contents()).toEqual(['I have put the plan on paper']);
 });
 
-test('8. a new message does not move a reader who has scrolled up, and is there on the way down', async ({ browsers, room }) => {
+test('8. a new message does not move a reader who has scrolled up, and is there on the way down', { tag: ['@timed', '@page'] }, async ({
+  browsers,
+  room,
+}) => {
   await room.converse(80);
   const advisor = await browsers.advisorThread(room);
   await advisor.expectAtEnd();
@@ -240,7 +244,7 @@ test('8. a new message does not move a reader who has scrolled up, and is there 
   await advisor.expectAtEnd();
 });
 
-test('8. the jump button leads to the end', async ({ browsers, room }) => {
+test('8. the jump button leads to the end', { tag: ['@timed', '@page'] }, async ({ browsers, room }) => {
   await room.converse(80);
   const advisor = await browsers.advisorThread(room);
   await advisor.expectAtEnd();

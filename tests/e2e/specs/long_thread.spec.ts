@@ -25,7 +25,7 @@ function longConversation(server: Server): { id: string; advisor: { id: string; 
   return { id, advisor: { id: advisorId, name, email }, last };
 }
 
-test('5,000 messages open in less than a second', async ({ browsers, server }) => {
+test('5,000 messages open in less than a second', { tag: '@timed' }, async ({ browsers, server }) => {
   const { id, advisor, last } = longConversation(server);
   const page = await (await browsers.advisorContext(advisor)).newPage();
   await page.goto('/dashboard/messages');
@@ -119,7 +119,7 @@ test('an older page that arrives while the list is at rest moves nothing at all'
   }
 });
 
-test('scrolling on while older pages arrive goes where the wheel says, and never shows an empty list', async ({
+test('scrolling on while older pages arrive goes where the wheel says, and never shows an empty list', { tag: '@timed' }, async ({
   browsers,
   server,
 }) => {

@@ -32,7 +32,7 @@ test('a tap elsewhere puts the picker away', async ({ browsers, room }) => {
   await expect(thread.picker).toBeHidden();
 });
 
-test('a held finger answers after about 450 ms', async ({ browsers, room }) => {
+test('a held finger answers after about 450 ms', { tag: '@timed' }, async ({ browsers, room }) => {
   await room.clientSays('Hold me');
   const thread = await browsers.advisorThread(room);
   await thread.page.evaluate(() => {
