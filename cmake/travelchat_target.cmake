@@ -4,11 +4,10 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 find_program(TRAVELCHAT_CCACHE ccache)
 if(TRAVELCHAT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # Without the folder's name in its keys, so that a fresh clone finds what another one compiled. Sloppy, because ccache
-  # cannot tell whether a precompiled header depends on a definition or on the time; ours, of the system's headers, do not.
-  # They are large: without the cache of inodes each is read once for every source.
+  # Without the folder's name in its keys, so that a fresh clone finds what another one compiled. With the cache of inodes,
+  # else each header is read once for every source.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
-                                  CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_INODECACHE=1 "${TRAVELCHAT_CCACHE}")
+                                  CCACHE_INODECACHE=1 "${TRAVELCHAT_CCACHE}")
 endif()
 
 if(TRAVELCHAT_SANITIZE)
@@ -27,7 +26,9 @@ function(travelchat_compile_options target)
                                            -Wcast-align -Wnull-dereference -Wformat=2)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # gcc 12 reports these inside Asio's coroutine and variant code where nothing is wrong.
-    target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized -Wno-null-dereference)
+    # The collector would go through all of the headers several times.
+    target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized -Wno-null-dereference
+                                             "SHELL:--param ggc-min-heapsize=1000000")
   endif()
   if(TRAVELCHAT_WARNINGS_AS_ERRORS)
     target_compile_options(${target} PRIVATE -Werror)
@@ -42,8 +43,7 @@ function(travelchat_library component)
   add_library(travelchat::${component} ALIAS ${target})
   travelchat_compile_options(${target})
   # Before 1.0 a minor version may change the interface, and a program of the one does not run with the other. Nothing is
-  # exported by hand, so an object, and a precompiled header, is the same for an archive and a shared library
-  # (DEFINE_SYMBOL).
+  # exported by hand, so an object is the same for an archive and a shared library (DEFINE_SYMBOL).
   set(soversion ${PROJECT_VERSION_MAJOR})
   if(PROJECT_VERSION_MAJOR EQUAL 0)
     string(APPEND soversion .${PROJECT_VERSION_MINOR})
