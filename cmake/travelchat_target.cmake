@@ -35,6 +35,21 @@ function(travelchat_compile_options target)
   endif()
 endfunction()
 
+# travelchat_compile_together(<target> [APART <source> ...]): under TRAVELCHAT_COMPILE_TOGETHER eight sources are compiled as
+# one, since what they share of Asio and of Catch2 takes most of the time. Apart are those whose anonymous namespace holds a
+# name that another source's also holds. The preset `dev` compiles each alone, so each includes what it uses.
+function(travelchat_compile_together target)
+  cmake_parse_arguments(ARG "" "" "APART" ${ARGN})
+  if(TRAVELCHAT_COMPILE_TOGETHER)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    if(ARG_APART)
+      set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
+    # Its anonymous namespaces are in files that the one source includes, as a header's would be.
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+  endif()
+endfunction()
+
 # travelchat_library(<component> SOURCES ... [PUBLIC_LIBS ...] [PRIVATE_LIBS ...]) makes travelchat::<component>.
 function(travelchat_library component)
   cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC_LIBS;PRIVATE_LIBS" ${ARGN})
