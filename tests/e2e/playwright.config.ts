@@ -4,7 +4,8 @@ import { browserOptions, desktop, phone } from './harness/browser.ts';
 export default defineConfig({
   testDir: 'specs',
   outputDir: '../../build/test-logs/e2e',
-  // One, for the tests that hold the product to its times, `@timed`: the server, two pages and the runner share two processors.
+  // One, for the tests that hold the product to its times or follow every frame of a long scroll, `@timed`: the server, two pages
+  // and the runner share two processors.
   // All others run several at a time (scripts/test), each worker with a server of its own.
   workers: 1,
   fullyParallel: true,

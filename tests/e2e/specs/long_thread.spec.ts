@@ -64,7 +64,7 @@ test('5,000 messages open in less than a second', { tag: '@timed' }, async ({ br
   expect(await thread.rows.count()).toBeLessThan(MOST_ROWS);
 });
 
-test('5,000 messages are read back to the first without moving a pixel, in a bounded number of rows', async ({
+test('5,000 messages are read back to the first without moving a pixel, in a bounded number of rows', { tag: '@timed' }, async ({
   browsers,
   server,
 }) => {
@@ -90,7 +90,7 @@ test('5,000 messages are read back to the first without moving a pixel, in a bou
   await expect(thread.rows.first()).toBeInViewport();
 });
 
-test('an older page that arrives while the list is at rest moves nothing at all', async ({ browsers, server }) => {
+test('an older page that arrives while the list is at rest moves nothing at all', { tag: '@timed' }, async ({ browsers, server }) => {
   const { id, advisor } = longConversation(server);
   const page = await (await browsers.advisorContext(advisor)).newPage();
   const waiting: Route[] = [];
