@@ -266,7 +266,7 @@ describe('a storage in JavaScript', () => {
       late = decide;
     };
     await assert.rejects(engine.send(carl, { conversationId: conversation.id, content: 'x' }), { code: 'storage_failed' });
-    assert.throws(() => late({ conversations: [], messages: [], tokens: [] }), { message: 'transact() has ended' });
+    assert.throws(() => late({ conversations: [], messages: [], members: [], tokens: [] }), { message: 'transact() has ended' });
     delete storage.transact;
     assert.equal((await engine.send(carl, { conversationId: conversation.id, content: 'y' })).message.seq, 1);
     await engine.close();
