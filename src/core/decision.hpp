@@ -16,8 +16,10 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace travelchat::detail {
@@ -26,6 +28,17 @@ namespace travelchat::detail {
 inline bool is_token_removal(const Write& write) noexcept {
   return std::holds_alternative<DeleteToken>(write) || std::holds_alternative<SweepTokens>(write) ||
          std::holds_alternative<RevokeTokens>(write);
+}
+// The conversation that a write is about and names; nullptr for an opening, which may yet find another one, and for
+// what concerns tokens only.
+inline const Uuid* conversation_of(const Write& write) noexcept {
+  return std::visit(
+      []<class W>(const W& w) -> const Uuid* {
+        if constexpr (requires { w.conversation_id; } && !std::is_same_v<W, OpenConversation>)
+          return &w.conversation_id;
+        return nullptr;
+      },
+      write);
 }
 TokenRemoval to_token_removal(const Write& write);
 // What such a write answers.

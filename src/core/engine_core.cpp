@@ -1,6 +1,7 @@
 #include "core/engine_core.hpp"
 
 #include "core/clock.hpp"
+#include "core/decision.hpp"
 #include "core/digest.hpp"
 #include "core/options.hpp"
 #include "core/rules.hpp"
@@ -74,20 +75,6 @@ Consequences consequences_of(const Write& write, const Written& written, bool ha
     }
   }
   return out;
-}
-
-// The conversation whose state nobody knows when this write failed: it may have been carried out all the same.
-std::optional<Uuid> conversation_of(const Write& write) {
-  return std::visit(
-      []<class W>(const W& w) -> std::optional<Uuid> {
-        if constexpr (std::is_same_v<W, AppendMessage> || std::is_same_v<W, PutReaction> ||
-                      std::is_same_v<W, MarkConversation>) {
-          return w.conversation_id;
-        } else {
-          return std::nullopt;
-        }
-      },
-      write);
 }
 
 // What one shard gets of one transaction: its events, by conversation, and the answers that belong to its context.

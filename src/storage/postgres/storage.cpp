@@ -2,6 +2,7 @@
 
 #include <travelchat/postgres_storage.hpp>
 
+#include "core/decision.hpp"
 #include "core/options.hpp"
 #include "core/rules.hpp"
 #include "storage/postgres/connection.hpp"
@@ -99,22 +100,10 @@ class Pool {
   std::size_t in_use_ = 0;
 };
 
-// The conversation that a write is about; nullptr for an opening, which may yet find another one, and for what concerns
-// tokens only.
-const Uuid* conversation_of(const Write& write) {
-  return std::visit(
-      [](const auto& w) -> const Uuid* {
-        using T = std::decay_t<decltype(w)>;
-        if constexpr (std::is_same_v<T, PutToken>) {
-          return &w.claims.conversation_id;
-        } else if constexpr (std::is_same_v<T, AppendMessage> || std::is_same_v<T, PutReaction> ||
-                             std::is_same_v<T, MarkConversation>) {
-          return &w.conversation_id;
-        } else {
-          return nullptr;
-        }
-      },
-      write);
+// The conversation whose rows a write needs, as far as that is known; nullptr: nobody knows yet, or none.
+const Uuid* conversation_behind(const Write& write) {
+  const auto* token = std::get_if<PutToken>(&write);
+  return token != nullptr ? &token->claims.conversation_id : detail::conversation_of(write);
 }
 
 class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, SharedDatabase> {
@@ -245,7 +234,7 @@ class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, Sha
     for (const std::size_t i : free) {
       std::size_t lane = 0;
       if (lanes > 1) {
-        const Uuid* id = conversation_of(writes[i]);
+        const Uuid* id = conversation_behind(writes[i]);
         lane = std::hash<Uuid>{}(id != nullptr ? *id : opened.at(&writes[i])) % lanes;
       }
       hands[lane].front().writes.push_back({&writes[i], &results[i]});
