@@ -32,15 +32,24 @@ std::string counted(std::int64_t count, const std::string& what) {
 
 // ---- What the tables must look like ----
 
-enum class Kind { text, time, boolean, bigint };
+enum class Kind { text, varchar, time, boolean, bigint };
 
 struct Column {
   const char* table;
   const char* name;
   Kind kind;
-  bool is_required;  // in a table that is there already; the others are added
+  bool is_required;            // in a table that is there already; the others are added
+  const char* reference = "";  // of one that is added
 };
 
+// A column that is new stands here and raises `newest_version`. None has a default while rows get it (columns.sql says
+// those that come afterwards), so no table is rewritten and each statement holds its lock for a moment only.
+//
+// - `last_seq` is null until a conversation's messages have been numbered (numbering.sql); later rows start at 0.
+// - `read_seq` and `seen_seq`: every message up to there is marked, so marking looks at the newer ones only.
+// - `content_rev`: the newest revision that changed more of a message than its reactions and marks; null: none has.
+// - A reaction's `rev` is its place in the message's list; null, for one that was there before, comes first.
+// - A token's row without `conversation_id` still holds the token itself (tokens.sql).
 constexpr std::array columns = {
     Column{"conversations", "id", Kind::text, true},
     Column{"conversations", "org_id", Kind::text, true},
@@ -66,7 +75,7 @@ constexpr std::array columns = {
     Column{"messages", "attachment_url", Kind::text, false},
     Column{"messages", "attachment_type", Kind::text, false},
     Column{"messages", "attachment_name", Kind::text, false},
-    Column{"messages", "client_message_id", Kind::text, false},
+    Column{"messages", "client_message_id", Kind::varchar, false},
     Column{"messages", "seq", Kind::bigint, false},
     Column{"messages", "rev", Kind::bigint, false},
     Column{"messages", "created_rev", Kind::bigint, false},
@@ -88,7 +97,8 @@ constexpr std::array columns = {
     Column{"client_chat_tokens", "token", Kind::text, true},
     Column{"client_chat_tokens", "expires_at", Kind::time, true},
     Column{"client_chat_tokens", "created_at", Kind::time, false},
-    Column{"client_chat_tokens", "conversation_id", Kind::text, false},
+    Column{"client_chat_tokens", "conversation_id", Kind::varchar, false,
+           " REFERENCES @.conversations (id) ON DELETE CASCADE"},
 };
 
 // The references that tables of ours have to the host's, as the host's own schema says them.
@@ -204,6 +214,7 @@ FoundTables find_tables(Connection& database, const std::string& schema) {
 bool fits(const FoundColumn& column, Kind kind) {
   switch (kind) {
     case Kind::text:
+    case Kind::varchar:
       return column.type == "text" || column.type == "character varying";
     case Kind::time:
       return (column.type == "timestamp without time zone" || column.type == "timestamp with time zone") &&
@@ -219,9 +230,27 @@ bool fits(const FoundColumn& column, Kind kind) {
 constexpr const char* name_of(Kind kind) {
   switch (kind) {
     case Kind::text:
+    case Kind::varchar:
       return "varchar or text";
     case Kind::time:
       return "timestamp with milliseconds";
+    case Kind::boolean:
+      return "boolean";
+    case Kind::bigint:
+      return "bigint";
+  }
+  return "";
+}
+
+// As a column is made.
+constexpr const char* type_of(Kind kind) {
+  switch (kind) {
+    case Kind::text:
+      return "text";
+    case Kind::varchar:
+      return "varchar";
+    case Kind::time:
+      return "timestamp";
     case Kind::boolean:
       return "boolean";
     case Kind::bigint:
@@ -319,6 +348,18 @@ void with_short_locks(Connection& database, const Target& target, const char* lo
     }
     std::this_thread::sleep_for(poll_pause);
   }
+}
+
+// What a table lacks of the columns above.
+void add_columns(Connection& database) {
+  std::map<std::string, std::string> additions;  // by table
+  for (const Column& column : columns) {
+    if (column.is_required) continue;
+    std::string& list = additions[column.table];
+    if (!list.empty()) list += ", ";
+    list += "ADD COLUMN IF NOT EXISTS " + std::string(column.name) + " " + type_of(column.kind) + column.reference;
+  }
+  for (const auto& [table, list] : additions) database.execute("ALTER TABLE @." + table + " " + list);
 }
 
 // A reference where the host has such a table with such a key.
@@ -543,6 +584,7 @@ void close_doors(Connection& database, const Target& target) {
 void define(Connection& database, const Target& target, const FoundTables& found) {
   database.execute_script(sql::tables);
   add_references(database, found);
+  add_columns(database);
   database.execute_script(sql::columns);
   database.execute_script(sql::functions);
   database.execute_script(sql::numbering);

@@ -1,5 +1,5 @@
 -- The tables as a Travel Lab host's Drizzle schema has them; each is made only where there is none. What the storage adds
--- to a host's own tables comes with columns.sql, to these as to those.
+-- to a host's own tables (schema.cpp) comes to these as to those.
 
 CREATE TABLE IF NOT EXISTS @.conversations (
   id varchar PRIMARY KEY DEFAULT gen_random_uuid(),
