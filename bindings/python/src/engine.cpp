@@ -61,16 +61,23 @@ void read(py::handle value, const char* name, std::optional<std::string>& member
   member = to_optional_text(value, name);
 }
 
-// The values are those of the members, in the order of the description.
-Draft to_draft(const py::args& values) {
+// By the names of the members; what was left out keeps its default.
+Draft to_draft(const py::dict& given) {
   Draft draft;
-  if (py::len(values) != boost::mp11::mp_size<detail::MembersOf<Draft>>::value)
-    throw py::type_error("a draft has other members");
-  std::size_t at = 0;
+  std::size_t known = 0;
   detail::for_each_member<Draft>([&](auto member) {
-    const py::object value = values[at++];
+    if (!given.contains(member.name)) return;
+    ++known;
+    const py::object value = given[member.name];
     read(value, member.name, draft.*member.pointer);
   });
+  if (known == py::len(given)) return draft;
+  for (const auto& [name, value] : given) {
+    bool is_member = false;
+    detail::for_each_member<Draft>([&](auto member) { is_member = is_member || name.equal(py::str(member.name)); });
+    if (!is_member)
+      throw py::type_error("send() got an unexpected keyword argument '" + py::cast<std::string>(name) + "'");
+  }
   return draft;
 }
 
@@ -437,9 +444,9 @@ void bind_engine(py::module_& module) {
              self.running().async_count_unread(std::move(org), Answer(bell, token));
            })
       .def("send",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle sender, const py::args& members) {
+           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle sender, const py::dict& given) {
              auto who = to_participant(sender);
-             Draft draft = to_draft(members);
+             Draft draft = to_draft(given);
              require_none(find_problem(who), "sender");
              require_none(find_problem(draft));
              self.running().async_send(std::move(who), std::move(draft), Answer(bell, token));

@@ -80,8 +80,8 @@ class Engine:
         doorbell: Doorbell,
         token: int,
         sender: Participant,
+        draft: dict[str, str | None],
         /,
-        *draft: str | None,
     ) -> None: ...
     def list_messages(
         self,

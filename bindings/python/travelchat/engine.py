@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from . import _core, _options
 from ._base import BATCH_SIZE, EVERYTHING, EngineBase, Everything
@@ -17,6 +17,7 @@ from .errors import by_code
 from .types import (
     Conversation,
     ConversationSummary,
+    DraftOptions,
     Emoji,
     Event,
     IssuedToken,
@@ -200,17 +201,13 @@ class ChatEngine(EngineBase):
         sender: Participant,
         conversation_id: str,
         content: str,
-        *,
-        client_message_id: str | None = None,
-        attachment_url: str | None = None,
-        attachment_type: str | None = None,
-        attachment_name: str | None = None,
+        **more: Unpack[DraftOptions],
     ) -> Sent:
         """Stores a message and tells everybody who listens. Returns once it is on disk.
 
         Args:
-            client_message_id: 1 to 64 letters, digits, hyphens and underscores. The same again from the same sender gives
-                the first message again, whatever happened in between.
+            more: What else a message may have, by name: see `DraftOptions`. The same ``client_message_id`` again from the
+                same sender gives the first message again, whatever happened in between.
 
         Raises:
             InvalidContent: not 1 to 10,000 characters, or nothing but white space.
@@ -220,14 +217,7 @@ class ChatEngine(EngineBase):
             StorageFull: nothing was stored.
         """
         return await self._call(
-            self._core.send,
-            sender,
-            conversation_id,
-            content,
-            client_message_id,
-            attachment_url,
-            attachment_type,
-            attachment_name,
+            self._core.send, sender, {"conversation_id": conversation_id, "content": content, **more}
         )
 
     async def list_messages(

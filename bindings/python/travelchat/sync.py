@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from . import _core, _options
 from ._base import BATCH_SIZE, EVERYTHING, EngineBase, Everything
@@ -23,6 +23,7 @@ from .errors import by_code
 from .types import (
     Conversation,
     ConversationSummary,
+    DraftOptions,
     Emoji,
     Event,
     IssuedToken,
@@ -129,22 +130,11 @@ class ChatEngine(EngineBase):
         sender: Participant,
         conversation_id: str,
         content: str,
-        *,
-        client_message_id: str | None = None,
-        attachment_url: str | None = None,
-        attachment_type: str | None = None,
-        attachment_name: str | None = None,
+        **more: Unpack[DraftOptions],
     ) -> Sent:
         """Stores a message and tells everybody who listens. Returns once it is on disk."""
         return self._call(
-            self._core.send,
-            sender,
-            conversation_id,
-            content,
-            client_message_id,
-            attachment_url,
-            attachment_type,
-            attachment_name,
+            self._core.send, sender, {"conversation_id": conversation_id, "content": content, **more}
         )
 
     def list_messages(

@@ -12,7 +12,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 __all__ = [
     "ActiveTrip",
@@ -28,6 +28,7 @@ __all__ = [
     "ConversationSummary",
     "ConversationUpdated",
     "DeleteToken",
+    "DraftOptions",
     "Effects",
     "Emoji",
     "EngineStats",
@@ -164,6 +165,17 @@ class Message:
     rev: int
     """The conversation's revision that last changed this message."""
     client_message_id: str | None
+
+
+class DraftOptions(TypedDict, total=False):
+    """What a sender may say of a message besides its content: keyword arguments of `ChatEngine.send`."""
+
+    client_message_id: str | None
+    """1 to 64 letters, digits, hyphens and underscores; a repeat of it is recognized."""
+    attachment_url: str | None
+    """An http or https URL, or a path of the server that begins with one ``/``."""
+    attachment_type: str | None
+    attachment_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
