@@ -6,9 +6,11 @@ import redocly from '@redocly/openapi-core';
 import openapiTypescript, { astToString } from 'openapi-typescript';
 
 // Values of the web package are never changed; an application in Node may do with its own what it likes.
+// Constants stand where a package needs the names while it runs: `names` are all members of a schema, `nulls` those that
+// may be null, as null.
 const outputs = [
-  { path: '../bindings/web/src/core/wire.ts', immutable: true },
-  { path: '../bindings/node/src/wire.ts', immutable: false },
+  { path: '../bindings/web/src/core/wire.ts', immutable: true, nulls: ['Message'] },
+  { path: '../bindings/node/src/wire.ts', immutable: false, names: ['Draft'] },
 ];
 const heading = `// Made by docs/types.mjs from docs/openapi.yaml and docs/asyncapi.yaml, which are the place to change something:
 // \`npm run types\` in docs/ writes it anew.
@@ -69,6 +71,26 @@ function reachable(schemas, roots) {
   return Object.fromEntries(Object.entries(schemas).filter(([name]) => found.has(refTo(name))));
 }
 
+const resolved = (schema) => ('$ref' in schema ? resolved(schemas[schema.$ref.split('/').at(-1)]) : schema);
+
+/** The members of an object, those of the schemas that it is made of included: name and schema. */
+function membersOf(schema) {
+  const { properties = {}, allOf = [] } = resolved(schema);
+  return [...allOf.flatMap(membersOf), ...Object.entries(properties)];
+}
+
+const mayBeNull = ({ type, anyOf = [] }) => [type].flat().includes('null') || anyOf.some(mayBeNull);
+
+const constant = (name, type, description, members, value) =>
+  `/** ${description} */\nexport const ${name} = {\n${members.map(([member]) => `  ${member}: ${value},\n`).join('')}} as const satisfies ${type};\n`;
+
+const namesOf = (name) =>
+  constant(`${name[0].toLowerCase()}${name.slice(1)}Members`, `Record<keyof ${name}, true>`, `The members of ${name}.`,
+    membersOf(schemas[name]), 'true');
+const nullsOf = (name) =>
+  constant(`nullsOf${name}`, `Partial<${name}>`, `The members of ${name} that may be null.`,
+    membersOf(schemas[name]).filter(([, schema]) => mayBeNull(resolved(schema))), 'null');
+
 // The reference server's own routes are no business of who embeds the chat.
 const operations = Object.values(openapi.paths).map(({ parameters, ...methods }) => [
   parameters,
@@ -82,9 +104,9 @@ const schemas = reachable(
 const document = { openapi: openapi.openapi, info: openapi.info, paths: {}, components: { schemas } };
 
 let stale = 0;
-for (const { path, immutable } of outputs) {
+for (const { path, immutable, names = [], nulls = [] } of outputs) {
   const tree = await openapiTypescript(structuredClone(document), { immutable, rootTypes: true, rootTypesNoSchemaPrefix: true });
-  const text = heading + astToString(tree);
+  const text = heading + astToString(tree) + [...names.map(namesOf), ...nulls.map(nullsOf)].join('');
   if (!process.argv.includes('--check')) {
     await writeFile(resolve(path), text);
   } else if ((await readFile(resolve(path), 'utf8').catch(() => '')) !== text) {

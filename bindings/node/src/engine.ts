@@ -26,6 +26,7 @@ import type {
   TokenFilter,
   TokenGrant,
 } from './types';
+import { draftMembers } from './wire';
 
 const natives = new WeakMap<ChatEngine, NativeEngine>();
 
@@ -105,7 +106,7 @@ const operations: Record<string, Operation> = {
     who: 'send.sender',
     object: 'send.draft',
     members: {
-      conversationId: true, content: true, clientMessageId: true, attachmentUrl: true, attachmentType: true, attachmentName: true,
+      ...draftMembers, conversationId: true, attachmentUrl: true, attachmentType: true, attachmentName: true,
     } satisfies Names<Draft>,
     misplaced: { sender: 'it is the first argument of send(sender, draft)' },
   },

@@ -280,3 +280,8 @@ export type ConversationUpdateEvent = components['schemas']['ConversationUpdateE
 export type InboxEvent = components['schemas']['InboxEvent'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;
+/** The members of Draft. */
+export const draftMembers = {
+  content: true,
+  clientMessageId: true,
+} as const satisfies Record<keyof Draft, true>;

@@ -10,6 +10,7 @@ import type { ChatEvent } from './events';
 import type { ChatFailure, ConnectionStatus, ThreadRow, ThreadSnapshot } from './model';
 import type { OutboxEntry } from './outbox_store';
 import type { Emoji, Message, Participant, Reaction } from './types';
+import { nullsOfMessage } from './wire';
 
 /** A reaction that this person wants, shown over what the server has told. */
 export interface WantedReaction {
@@ -339,6 +340,7 @@ const statusOf = ({ failure }: OutboxEntry): Pick<ThreadRow, 'status' | 'failure
 function toPending({ conversationId, me }: ThreadState, entry: OutboxEntry): ThreadRow {
   const { key, content, createdAt } = entry;
   const message: Message = {
+    ...nullsOfMessage,
     id: key,
     conversationId,
     orgId: '',
@@ -347,11 +349,7 @@ function toPending({ conversationId, me }: ThreadState, entry: OutboxEntry): Thr
     senderName: me.name,
     content,
     isRead: false,
-    seenAt: null,
     createdAt,
-    attachmentUrl: null,
-    attachmentType: null,
-    attachmentName: null,
     reactions: [],
     seq: 0,
     rev: 0,

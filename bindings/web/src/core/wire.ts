@@ -280,3 +280,11 @@ export type ConversationUpdateEvent = components['schemas']['ConversationUpdateE
 export type InboxEvent = components['schemas']['InboxEvent'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;
+/** The members of Message that may be null. */
+export const nullsOfMessage = {
+  seenAt: null,
+  attachmentUrl: null,
+  attachmentType: null,
+  attachmentName: null,
+  clientMessageId: null,
+} as const satisfies Partial<Message>;
