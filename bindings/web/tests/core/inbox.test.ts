@@ -2,11 +2,13 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Conversation } from '../../src/core';
 import { Api } from '../../src/core/api';
 import { LiveInbox } from '../../src/core/inbox';
+import { nullsOfMessage } from '../../src/core/wire';
 import { Clock, FakeSocket, Page, answer, fakeEnvironment, refusal, seeded, settle } from './world';
 
 type Line = NonNullable<Conversation['lastMessage']>;
 
 const line = (id: string, seq: number, senderType: Line['senderType']): Line => ({
+  ...nullsOfMessage,
   id: `${id}-${seq}`,
   conversationId: id,
   orgId: 'org',
@@ -15,14 +17,9 @@ const line = (id: string, seq: number, senderType: Line['senderType']): Line => 
   senderName: senderType,
   content: `message ${seq}`,
   isRead: false,
-  seenAt: null,
   createdAt: '2026-11-23T09:00:00.000Z',
-  attachmentUrl: null,
-  attachmentType: null,
-  attachmentName: null,
   seq,
   rev: seq,
-  clientMessageId: null,
 });
 
 const row = (id: string, rev: number, more: Partial<Conversation> = {}): Conversation => ({

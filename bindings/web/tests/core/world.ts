@@ -3,6 +3,7 @@
 import type { Environment, PageEvent, Socket, Timer } from '../../src/core/environment';
 import type { ChatEvent, ClientFrame } from '../../src/core/events';
 import type { Emoji, Message, Participant, Reaction } from '../../src/core/types';
+import { nullsOfMessage } from '../../src/core/wire';
 
 export type Random = () => number;
 
@@ -237,6 +238,7 @@ export class ModelServer {
     if (known) return known.content === content ? { status: 200, message: known } : null;
     this.rev += 1;
     const message: Message = {
+      ...nullsOfMessage,
       id: this.#id(),
       conversationId: this.conversationId,
       orgId: 'org',
@@ -245,11 +247,7 @@ export class ModelServer {
       senderName: who.id,
       content,
       isRead: false,
-      seenAt: null,
       createdAt: this.time,
-      attachmentUrl: null,
-      attachmentType: null,
-      attachmentName: null,
       reactions: [],
       seq: this.messages.length + 1,
       rev: this.rev,

@@ -7,6 +7,7 @@ import type { SendStatus, Thread, ThreadRow, ThreadSnapshot } from '../../src/co
 import type { Message } from '../../src/core/types';
 import { ChatThread } from '../../src/react/chat_thread';
 import { ChatProvider } from '../../src/react/context';
+import { nullsOfMessage } from '../../src/core/wire';
 
 Object.assign(globalThis, {
   IS_REACT_ACT_ENVIRONMENT: true,
@@ -21,6 +22,7 @@ const me = { type: 'advisor', id: 'advisor-1' } as const;
 
 function row(key: string, content: string, isOwn: boolean, status: SendStatus = 'sent', seq = 0): ThreadRow {
   const message: Message = {
+    ...nullsOfMessage,
     id: key,
     conversationId: 'conversation-1',
     orgId: 'org-1',
@@ -29,15 +31,10 @@ function row(key: string, content: string, isOwn: boolean, status: SendStatus = 
     senderName: isOwn ? 'Ann Lee' : 'María Ortiz',
     content,
     isRead: false,
-    seenAt: null,
     createdAt: '2026-11-23T14:34:00.000Z',
-    attachmentUrl: null,
-    attachmentType: null,
-    attachmentName: null,
     reactions: [],
     seq,
     rev: seq,
-    clientMessageId: null,
   };
   const failure = status === 'failed' ? { code: 'rate_limited', status: 429, message: '' } : null;
   return { key, message, isOwn, status, failure };

@@ -6,12 +6,14 @@ import type { Message, Reaction } from '../../src/core/types';
 import { ChatProvider } from '../../src/react/context';
 import { MessageBubble, type MessageActions, type MessageBubbleProps } from '../../src/react/message_bubble';
 import { loadLinkFinder } from '../../src/react/text_parts';
+import { nullsOfMessage } from '../../src/core/wire';
 
 Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: true });
 
 const me = { type: 'advisor', id: 'advisor-1' } as const;
 
 const message = (changes: Partial<Message> = {}): Message => ({
+  ...nullsOfMessage,
   id: 'message-1',
   conversationId: 'conversation-1',
   orgId: 'org-1',
@@ -20,15 +22,10 @@ const message = (changes: Partial<Message> = {}): Message => ({
   senderName: 'María Ortiz',
   content: 'Hello',
   isRead: false,
-  seenAt: null,
   createdAt: '2026-11-23T14:34:00.000Z',
-  attachmentUrl: null,
-  attachmentType: null,
-  attachmentName: null,
   reactions: [],
   seq: 1,
   rev: 1,
-  clientMessageId: null,
   ...changes,
 });
 

@@ -4,6 +4,7 @@ import { initials } from '../../src/react/avatar';
 import { rowPreview, rowTime } from '../../src/react/conversation_labels';
 import { stringsFor } from '../../src/react/strings';
 import { untilMidnight } from '../../src/react/today';
+import { nullsOfMessage } from '../../src/core/wire';
 
 const { strings } = stringsFor('en');
 
@@ -48,6 +49,7 @@ describe('the time of a row', () => {
 });
 
 const message = {
+  ...nullsOfMessage,
   id: 'm1',
   conversationId: 'c1',
   orgId: 'o1',
@@ -56,14 +58,9 @@ const message = {
   senderName: 'Maria Lopez',
   content: 'Hello',
   isRead: false,
-  seenAt: null,
   createdAt: '2026-11-23T09:00:00.000Z',
-  attachmentUrl: null,
-  attachmentType: null,
-  attachmentName: null,
   seq: 1,
   rev: 1,
-  clientMessageId: null,
 } as const;
 
 function withLast(changes: Partial<NonNullable<Conversation['lastMessage']>> | null): Conversation {
