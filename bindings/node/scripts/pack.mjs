@@ -25,6 +25,17 @@ const platform = `travelchat-${platformName()}`;
 // Whose static libraries are in the addon.
 const inside = ['libboost-json1.81-dev', 'libsqlite3-dev', 'libssl-dev', 'libstdc++-12-dev', 'libutf8proc-dev'];
 
+/** The schema of examples/express, as a file that stands beside the application's own. */
+function drizzleSchema() {
+  const text = readFileSync(join(here, '../../examples/express/after/schema.ts'), 'utf8');
+  const heading = [
+    "// The chat's tables for Drizzle, as travelchat keeps them in PostgreSQL: copy them into the application's schema, in place of",
+    "// `conversations` and `messages`. `clients` and `organizations` are the application's. docs/node.md says why.",
+    '',
+  ];
+  return heading.join('\n') + text.slice(text.indexOf('import ')).replace("'../shared/schema.ts'", "'./schema'");
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'travelchat-pack-'));
 try {
   const stage = (name, manifest) => {
@@ -37,7 +48,9 @@ try {
 
   // Not in the package.json of the repository: there npm would ask a registry for it.
   const common = stage('travelchat', { ...main, optionalDependencies: { [platform]: main.version } });
-  for (const folder of ['dist', 'drizzle']) cpSync(join(here, folder), join(common, folder), { recursive: true });
+  cpSync(join(here, 'dist'), join(common, 'dist'), { recursive: true });
+  mkdirSync(join(common, 'drizzle'));
+  writeFileSync(join(common, 'drizzle/schema.ts'), drizzleSchema());
   const readme = readFileSync(join(here, 'README.md'), 'utf8');
   writeFileSync(join(common, 'README.md'), packedReadme(readme, 'bindings/node', (path) => existsSync(join(common, path))));
 

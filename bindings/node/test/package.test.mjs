@@ -109,6 +109,15 @@ describe('the package', () => {
     assert.match(readme, /`docs\/protocol\.md` of the repository/);
   });
 
+  test('brings the Drizzle schema of the example', async () => {
+    const at = await install('drizzle', ...main());
+    const shipped = readFileSync(join(at, 'node_modules/travelchat/drizzle/schema.ts'), 'utf8');
+    const own = readFileSync(join(root, '../../examples/express/after/schema.ts'), 'utf8');
+    const fromImports = (text) => text.slice(text.indexOf('import '));
+    assert.match(shipped, /^\/\/ .*copy them into the application's schema/);
+    assert.equal(fromImports(shipped), fromImports(own).replace("'../shared/schema.ts'", "'./schema'"));
+  });
+
   test('says what is missing where there is no addon', async () => {
     const at = await install('alone', ...main());
     const output = await run(at, 'example.cjs', `
