@@ -47,6 +47,16 @@ async def test_a_sent_message_is_stored_as_it_was_answered(storage):
         assert page == travelchat.MessagePage((message,), has_more=False, epoch=page.epoch)
 
 
+async def test_a_draft_has_no_other_members_than_it_says():
+    async with open_chat() as (engine, conversation):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'attachement_url'"):
+            await engine.send(CARL, conversation.id, "x", attachement_url="https://example.com/menu.pdf")
+        with pytest.raises(TypeError, match="attachment_url must be"):
+            await engine.send(CARL, conversation.id, "x", attachment_url=7)
+        sent = await engine.send(CARL, conversation_id=conversation.id, content="x", attachment_url=None)
+        assert sent.message.attachment_url is None
+
+
 async def test_a_repeat_gives_the_first_message_again(storage):
     async with open_chat(storage) as (engine, conversation):
         first = await engine.send(ADA, conversation.id, "Hello", client_message_id="a")

@@ -25,6 +25,8 @@ async def use_cases(engine: ChatEngine, me: Participant) -> None:
     assert_type((await engine.issue_token("org", "carl", "trip", conversation.id)).expires_at, datetime.datetime)
     await engine.send(me, conversation.id)  # type: ignore[call-arg]
     await engine.send("ada", conversation.id, "Hello")  # type: ignore[arg-type]
+    await engine.send(me, conversation.id, "Hello", attachment_url=7)  # type: ignore[arg-type]
+    await engine.send(me, conversation.id, "Hello", attachement_url="/a")  # type: ignore[call-arg]
     sent.message.content = "changed"  # type: ignore[misc]
 
 
