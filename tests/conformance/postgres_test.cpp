@@ -2,6 +2,7 @@
 // keep its promises on, and follows those who go on writing.
 
 #include "fixture.hpp"
+#include "later_version.hpp"
 #include "postgres_server.hpp"
 
 #include "core/digest.hpp"
@@ -577,24 +578,11 @@ TEST_CASE("postgres: what a later version has written is taken as far as this on
   session.query("UPDATE messages SET content = 'edited', rev = 4, content_rev = 4 WHERE seq = 2");
   session.query("UPDATE conversations SET rev = 5");
   session.query("INSERT INTO travelchat_members VALUES (" + name + ", 'client', 'client-2', 'Dora', 0, 0)");
-  const auto list = storage->list_changes(id, 2, 100);
-  REQUIRE(list);
-  REQUIRE(list->changes.size() == 3);
-  CHECK_FALSE(list->changes[0].message);
-  CHECK_FALSE(list->changes[0].mark);
-  REQUIRE(list->changes[1].message);
-  CHECK(list->changes[1].message->content == "edited");
-  CHECK(list->changes[1].created_rev == 2);
-  CHECK(list->changes[1].content_rev == 4);
-  REQUIRE(list->changes[2].mark);
-  CHECK(list->changes[2].mark->viewer == Role::client);
-  for (std::uint64_t n = 0; n < 3; ++n) CHECK(list->changes[n].rev == 3 + n);
+  check_later_changes(*storage, id);
   // A further client is a member like the first.
   CHECK(commit_one(*storage, message_to(id, client("client-2"), "three")));
   CHECK(commit_one(*storage, MarkConversation{id, client("client-2"), now}));
-  const auto members = storage->list_members(id);
-  REQUIRE(members->size() == 2);
-  CHECK(members->back() == Member{Role::client, "client-2", "Clio Client", 3, 3});
+  check_later_member(*storage, id, 3);
 }
 
 TEST_CASE("postgres: a host that writes by itself is followed") {

@@ -1,6 +1,7 @@
 // What only the SQLite storage promises: its file, its owner, its connections.
 
 #include "fixture.hpp"
+#include "later_version.hpp"
 
 #include <travelchat/sqlite_storage.hpp>
 
@@ -475,25 +476,12 @@ TEST_CASE("sqlite: what a later version has written is taken as far as this one 
       "UPDATE travelchat_conversations SET rev = 5;"
       "INSERT INTO travelchat_members VALUES (1, 1, 'client-2', 'Dora', 0, 0)");
   storage = fixture.must_open();
-  const auto list = storage->list_changes(id, 2, 100);
-  REQUIRE(list);
-  REQUIRE(list->changes.size() == 3);
-  CHECK_FALSE(list->changes[0].message);
-  CHECK_FALSE(list->changes[0].mark);
-  REQUIRE(list->changes[1].message);
-  CHECK(list->changes[1].message->content == "edited");
-  CHECK(list->changes[1].created_rev == 2);
-  CHECK(list->changes[1].content_rev == 4);
-  REQUIRE(list->changes[2].mark);
-  CHECK(list->changes[2].mark->viewer == Role::client);
-  for (std::uint64_t n = 0; n < 3; ++n) CHECK(list->changes[n].rev == 3 + n);
+  check_later_changes(*storage, id);
   // A further client is a member like the first.
   const std::vector<Write> writes{MarkConversation{id, client("client-2"), TimePoint{}}};
   REQUIRE_FALSE(storage->commit(writes, results));
   CHECK(results[0]);
-  const auto members = storage->list_members(id);
-  REQUIRE(members->size() == 2);
-  CHECK(members->back() == Member{Role::client, "client-2", "Clio Client", 2, 2});
+  check_later_member(*storage, id, 2);
 }
 
 TEST_CASE("sqlite: more reads at once than readers wait for each other") {

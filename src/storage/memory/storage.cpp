@@ -397,20 +397,16 @@ class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
       remove_reaction(message, reaction.reactor_type, reaction.reactor_id);
       message.reactions.push_back(std::move(reaction));
     }
-    std::set<StoredConversation*> changed;
-    const auto log = [&](const Uuid& conversation_id, StoredChange change) {
-      StoredConversation* const conversation = find(conversation_id);
-      conversation->changes.push_back(change);
-      changed.insert(conversation);
-    };
-    for (const auto& [conversation_id, rev, seq, at] : effects.changes) log(conversation_id, {rev, seq, {}, at});
+    // Each is newer than all that its conversation has.
+    std::vector<std::pair<Uuid, StoredChange>> log;
+    log.reserve(effects.changes.size() + effects.marks.size());
+    for (const auto& [conversation_id, rev, seq, at] : effects.changes)
+      log.push_back({conversation_id, {rev, seq, {}, at}});
     for (const Effects::Mark& mark : effects.marks) {
-      log(mark.conversation_id, {mark.rev, mark.up_to_seq, mark.viewer, mark.at});
+      log.push_back({mark.conversation_id, {mark.rev, mark.up_to_seq, mark.viewer, mark.at}});
     }
-    for (StoredConversation* conversation : changed) {
-      std::sort(conversation->changes.begin(), conversation->changes.end(),
-                [](const StoredChange& a, const StoredChange& b) { return a.rev < b.rev; });
-    }
+    std::sort(log.begin(), log.end(), [](const auto& a, const auto& b) { return a.second.rev < b.second.rev; });
+    for (const auto& [conversation_id, change] : log) find(conversation_id)->changes.push_back(change);
     for (const auto& [conversation_id, member] : effects.members) {
       find(conversation_id)->members[{member.type, member.id}] = member;
     }
