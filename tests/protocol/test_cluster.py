@@ -18,7 +18,7 @@ import pytest
 
 from lab.process import PATIENCE
 
-pytestmark = pytest.mark.one_server
+pytestmark = [pytest.mark.one_server, pytest.mark.unsanitized]
 
 
 def load() -> Any:

@@ -13,7 +13,7 @@ from lab.process import Server
 from lab.raw import Wire
 from lab.web import Answer, request
 
-pytestmark = [pytest.mark.own_server, pytest.mark.host]
+pytestmark = [pytest.mark.own_server, pytest.mark.host, pytest.mark.unsanitized]
 
 PORTAL = "https://portal.example"
 SHOP = "http://shop.example:8080"

@@ -9,7 +9,7 @@ import pytest
 from lab.crash import kill_again_and_again, kill_nodes
 from lab.process import Options
 
-pytestmark = [pytest.mark.own_server, pytest.mark.one_server]
+pytestmark = [pytest.mark.own_server, pytest.mark.one_server, pytest.mark.unsanitized]
 
 
 @pytest.mark.nodes

@@ -16,7 +16,7 @@ from lab.people import Lab, Room, fresh_id
 from lab.process import Options
 from lab.web import request
 
-pytestmark = [pytest.mark.own_server, pytest.mark.alone, pytest.mark.one_server]
+pytestmark = [pytest.mark.own_server, pytest.mark.alone, pytest.mark.one_server, pytest.mark.unsanitized]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from lab.process import PATIENCE, Server
 from lab.push import Authority, Browser, PushService, check_vapid, decode, encode, wait_for_log
 from lab.web import request
 
-pytestmark = [pytest.mark.reference, pytest.mark.own_server, pytest.mark.one_server]
+pytestmark = [pytest.mark.reference, pytest.mark.own_server, pytest.mark.one_server, pytest.mark.unsanitized]
 
 Launch = Callable[..., Server]
 CONTACT = "mailto:ops@travel.example"

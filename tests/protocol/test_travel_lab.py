@@ -37,7 +37,7 @@ from lab.raw import Wire
 from lab.sockets import Socket
 from lab.web import Answer, request
 
-pytestmark = [pytest.mark.reference, pytest.mark.own_server, pytest.mark.one_server]
+pytestmark = [pytest.mark.reference, pytest.mark.own_server, pytest.mark.one_server, pytest.mark.unsanitized]
 
 Launch = Callable[..., Server]
 

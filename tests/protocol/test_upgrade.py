@@ -25,7 +25,7 @@ from lab.past import ask_everything, history, sign_in
 from lab.sockets import Socket
 from lab.web import Answer, request
 
-pytestmark = [pytest.mark.own_server, pytest.mark.alone, pytest.mark.reference, pytest.mark.one_server]
+pytestmark = [pytest.mark.own_server, pytest.mark.alone, pytest.mark.reference, pytest.mark.one_server, pytest.mark.unsanitized]
 
 DATABASES = Path(__file__).resolve().parent / "databases"
 POSTGRES = process.REPOSITORY / "tests/support/postgres"

@@ -16,7 +16,7 @@ from lab.sockets import Socket
 from lab.process import PATIENCE
 from lab.web import Answer, request
 
-pytestmark = pytest.mark.host
+pytestmark = [pytest.mark.host, pytest.mark.unsanitized]
 
 
 @pytest.fixture(scope="module")
