@@ -3,11 +3,10 @@
 
 #include "fixture.hpp"
 #include "postgres_server.hpp"
+#include "use_future.hpp"
 
 #include <travelchat/engine.hpp>
 #include <travelchat/postgres_storage.hpp>
-
-#include <boost/asio/use_future.hpp>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -579,7 +578,7 @@ TEST_CASE("postgres: while rows of one conversation are locked the others are wr
   }
 
   ChatEngine engine(std::move(owned));
-  using boost::asio::use_future;
+  using test::use_future;
   const auto send = [&](const Participant& sender, const Uuid& id, const std::string& content) {
     Draft draft;
     draft.conversation_id = id;

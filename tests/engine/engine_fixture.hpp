@@ -3,11 +3,10 @@
 
 #include "catch.hpp"
 #include "recorder.hpp"
+#include "use_future.hpp"
 
 #include <travelchat/engine.hpp>
 #include <travelchat/memory_storage.hpp>
-
-#include <boost/asio/use_future.hpp>
 
 #include <atomic>
 #include <condition_variable>
@@ -23,12 +22,6 @@ namespace travelchat::test {
 
 inline const Participant advisor{"org-1", Role::advisor, "advisor-1", "Ada"};
 inline const Participant client{"org-1", Role::client, "client-1", "Clara"};
-
-template <class T>
-T get(std::future<T> future) {
-  if (future.wait_for(std::chrono::seconds{20}) != std::future_status::ready) throw std::runtime_error("no answer");
-  return future.get();
-}
 
 inline Draft draft(const Uuid& conversation, std::string content, std::optional<std::string> key = std::nullopt) {
   Draft out;
@@ -125,7 +118,6 @@ struct Running {
     return get(engine.async_list_messages(advisor, query, use_future)).value().messages;
   }
 
-  static constexpr boost::asio::use_future_t<> use_future{};
   ChatEngine engine;
 };
 

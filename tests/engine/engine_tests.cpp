@@ -5,6 +5,7 @@
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_future.hpp>
 
 #include <algorithm>
 #include <mutex>
@@ -14,7 +15,6 @@
 using namespace travelchat;
 using namespace travelchat::test;
 using namespace std::chrono_literals;
-using boost::asio::use_future;
 
 namespace {
 

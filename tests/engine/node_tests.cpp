@@ -12,7 +12,6 @@
 using namespace travelchat;
 using namespace travelchat::test;
 using namespace std::chrono_literals;
-using boost::asio::use_future;
 
 namespace {
 

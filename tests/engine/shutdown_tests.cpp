@@ -12,8 +12,6 @@
 namespace travelchat::test {
 namespace {
 
-constexpr auto use_future = boost::asio::use_future;
-
 class Silent final : public Subscriber {
  public:
   void deliver(const std::shared_ptr<const EventBatch>&) noexcept override {}

@@ -3,8 +3,7 @@
 #include <travelchat/memory_storage.hpp>
 
 #include "catch.hpp"
-
-#include <boost/asio/use_future.hpp>
+#include "use_future.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -30,16 +29,12 @@
 #include <vector>
 
 using namespace travelchat;
+using test::get;
+using test::use_future;
 
 namespace {
 
 constexpr auto patience = std::chrono::seconds{20};
-
-template <class T>
-T get(std::future<T> future) {
-  if (future.wait_for(patience) != std::future_status::ready) throw std::runtime_error("no answer");
-  return future.get();
-}
 
 // One organization with one client, one advisor and one shared trip.
 class Agency final : public Host {
@@ -176,10 +171,8 @@ struct Fixture {
   explicit Fixture(BeastServerOptions options = silent(), const std::function<void(BeastServer&)>& prepare = {})
       : server(engine, host, std::move(options)) {
     if (prepare) prepare(server);
-    conversation = get(engine.async_open_conversation("org", "carl", boost::asio::use_future)).value();
-    token = get(engine.async_issue_token(TokenGrant{"org", "carl", "trip", conversation.id}, boost::asio::use_future))
-                .value()
-                .token;
+    conversation = get(engine.async_open_conversation("org", "carl", use_future)).value();
+    token = get(engine.async_issue_token(TokenGrant{"org", "carl", "trip", conversation.id}, use_future)).value().token;
     REQUIRE_FALSE(server.start());
   }
 
@@ -194,15 +187,13 @@ struct Fixture {
     Draft draft;
     draft.conversation_id = conversation.id;
     draft.content = std::move(content);
-    return get(engine.async_send(std::move(sender), std::move(draft), boost::asio::use_future)).value();
+    return get(engine.async_send(std::move(sender), std::move(draft), use_future)).value();
   }
 
   MessagePage page() {
     MessageQuery query;
     query.conversation_id = conversation.id;
-    return get(engine.async_list_messages(Participant{"org", Role::advisor, "ada", "Ada"}, query,
-                                          boost::asio::use_future))
-        .value();
+    return get(engine.async_list_messages(Participant{"org", Role::advisor, "ada", "Ada"}, query, use_future)).value();
   }
   std::string epoch() { return to_string(page().epoch.value()); }
 
@@ -1139,10 +1130,10 @@ TEST_CASE("an address that guesses chat tokens has to wait, and a token in use g
     return std::pair(std::move(socket), external);
   };
   const std::string guess(64, 'a');
-  const auto other = get(fixture.engine.async_issue_token(TokenGrant{"org", "carl", "trip", fixture.conversation.id},
-                                                          boost::asio::use_future))
-                         .value()
-                         .token;
+  const auto other =
+      get(fixture.engine.async_issue_token(TokenGrant{"org", "carl", "trip", fixture.conversation.id}, use_future))
+          .value()
+          .token;
   CHECK(ask(fixture.token, "192.0.2.1").status == 200);
   CHECK(ask(guess, "192.0.2.1").status == 401);
   CHECK(open(guess, "192.0.2.1").second->wait_for_close() == 4401);
@@ -1564,7 +1555,7 @@ struct Linked : Fixture {
   explicit Linked(BeastServerOptions options = curious()) : Fixture(std::move(options)) {
     host.say_of_trip(std::optional(shared_by("link-1")));
     TokenGrant grant{"org", "carl", "trip", conversation.id, "link-1"};
-    token = get(engine.async_issue_token(std::move(grant), boost::asio::use_future)).value().token;
+    token = get(engine.async_issue_token(std::move(grant), use_future)).value().token;
   }
 
   int read() {
@@ -1660,8 +1651,7 @@ TEST_CASE("a host that cannot say ends no link, and lets in nobody of whom it ha
   external->text(0);
   // What a host says to nobody in particular must not be remembered for others.
   TokenGrant grant{"org", "carl", "trip", fixture.conversation.id, "link-2"};
-  const std::string other =
-      get(fixture.engine.async_issue_token(std::move(grant), boost::asio::use_future)).value().token;
+  const std::string other = get(fixture.engine.async_issue_token(std::move(grant), use_future)).value().token;
   fixture.host.say_of_trip(errc::internal);
   fixture.host.wait_for_questions(&Agency::trips_asked, 2);
   CHECK(fixture.read() == 200);
@@ -1676,8 +1666,7 @@ TEST_CASE("a host that cannot say ends no link, and lets in nobody of whom it ha
 TEST_CASE("a token of an older version holds while the trip is shared, one of the application's own always") {
   Linked fixture;
   TokenGrant grant{"org", "carl", "trip", fixture.conversation.id};
-  const std::string own =
-      get(fixture.engine.async_issue_token(std::move(grant), boost::asio::use_future)).value().token;
+  const std::string own = get(fixture.engine.async_issue_token(std::move(grant), use_future)).value().token;
   const std::string old(64, 'a');
   const TimePoint now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   const Write put =

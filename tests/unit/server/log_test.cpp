@@ -4,8 +4,7 @@
 #include <travelchat/memory_storage.hpp>
 
 #include "catch.hpp"
-
-#include <boost/asio/use_future.hpp>
+#include "use_future.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -23,13 +22,10 @@
 namespace travelchat::server {
 namespace {
 
-constexpr std::chrono::seconds patience{20};
+using test::get;
+using test::use_future;
 
-template <class T>
-T get(std::future<T> future) {
-  if (future.wait_for(patience) != std::future_status::ready) throw std::runtime_error("no answer");
-  return future.get();
-}
+constexpr std::chrono::seconds patience{20};
 
 struct Told {
   LogLevel level;
@@ -226,11 +222,9 @@ TEST_CASE("a notification that throws costs the message nothing, and the log hea
   TestLog lines;
   Moody host;
   ChatEngine engine(make_memory_storage(), EngineOptions{.shards = 1});
-  const auto conversation = get(engine.async_open_conversation("org", "carl", boost::asio::use_future)).value();
+  const auto conversation = get(engine.async_open_conversation("org", "carl", use_future)).value();
   const auto token =
-      get(engine.async_issue_token(TokenGrant{"org", "carl", "trip", conversation.id}, boost::asio::use_future))
-          .value()
-          .token;
+      get(engine.async_issue_token(TokenGrant{"org", "carl", "trip", conversation.id}, use_future)).value().token;
   BeastServer server(engine, host, silent(lines.sink()));
   REQUIRE_FALSE(server.start());
   HttpRequest request = request_of("POST", "/api/conversations/" + to_string(conversation.id) + "/messages/client");
@@ -265,7 +259,7 @@ TEST_CASE("an error of another library's is none of ours, whatever its number") 
   Foreign& storage = *made;
   Moody host;
   ChatEngine engine(std::move(made), EngineOptions{.shards = 1, .log = lines.sink()});
-  const auto conversation = get(engine.async_open_conversation("org", "carl", boost::asio::use_future)).value();
+  const auto conversation = get(engine.async_open_conversation("org", "carl", use_future)).value();
   BeastServer server(engine, host, silent());
   REQUIRE_FALSE(server.start());
   storage.fails = true;
@@ -293,7 +287,7 @@ TEST_CASE("the access log hears of a WebSocket once it is over, with the code th
   };
   Moody host;
   ChatEngine engine(make_memory_storage(), EngineOptions{.shards = 1});
-  const auto conversation = get(engine.async_open_conversation("org", "carl", boost::asio::use_future)).value();
+  const auto conversation = get(engine.async_open_conversation("org", "carl", use_future)).value();
   BeastServer server(engine, host, silent());
   std::mutex mutex;
   std::condition_variable changed;
