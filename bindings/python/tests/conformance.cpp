@@ -3,12 +3,12 @@
 //   travelchat_conformance.run(arguments, make) -> exit status
 //
 // `make()` returns a new, empty travelchat.Storage.
-#define CATCH_CONFIG_RUNNER
 #include "backends.hpp"
 
 #include "gil.hpp"
 #include "python_storage.hpp"
 #include "records.hpp"
+#include "run_catch.hpp"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -40,9 +40,8 @@ int run(const std::vector<std::string>& arguments, py::object make) {
   make_storage = std::move(make);
   std::vector<const char*> words{"conformance"};
   for (const std::string& argument : arguments) words.push_back(argument.c_str());
-  Catch::Session session;
-  const int status =
-      travelchat::python::without_gil([&] { return session.run(static_cast<int>(words.size()), words.data()); });
+  const int status = travelchat::python::without_gil(
+      [&] { return travelchat::test::run_catch(static_cast<int>(words.size()), words.data()); });
   make_storage = py::object();
   return status;
 }

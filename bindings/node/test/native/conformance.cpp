@@ -4,11 +4,11 @@
 //
 // `make()` gives what the package gives the engine for a new, empty ChatStorage: call(method, json, answer). The suite
 // runs on a thread of its own, as an engine would; `done(status)` is called with Catch2's exit status.
-#define CATCH_CONFIG_RUNNER
 #include "backends.hpp"
 
 #include "js_storage.hpp"
 #include "loop.hpp"
+#include "run_catch.hpp"
 
 #include <napi.h>
 
@@ -69,7 +69,7 @@ void run(const Napi::CallbackInfo& info) {
   running->thread = std::thread([loop, done, words = std::move(words)] {
     std::vector<const char*> argv;
     for (const std::string& word : words) argv.push_back(word.c_str());
-    const int status = Catch::Session().run(static_cast<int>(argv.size()), argv.data());
+    const int status = travelchat::test::run_catch(static_cast<int>(argv.size()), argv.data());
     loop->post([done, status](Loop& here, Napi::Env env) {
       running->thread.join();
       running.reset();
