@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t max_queued = 65'536;
 constexpr std::size_t max_payload_bytes = std::size_t{1} << 20;
 
-// What a node's thread has to tell its listener.
+// What waits for a node's thread, which calls the listener.
 struct Received {
   Uuid topic;
   std::shared_ptr<const std::string> payload;

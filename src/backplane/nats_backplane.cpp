@@ -29,7 +29,7 @@ using std::chrono::seconds;
 
 constexpr std::size_t uuid_length = 36;
 
-// A server that stands still is given up after these: a write that it does not take, and pings that it does not answer.
+// A connection counts as lost when a write has blocked for this long, or when this many pings in a row had no answer.
 constexpr milliseconds write_deadline = seconds{2};
 constexpr milliseconds ping_interval = seconds{5};
 constexpr int max_pings_out = 2;
@@ -37,23 +37,25 @@ constexpr milliseconds connect_timeout = seconds{2};
 // How long a confirmation may take before it is asked for again.
 constexpr milliseconds flush_timeout = seconds{5};
 constexpr milliseconds retry_pause{100};
-// By then the other servers of a cluster know what a node has subscribed to at its own.
+// How long it may take until a node's subscription is known to the other servers of the cluster.
 constexpr milliseconds settling_time = seconds{1};
 
-// Between two rounds of the servers. With many nodes, the jitter is what a server that comes back notices.
+// Pause after all servers were tried in vain. The jitter keeps many nodes from returning to a server at the same
+// moment.
 constexpr milliseconds reconnect_wait{250};
 constexpr milliseconds reconnect_jitter{250};
-// After a refusal (of a password, say), which the next try will most likely meet again.
+// Pause after the server has refused the connection (a wrong password, for example): the next try will likely fail,
+// too.
 constexpr milliseconds refused_pause = seconds{2};
 
-// Both ways. What is over the bound is dropped; towards the listener that is a `missed()`.
+// Messages that may wait in each direction. Further ones are dropped; the listener is then told by `missed()`.
 constexpr std::size_t max_waiting = 65'536;
 constexpr std::size_t max_waiting_bytes = std::size_t{16} << 20;
 
 constexpr std::size_t signature_bytes = std::tuple_size_v<Sha256Digest>;
 constexpr std::size_t min_key_bytes = 32;
 
-// Every server takes this; most take 1 MiB.
+// Used until the server has told its own limit: every server takes this much, most take 1 MiB.
 constexpr std::size_t payload_while_unknown = 64 << 10;
 
 struct DestroyMessage {
@@ -163,7 +165,7 @@ class NatsBackplane final : public Backplane {
     natsSubscription* subscription = nullptr;  // the link thread's alone
   };
 
-  // A call of the listener's that is due.
+  // A call to the listener that is due.
   struct Call {
     enum class Kind { received, joined, missed } kind;
     Uuid topic{};
@@ -175,7 +177,8 @@ class NatsBackplane final : public Backplane {
     std::string payload;
   };
 
-  // What was confirmed by the node's server and is told again when its cluster has settled.
+  // Topics whose subscription the node's server has confirmed. The listener is told once more at `at`, when the other
+  // servers know of it, too.
   struct Settling {
     std::chrono::steady_clock::time_point at;
     bool missed = false;
@@ -196,7 +199,7 @@ class NatsBackplane final : public Backplane {
   void pause(Lock& lock, milliseconds at_most);
   void log(std::string line);
   std::string subject_of(const Uuid& topic) const;
-  // What travels: with a key, the signature goes before the payload.
+  // The signature that is sent in front of the payload when there is a key.
   Sha256Digest sign(const Uuid& topic, std::string_view payload) const;
   // The payload; nullopt: not signed by a node of ours.
   std::optional<std::string_view> check_signature(const Uuid& topic, std::string_view bytes) const;
@@ -225,7 +228,7 @@ class NatsBackplane final : public Backplane {
   OptionsPtr options_;
   BackplaneListener* listener_ = nullptr;
 
-  std::atomic<bool> is_forgery_told_{false};  // once for a backplane: whoever forges does it often
+  std::atomic<bool> is_forgery_told_{false};  // logged once per backplane, because forged messages seldom come alone
   std::atomic<bool> up_{false};               // as confirmed by the link thread; written under mutex_
   std::atomic<std::size_t> max_payload_{payload_while_unknown};
 
@@ -235,7 +238,7 @@ class NatsBackplane final : public Backplane {
   ConnectionPtr connection_;            // while there is one, linked or not
   bool linked_ = false;                 // as nats.c says
   bool closed_ = false;                 // nats.c has given up this connection
-  std::uint64_t link_number_ = 0;       // of links and losses, so that a confirmation knows which link it confirmed
+  std::uint64_t link_number_ = 0;       // raised at each connect and loss; tells which link a confirmation is for
   std::size_t live_subscriptions_ = 0;  // whose callbacks may still come
   std::optional<std::string> news_;     // the newest, for the log
   std::unordered_map<Uuid, Topic> topics_;
@@ -287,13 +290,13 @@ NatsBackplane::NatsBackplane(NatsBackplaneOptions options)
   check(natsOptions_SetName(made, "travelchat"), "name");
   if (!options.token.empty()) check(natsOptions_SetToken(made, options.token.c_str()), "token");
   check(natsOptions_SetNoEcho(made, true), "no echo");
-  // Else each subscription has a thread.
+  // Without this, nats.c starts a thread for each subscription.
   check(natsOptions_UseGlobalMessageDelivery(made, true), "delivery");
-  // Else a flusher thread sends, up to a millisecond later. A write blocks with the connection locked, so nobody but
-  // the publisher thread may be made to wait for one.
+  // Without this, a flusher thread sends up to a millisecond later. A write blocks with the connection locked, so only
+  // the publisher thread publishes.
   check(natsOptions_SetSendAsap(made, true), "send");
   check(natsOptions_SetWriteDeadline(made, write_deadline.count()), "write deadline");
-  // What was published while the link was down is of no use later. Zero would stand for 8 MiB.
+  // Nothing is buffered while the link is down: it would be of no use later. (0 means the default of 8 MiB.)
   check(natsOptions_SetReconnectBufSize(made, 1), "reconnect buffer");
   check(natsOptions_SetTimeout(made, connect_timeout.count()), "timeout");
   check(natsOptions_SetPingInterval(made, ping_interval.count()), "ping interval");
@@ -556,14 +559,14 @@ void NatsBackplane::pause(Lock& lock, milliseconds at_most) {
   link_wakes_.wait_for(lock, at_most, [this] { return stopping_; });
 }
 
-// Not twice in a row, since what fails is tried for ever.
+// Leaves out a line that repeats the last one: a connection that fails is tried again for ever.
 void NatsBackplane::log(std::string line) {
   if (!log_ || line == last_line_) return;
   last_line_ = std::move(line);
   try {
     log_(last_line_);
   } catch (...) {
-    // It is the log that fails, and the backplane has no other to tell; nothing here rests on it.
+    // A log that throws is ignored: there is nobody to report it to.
   }
 }
 
@@ -574,8 +577,8 @@ std::string NatsBackplane::subject_of(const Uuid& topic) const {
   return subject;
 }
 
-// With the subject, so that nothing is moved to another conversation or deployment. To hear something once more harms
-// nobody: revisions say that it is old.
+// Covers the subject, so that a message cannot be replayed into another conversation or deployment. A replay into its
+// own is harmless: its revisions are old.
 Sha256Digest NatsBackplane::sign(const Uuid& topic, std::string_view payload) const {
   std::string signed_bytes = subject_of(topic);
   signed_bytes += ' ';
@@ -616,7 +619,7 @@ void NatsBackplane::run_publisher() noexcept {
         const Sha256Digest signature = sign(publication.topic, publication.payload);
         publication.payload.insert(0, reinterpret_cast<const char*>(signature.data()), signature.size());
       }
-      // What it refuses is dropped like anything else that does not arrive.
+      // A publication that fails is dropped: hints may be lost.
       natsConnection_Publish(connection.get(), subject_of(publication.topic).c_str(), publication.payload.data(),
                              static_cast<int>(publication.payload.size()));
     }

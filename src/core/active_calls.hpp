@@ -1,4 +1,4 @@
-// Counts the calls that are inside an object which may end at any moment, so that its end can wait for them.
+// Counts the calls that are inside an object, so that its shutdown can refuse new ones and wait for the others.
 #pragma once
 
 #include <array>
@@ -10,13 +10,13 @@ namespace travelchat::detail {
 
 // Any thread. A call must not wait for the one that calls `end`.
 class ActiveCalls {
-  // Threads count in different cache lines, mostly: an operation of the engine's costs no line that all of them write.
+  // Several counters, so that threads seldom write the same cache line.
   struct alignas(64) Slot {
     std::atomic<std::uint32_t> inside{0};
   };
 
  public:
-  // False: it has ended, and nothing of it may be touched.
+  // One call, counted while it lives. False: `end` was called, and the object must not be used.
   class Call {
    public:
     explicit Call(ActiveCalls& calls) noexcept : slot_(calls.enter()) {}
@@ -42,7 +42,7 @@ class ActiveCalls {
   }
 
  private:
-  // Sequentially consistent, as is `end`: either a call sees the end, or the end sees the call.
+  // Sequentially consistent, as is `end`: either the call sees `ended_`, or `end` sees the call's count.
   Slot* enter() noexcept {
     Slot& slot = slots_[index()];
     ++slot.inside;
@@ -51,7 +51,7 @@ class ActiveCalls {
     return nullptr;
   }
   static void leave(Slot& slot) noexcept {
-    // Nobody waits for long: `end` has been called at most once.
+    // Wakes `end`.
     if (--slot.inside == 0) slot.inside.notify_all();
   }
   static std::size_t index() noexcept {

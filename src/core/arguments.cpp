@@ -91,7 +91,7 @@ Problem find_problem(const TokenGrant& grant) {
 }
 
 Problem find_problem(const TokenFilter& filter) {
-  // Without either it would be the whole organization's, which nobody has asked for in so many words.
+  // Without either, the filter would match every token of the organization, most likely by mistake.
   if (!filter.client_id && !filter.trip_id) return problem("client_id or trip_id", "must be given, or both");
   return first_of([&] { return find_problem_of_host_id("org_id", filter.org_id); },
                   [&] { return find_problem_of_optional_id("client_id", filter.client_id); },

@@ -17,7 +17,8 @@ constexpr std::size_t mark_size = 4;
 
 using Bytes = std::array<std::uint8_t, 32>;
 
-// The first bytes of a digest over the random ones. `purpose` is of one length for all, so no two inputs are the same.
+// The first bytes of a digest over the random ones. Every `purpose` has the same length, so inputs for different
+// purposes differ.
 void derive(const Bytes& token, std::string_view purpose, std::string_view what, std::span<std::uint8_t> out) {
   std::string input(purpose);
   input.append(reinterpret_cast<const char*>(token.data()), random_size);

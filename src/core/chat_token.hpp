@@ -29,7 +29,7 @@ class ChatToken {
 
   std::string text() const;
   Basis basis() const;
-  // Never for the application's own. A token of an unknown basis may have been issued for any link.
+  // False for a token of the application's own. True for one of unknown basis, which may have been issued for any link.
   bool may_be_of(std::string_view share_token) const;
 
   bool operator==(const ChatToken&) const = default;

@@ -13,7 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds retry_pause{25};
-// Of one conversation in one transaction: one that waits must not crowd out the others that do.
+// Postponed writes of one conversation that are tried again in one transaction: others must find room in it, too.
 constexpr std::size_t max_retried = 32;
 
 }  // namespace
@@ -70,7 +70,7 @@ error_code Committer::commit(std::span<const Write> writes, std::vector<result<W
                     "it answered another number of writes than it was given");
       return errc::storage_failed;
     }
-    // Where transactions of several conversations run apart, some may have failed; one of them stands for all.
+    // A storage may run several transactions at once, and some may have failed. One of these errors is logged.
     const auto lost = std::find_if(results.begin(), results.end(), [](const result<Written>& answer) {
       return answer.has_error() && (answer.error() == errc::storage_failed || answer.error() == errc::storage_full);
     });
@@ -114,10 +114,11 @@ bool Committer::take(Jobs& batch) {
   return true;
 }
 
-// Leaves room for new ones. An entry stays while its jobs are on their way, so that nobody overtakes them.
+// Leaves half of the batch to new jobs. A conversation's entry stays while its jobs are tried again, so that later
+// writes of it still wait behind them.
 void Committer::take_postponed(Jobs& batch) {
   const std::size_t room = std::max<std::size_t>(max_batch_ / 2, 1);  // `batch` is empty yet
-  // Round by round, so that none is forgotten when not all have room.
+  // Goes on after the conversation that was tried last, so that each gets its turn.
   auto next = postponed_.upper_bound(last_retried_);
   for (std::size_t turns = postponed_.size(); turns > 0 && batch.size() < room; --turns) {
     if (next == postponed_.end()) next = postponed_.begin();
@@ -166,13 +167,13 @@ void Committer::run() {
     for (const auto& job : batch) writes.push_back(std::move(job->write));
     const error_code failed = commit(writes, results);
     if (failed) results.clear();
-    // The senders' typing ends with what they sent: the job keeps its command.
+    // `settle_` needs the commands, for example to end a sender's typing.
     for (std::size_t i = 0; i < batch.size(); ++i) batch[i]->write = std::move(writes[i]);
     const bool has_left = std::any_of(results.begin(), results.end(), [](const result<Written>& answer) {
       return answer.has_error() && answer.error() == postponed();
     });
     if (has_left) put_off(batch, results);
-    postponed_count_ -= std::exchange(retried_, 0);  // what is postponed again was counted anew
+    postponed_count_ -= std::exchange(retried_, 0);  // `put_off` has counted what was postponed again
     std::erase_if(postponed_, [](const auto& entry) { return entry.second.empty(); });
     if (!batch.empty()) settle_(std::move(batch), failed, results);
     batch.clear();

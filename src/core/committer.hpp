@@ -56,7 +56,7 @@ class Committer {
   // is left.
   bool take(Jobs& batch);
   void take_postponed(Jobs& batch);
-  // Takes the postponed ones out of both.
+  // Moves the jobs that the storage has postponed out of `jobs` and `results`.
   void put_off(Jobs& jobs, std::vector<result<Written>>& results);
   error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) noexcept;
 

@@ -242,7 +242,8 @@ result<Written> Decision::run(const AppendMessage& write) {
     }
   }
   if (first != nullptr) {
-    // With this very id it is what an earlier attempt of the same write has left, and nobody has heard of it.
+    // The same id: an earlier attempt of this very write stored it, but its outcome was unknown and nothing was
+    // broadcast.
     written.changed = first->id == write.message_id;
     written.conversation = row;
     written.message = *first;

@@ -24,7 +24,7 @@
 
 namespace travelchat::detail {
 
-// Such a write is not decided on but simply done, and alone.
+// Whether the write removes tokens: it needs no decision, and is carried out apart from the others.
 inline bool is_token_removal(const Write& write) noexcept {
   return std::holds_alternative<DeleteToken>(write) || std::holds_alternative<SweepTokens>(write) ||
          std::holds_alternative<RevokeTokens>(write);
@@ -41,7 +41,7 @@ inline const Uuid* conversation_of(const Write& write) noexcept {
       write);
 }
 TokenRemoval to_token_removal(const Write& write);
-// What such a write answers.
+// The answer to a write that removes tokens.
 Written to_written(RemovedTokens removed);
 
 // The rows that a decision on these writes depends on. `after_trouble`: also whether a new message's id is there
@@ -122,12 +122,12 @@ class Decision {
   // Raises the watermarks of whoever has seen all there is.
   void raise_watermarks(const Conversation& conversation, const Participant& viewer);
   KnownConversation* find_of_client(const OpenConversation& write);
-  // Makes it findable.
+  // Adds it to the indexes below.
   void learn(KnownMessage& message);
   static std::optional<Message> newest(const KnownConversation& conversation);
 
   bool makes_conversations_;
-  // Of what follows: made row by row, and gone all at once.
+  // Memory for the members below: allocated row by row, freed all at once.
   std::pmr::monotonic_buffer_resource memory_;
   std::pmr::unordered_map<Uuid, KnownConversation> conversations_{&memory_};
   // By (org_id, client_id), once somebody asks.

@@ -12,7 +12,8 @@
 namespace travelchat {
 namespace {
 
-// Without a hash there is no digest: one of zeros would be that of every token, and of every signature.
+// Ends the process when OpenSSL fails: a digest of zeros in place of the real one would match every token and
+// signature.
 void require(bool is_hashed) noexcept {
   if (!is_hashed) std::terminate();
 }

@@ -17,10 +17,10 @@ Sha256Digest sha256(std::string_view data) noexcept;
 
 // RFC 2104.
 Sha256Digest hmac_sha256(std::string_view key, std::string_view data) noexcept;
-// In a time that does not tell where they differ.
+// In constant time.
 bool equal_digests(const Sha256Digest& a, const Sha256Digest& b) noexcept;
 
-// For hash tables: any of its bytes are as good as others.
+// For hash tables: a digest's bytes are random enough, so some of them serve as the hash.
 struct DigestHash {
   std::size_t operator()(const Sha256Digest& digest) const noexcept {
     std::size_t h = 0;

@@ -160,7 +160,7 @@ void ChatEngine::list_messages(Handler<MessagePage> done, Participant reader, Me
         if (const error_code refused = detail::check_access(storage, reader, **found)) return refused;
         result<MessagePage> page = storage.list_messages(query);
         if (!page) return page;
-        // A storage of somebody else's may know no bound.
+        // An application's own storage may not keep to the bound.
         if (query.since_rev && page->messages.size() > max_changed_messages) return errc::too_many_changes;
         if (!query.epoch || page->epoch == query.epoch) return page;
         core->note_epoch(page->epoch);

@@ -36,7 +36,8 @@ const EngineOptions& checked(const EngineOptions& o, const Storage* storage) {
   require_some("max_live_tokens", o.max_live_tokens);
   require_time("token_cache_lifetime", o.token_cache_lifetime, true);
   require_time("sweep_interval", o.sweep_interval, true);
-  // More hours than these, as seconds, have no room.
+  // Clamped, because larger numbers of hours would overflow as seconds. Those that are clamped are refused all the
+  // same.
   require_time(
       "max_change_age",
       std::chrono::seconds(std::clamp(o.max_change_age, std::chrono::hours{-1}, std::chrono::hours{1'000'000})), true);
@@ -111,7 +112,7 @@ Uuid inbox_room(std::string_view org_id) noexcept {
 
 namespace {
 
-// What concerns all nodes and no conversation is told here.
+// The topic of hints that are for all nodes and about no single conversation.
 const Uuid& topic_of_all() {
   static const Uuid topic = inbox_room("travelchat: all nodes");  // no organization is called so: its ids have no space
   return topic;
@@ -172,7 +173,7 @@ class EngineCore::ReadsOfShard final : public ShardReads {
         [digests = std::move(digests), tokens = &core_.tokens_](Storage& storage) {
           result<std::vector<Sha256Digest>> live = storage.list_live_tokens(digests, utc_now());
           if (live && live->size() < digests.size()) {
-            // Requests are told the same as listeners.
+            // So that requests with these tokens are refused, too.
             for (const Sha256Digest& digest : digests) {
               if (std::find(live->begin(), live->end(), digest) == live->end()) tokens->erase(digest);
             }
@@ -185,7 +186,8 @@ class EngineCore::ReadsOfShard final : public ShardReads {
     core_.read_for_shard<ConversationSummary>(
         shard_,
         [conversation](Storage& storage) -> result<ConversationSummary> {
-          // The message first: a row that is newer than its message is told again with the next one.
+          // The message is read first. A row that is newer than its message does no harm: it is published again with
+          // the next one.
           MessageQuery newest;
           newest.conversation_id = conversation;
           newest.limit = 1;
@@ -219,7 +221,7 @@ void EngineCore::start() {
   committer_ = std::make_unique<Committer>(
       *storage_, options_.max_queued_writes, options_.max_batch,
       [this](auto jobs, error_code failed, auto& results) { settle(std::move(jobs), failed, results); }, logger_);
-  // What is restored beneath the listeners is noticed by comparing.
+  // Learns the storage's epoch: a later read with another one shows that a backup was restored.
   if (upkeep_ != nullptr) {
     read<Revisions>({[](const result<Revisions>&) {}, {}}, [](Storage& storage) { return storage.list_revisions({}); });
   }
@@ -233,9 +235,9 @@ void EngineCore::start() {
 void EngineCore::close() {
   const std::lock_guard lock(closing_);
   if (active_calls_.ended()) return;
-  // From here on nobody posts to what ends below but its own threads.
+  // From here on only the engine's own threads post to the shards and pools that end below.
   active_calls_.end();
-  // Whoever was accepted is answered: the shards, which carry the answers, end last.
+  // Accepted operations are still answered: the shards, which run the handlers, end last.
   committer_->stop();
   readers_.pool.join();
   lookups_.pool.join();
@@ -247,7 +249,7 @@ void EngineCore::close() {
 }
 
 void EngineCore::dismantle() {
-  // A handler that goes with its context may hold a subscription, which comes back here.
+  // A handler that is destroyed with its context may hold a subscription, whose destructor calls this object.
   std::vector<std::unique_ptr<Shard>> gone = std::move(shards_);
   shards_.clear();
   gone.clear();
@@ -273,7 +275,7 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
   writes_ += jobs.size();
   std::vector<Parcel> parcels(shards_.size());
   std::vector<Sha256Digest> ended;
-  std::vector<Parcel::Answer> elsewhere;  // of executors that are no shard's
+  std::vector<Parcel::Answer> elsewhere;  // whose executor belongs to no shard
   const bool others_listen = backplane_ != nullptr;
   const bool has_inbox = others_listen || std::any_of(shards_.begin(), shards_.end(),
                                                       [](const auto& shard) { return shard->inbox_listeners() > 0; });
@@ -282,7 +284,7 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
     result<Written> written = failed ? result<Written>(failed) : std::move(results[i]);
     if (written) {
       if (written->changed && std::holds_alternative<AppendMessage>(job->write)) ++messages_;
-      // Also one that was not there: another node may have deleted it.
+      // Also when it was not found: another node may have deleted it.
       if (const auto* gone = std::get_if<DeleteToken>(&job->write)) ended.push_back(gone->digest);
       ended.insert(ended.end(), written->evicted.begin(), written->evicted.end());
 
@@ -295,7 +297,7 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
         publication.events.push_back(std::move(*brought.event));
         publication.rev = written->conversation.rev;
       } else if (!written->changed && has_listeners && std::holds_alternative<AppendMessage>(job->write)) {
-        // A repeat: whoever took the first request may have ended before it told anybody.
+        // A repeat: the node that stored the first request may have crashed before it told the listeners.
         Publication& publication = parcels[home].publication(room);
         publication.rev = std::max(publication.rev, written->conversation.rev);
       }
@@ -321,8 +323,7 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
       elsewhere.push_back({std::move(job), executor, std::move(written)});
     }
   }
-  // Before any answer: whoever has one may rely on it that nobody is let in by a token that it ended, here or
-  // elsewhere.
+  // Before any answer: whoever gets one may rely on the ended tokens being refused, here and on other nodes.
   if (!ended.empty()) {
     for (const Sha256Digest& digest : ended) tokens_.erase(digest);
     tell_others_ended(ended);
@@ -495,7 +496,7 @@ void EngineCore::received(const Uuid& topic, std::string_view payload) noexcept 
   if (topic == topic_of_all()) {
     const Hint hint = decode_hint(payload);
     if (const auto* ended = std::get_if<CredentialsEnded>(&hint)) return end_credentials_here(ended->digests);
-    return joined(topic);  // whatever it was: look
+    return joined(topic);  // another hint, or one that could not be read
   }
   if (queued_hints_.fetch_add(1) >= max_queued_hints) {
     --queued_hints_;
@@ -563,7 +564,7 @@ void EngineCore::refresh(const Uuid& conversation) {
 void EngineCore::leave(std::size_t index, const Uuid& room, std::uint64_t key) noexcept {
   const ActiveCalls::Call call(active_calls_);
   if (!call) return;
-  // Always later: a listener may go while its room walks over its members.
+  // Posted, never run at once: a listener may leave while its room iterates over the members.
   asio::post(shard(index).context(), [this, index, room, key] { shard(index).leave(room, key); });
 }
 

@@ -41,7 +41,7 @@ class EngineJob : public Job {
   using Job::Job;
   // Invokes the handler; on a thread where that is allowed.
   virtual void complete(result<Written> written) = 0;
-  // Where; empty: no wish.
+  // The executor for `complete`; empty: any.
   virtual const boost::asio::any_io_executor& executor() const noexcept = 0;
 };
 

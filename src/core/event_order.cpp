@@ -78,8 +78,8 @@ std::uint64_t EventOrder::begin_fill() noexcept {
 
 std::vector<Event> EventOrder::fill(ChangeList changes) {
   const std::uint64_t current = changes.current_rev;
-  // What was heard of before the storage was asked and is not there never will be: the storage went back to an older
-  // state, or the hint was false.
+  // A revision that was announced before this read, and is not in it, will never come: the storage went back to an
+  // older state, or the hint was wrong.
   if (current < asked_reached_) {
     waiting_.erase(waiting_.upper_bound(current), waiting_.upper_bound(asked_reached_));
     reached_ = waiting_.empty() ? current : std::max(current, waiting_.rbegin()->first);

@@ -11,7 +11,7 @@ constexpr std::array<const char*, 7> weekdays = {"Sun", "Mon", "Tue", "Wed", "Th
 constexpr std::array<const char*, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
-// What makes a divider end a group without a test of its own.
+// Therefore a divider always ends a group, without a further check.
 static_assert(divider_gap >= group_gap);
 
 bool continues_group(const Message& previous, const Message& current) noexcept {

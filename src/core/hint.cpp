@@ -14,7 +14,8 @@ namespace travelchat::detail {
 
 namespace {
 
-// Of what the names of the members do not tell. Raised with a change of how a value is written.
+// Version of how values are written, which the hash over the members' names does not cover. Raised with each change of
+// it.
 constexpr std::uint8_t layout = 2;
 constexpr std::size_t max_hint_bytes = 32 << 10;
 
@@ -56,7 +57,7 @@ constexpr std::array<char, 4> make_shape() {
   for (std::size_t i = 0; i < shape.size(); ++i) shape[i] = static_cast<char>(hash >> (8 * i) & 0xff);
   return shape;
 }
-// What stands before a T: only who has the same members reads on.
+// Written before a T; a node whose T has other members reads no further.
 template <class T>
 constexpr std::array<char, 4> shape_of = make_shape<T>();
 
@@ -124,7 +125,7 @@ class Encoder {
   std::string out_;
 };
 
-// Whoever reads past the end, or something that cannot be, gets zeros and finds `failed`.
+// Reading past the end, or an impossible value, gives zeros and sets `failed`.
 class Decoder {
  public:
   explicit Decoder(std::string_view bytes) : rest_(bytes) {}
@@ -154,7 +155,7 @@ class Decoder {
   void put(std::uint64_t& value) { value = number(); }
   void put(TimePoint& at) { at = TimePoint(std::chrono::milliseconds(static_cast<std::int64_t>(number()))); }
   void put(std::chrono::milliseconds& span) {
-    // A day: what is longer was not written by us.
+    // At most a day: no node writes a longer time.
     span = std::chrono::milliseconds(std::min<std::uint64_t>(number(), 86'400'000));
   }
   void put(std::string& text) { text = bytes(number()); }

@@ -1,8 +1,8 @@
 // What nodes tell each other over a backplane, and its bytes.
 //
 // A hint starts with the version of its layout, and its kind with a hash over the names of all members that can travel
-// in one. A node that gets another version, other members or bytes that it cannot read takes them as a Look: the
-// storage knows. So nodes of different versions work together, only slower.
+// in one. A node that gets another version, other members or bytes that it cannot read takes them as a Look, and reads
+// the storage. So nodes of different versions work together, only slower.
 #pragma once
 
 #include <travelchat/backplane.hpp>
@@ -21,7 +21,7 @@
 
 namespace travelchat::detail {
 
-// Something has changed; read what.
+// Something has changed, and is to be read from the storage.
 struct Look {
   friend bool operator==(const Look&, const Look&) = default;
 };
@@ -69,7 +69,7 @@ using Hint = std::variant<Look, Progress, NodeTyping, WhoTypes, InboxRow, Creden
 
 // What would be longer than `max_bytes` is shortened: a Progress loses its events, an InboxRow becomes a Look.
 std::string encode_hint(const Hint& hint, std::size_t max_bytes);
-// The same to all nodes that joined the topic, with what the backplane carries and at most 32 KiB.
+// Publishes it to all nodes that joined the topic, shortened to what the backplane carries and to 32 KiB at most.
 void publish_hint(Backplane& backplane, const Uuid& topic, const Hint& hint);
 // Never fails; any thread.
 Hint decode_hint(std::string_view bytes);

@@ -17,7 +17,7 @@ class InboxOrder {
   // Whether the row is newer than what was told; then it counts as told.
   bool take(const ConversationSummary& row);
   // The whole list as the storage has it. Returns the rows of which something that a list shows has changed. The first
-  // list is where things start: it brings nothing.
+  // list returns nothing.
   std::vector<Event> compare(std::vector<ConversationSummary> list);
 
  private:

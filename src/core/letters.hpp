@@ -19,10 +19,10 @@ struct Folding {
   std::u32string to;
 };
 
-// All of them. Of the "i" with a dot above that "İ" becomes, the dot still has to go.
+// All of them. "İ" becomes "i" and a combining dot above, which has to be removed besides.
 const std::vector<Folding>& foldings();
 
-// In form D, as it is; nullopt: not UTF-8.
+// The text in form D, its case unchanged; nullopt: not UTF-8.
 std::optional<std::u32string> decomposed(std::string_view text);
 // As UTF-8.
 std::string encoded(std::u32string_view text);

@@ -24,11 +24,11 @@ class Logger {
     try {
       sink_({level, event, subject, detail});
     } catch (...) {
-      // A log that fails costs nobody else anything, and there is no other to tell.
+      // A sink that throws is ignored: there is nobody to report it to.
     }
   }
 
-  // Within a catch block: what was thrown.
+  // Logs the exception that is being handled; call it within a catch block.
   void caught(std::string_view event, std::string_view subject) const noexcept {
     try {
       throw;
@@ -39,13 +39,13 @@ class Logger {
     }
   }
 
-  // A storage has answered with this.
+  // Logs an error that a storage has answered, unless it is the caller's mistake.
   void storage_answered(const error_code& error, std::string_view subject) const noexcept {
     if (is_trouble(error)) write(LogLevel::error, "storage_failed", subject, describe(error).name);
   }
 
  private:
-  // Not what a caller has done wrong.
+  // Whether the storage itself has failed, rather than the caller.
   static bool is_trouble(const error_code& error) noexcept {
     if (!error) return false;
     if (error.category() != category()) return true;

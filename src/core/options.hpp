@@ -12,9 +12,9 @@
 
 namespace travelchat::options {
 
-// Of threads and of connections: beyond it, a number is a mistake.
+// The most threads, or connections to a database, that an option may ask for: a larger number is a mistake.
 inline constexpr std::size_t max_workers = 1'024;
-// Whatever adds a longer time to a clock may come out in the past.
+// A longer time could overflow when it is added to a point in time.
 inline constexpr std::chrono::milliseconds max_time = std::chrono::years{100};
 
 [[noreturn]] inline void refuse(std::string_view option, std::string problem) {
@@ -35,7 +35,7 @@ inline void require_time(std::string_view option, std::chrono::milliseconds valu
   if (value > max_time) refuse(option, "must be at most 100 years");
 }
 inline void require_time(std::string_view option, std::chrono::seconds value, bool zero_is_meant = false) {
-  // Compared as seconds: their most are more milliseconds than there is room for.
+  // Compared as seconds: the largest number of seconds would overflow as milliseconds.
   if (value > std::chrono::duration_cast<std::chrono::seconds>(max_time)) refuse(option, "must be at most 100 years");
   require_time(option, std::chrono::milliseconds(std::max(value, std::chrono::seconds{-1})), zero_is_meant);
 }

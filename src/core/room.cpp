@@ -54,7 +54,7 @@ void Room::finish_replay(std::uint64_t key, ChangeList changes) {
   Member* member = find(key);
   if (member == nullptr || !member->replay) return;
   const std::unique_ptr<Replay> replay = std::move(member->replay);
-  const std::shared_ptr<Subscriber> subscriber = member->subscriber;  // what it does may move the members
+  const std::shared_ptr<Subscriber> subscriber = member->subscriber;  // its calls may move the members
   if (replay->overflown) {
     const std::uint64_t rev = std::max(replay->last_rev, changes.current_rev);
     member->delivered_rev = rev;
@@ -154,9 +154,9 @@ std::optional<SteadyTime> Room::expire_typing(SteadyTime now) {
   return next;
 }
 
-// Everybody hears of a change but the one who began (`starter`), who need not be told of itself. Whoever was told of
-// somebody else's typing is told of its end, also when its own typing was the last to stop: that is why each member
-// remembers what it heard.
+// Tells everybody of a change, except the one whose own typing began (`starter`). A member that was told of somebody
+// else's typing is told of its end, also when its own typing was the last to stop: so each member's `told` is
+// remembered.
 void Room::announce_typing(TypingChanged before, std::uint64_t starter) {
   const TypingChanged now = typing();
   if (now == before) return;
@@ -195,7 +195,7 @@ std::size_t Room::resync(std::uint64_t rev, const std::optional<Uuid>& epoch) {
 }
 
 std::size_t Room::begin_epoch(std::uint64_t rev, const std::optional<Uuid>& epoch) {
-  // Revisions of before say nothing about those of now.
+  // Revisions of the old epoch do not compare with the new ones.
   for (Member& member : members_) member.delivered_rev = 0;
   return hand_out(order_.begin_epoch(rev, epoch));
 }
@@ -229,7 +229,7 @@ std::size_t Room::hand_out(std::vector<Event> list) {
       Replay& replay = *member.replay;
       replay.last_rev = std::max(replay.last_rev, last);
       replay.events += events.size();
-      // Its history may end before what nobody knows.
+      // With a Resync, the history that is being read may end before the gap.
       if (replay.events > max_backlog_ || resync != nullptr) {
         replay.overflown = true;
         replay.backlog.clear();

@@ -65,7 +65,7 @@ class Room {
   std::size_t publish(std::vector<Event> events);
   // What the storage has beyond `order().begin_fill()`. The same.
   std::size_t fill(ChangeList changes);
-  // Nobody knows what was missed before `rev`. The same.
+  // Tells that events up to `rev` were lost. The same.
   std::size_t resync(std::uint64_t rev, const std::optional<Uuid>& epoch = std::nullopt);
   // The storage is of another epoch, in which the conversation has reached `rev`. The same.
   std::size_t begin_epoch(std::uint64_t rev, const std::optional<Uuid>& epoch);

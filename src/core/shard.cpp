@@ -15,17 +15,17 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Nodes that write to one conversation at the same time often hear of each other in another order than the storage
-// gave; what is missing is mostly on its way.
+// How long to wait for a missing event before it is read: hints of nodes that write to one conversation at the same
+// time often arrive in another order than that of their revisions.
 constexpr auto patience = 10ms;
 constexpr std::size_t max_reads_under_way = 16;  // of what was missed, so that requests find readers, too
 constexpr std::size_t poll_slice = 500;          // conversations in one read
 constexpr unsigned rounds_per_list = 6;          // a list is compared in every sixth round: it is read as a whole
 constexpr std::size_t check_slice = 500;         // tokens in one read
 constexpr std::size_t max_ended = 10'000;        // credentials that are remembered as ended
-// Whoever was let in before its credential ended has joined by then: a handshake takes no longer.
+// A handshake takes no longer: whoever was admitted before the credential ended has joined by then.
 constexpr auto ended_memory = 60s;
-constexpr std::size_t max_doubtful = 10'000;  // more are not remembered; the next event of each tells
+constexpr std::size_t max_doubtful = 10'000;  // further ones are not remembered; the next event reveals their gap
 
 thread_local Shard* running_shard = nullptr;
 
@@ -169,7 +169,7 @@ void Shard::finish_replay(const Uuid& id, std::uint64_t key, result<ChangeList> 
   RoomEntry* entry = find(id);
   if (entry == nullptr) return;
   if (changes) {
-    // Of another epoch it says nothing about what the room is told.
+    // A revision of another epoch does not compare with what the room was told.
     const std::uint64_t reached = entry->is_outdated ? 0 : changes->current_rev;
     entry->room.finish_replay(key, std::move(*changes));
     entry->room.order().expect(reached);
@@ -338,7 +338,7 @@ void Shard::check_tokens_left() {
       }
       end_credentials(gone);
     } else {
-      // A storage that does not answer ends nothing; the next round asks again.
+      // A storage that fails ends no credential; the next round asks again.
       tokens_to_check_.clear();
     }
     check_tokens_left();
@@ -428,7 +428,7 @@ void Shard::read_missed(const Uuid& id, RoomEntry& entry) {
   if (entry.room.is_inbox()) {
     reads_->read_inbox(entry.inbox_of, [this, id, number](result<std::vector<ConversationSummary>> list) {
       finish_reading(id, number, [&](RoomEntry& read) {
-        // One that is read again may be from before.
+        // This list may have been read before the new epoch; it is read once more.
         if (list && read.is_outdated && read.read_again) return std::size_t{0};
         if (list && std::exchange(read.is_outdated, false)) return read.room.begin_epoch(std::move(*list));
         if (list) return read.room.compare(std::move(*list));
@@ -487,13 +487,13 @@ void Shard::arm_poll_timer(bool at_once) {
     poll_again_ = poll_again_ || at_once;
     return;
   }
-  // Every write fails while the storage is away; that is no reason to ask it more often.
+  // While the storage is away every write fails, and must not make the shard poll more often.
   const bool now = at_once && !poll_failed_;
   poll_due_ = std::chrono::steady_clock::now() + (now ? 0ms : options_.poll_interval);
   await_poll(now ? 0ms : options_.poll_interval_down);
 }
 
-// Nobody says when the backplane goes down: the timer looks at the pace that is due from then on.
+// The backplane does not tell when it goes down, so the timer runs at the shorter interval.
 void Shard::await_poll(std::chrono::milliseconds pause) {
   poll_timer_.expires_at(std::min<SteadyTime>(std::chrono::steady_clock::now() + pause, poll_due_));
   poll_timer_.async_wait([this](const error_code& error) {
@@ -568,7 +568,7 @@ void Shard::take_revisions(const std::vector<Uuid>& conversations, const std::ve
       if (std::exchange(entry->is_outdated, false)) {
         entry->epoch = revisions.epoch;
         count_delivered(entry->room.begin_epoch(rev, revisions.epoch));
-        // What was committed meanwhile was taken for something old.
+        // What was committed meanwhile was taken for an old revision.
         catch_up(id, *entry);
       } else if (is_doubtful) {
         count_delivered(entry->room.resync(std::max(rev, entry->room.order().told()), revisions.epoch));

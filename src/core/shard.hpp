@@ -1,7 +1,6 @@
 // One I/O thread and the rooms that belong to it: who listens, in what order they are told, what they have missed.
 //
-// Everything but `context`, `on_own_thread` and the counts is for the shard's own thread. That is the whole locking of
-// the fan-out.
+// Everything but `context`, `on_own_thread` and the counts is for the shard's own thread, so the fan-out needs no lock.
 #pragma once
 
 #include "core/digest.hpp"
@@ -110,8 +109,8 @@ class Shard {
   void set_typing(const Uuid& room, std::uint64_t key, bool is_typing);
   void finish_replay(const Uuid& room, std::uint64_t key, result<ChangeList> changes);
   void publish(Publication publication);
-  // Whether a conversation has changed is not known: a write may have failed or not, or somebody wrote past the engine.
-  // Tells whoever listens, here and on other nodes, as soon as the storage can be asked.
+  // For a conversation that may have changed: the outcome of a write is unknown, or somebody wrote past the engine.
+  // Tells the listeners, here and on other nodes, as soon as the storage can be read.
   void doubt(const Uuid& conversation);
   // The storage is of another epoch than what the listeners were told: they get a Resync, and an inbox its whole list,
   // as soon as the storage can be asked.
@@ -120,7 +119,7 @@ class Shard {
   // Closes whoever listens by one of these credentials, now and a while later: somebody who was let in by it may still
   // be on the way here.
   void end_credentials(const std::vector<Sha256Digest>& digests);
-  // Looks at once at the credentials that listeners rest on: word of an end may have been lost.
+  // Checks the credentials of listeners at once: a hint that one has ended may have been lost.
   void check_credentials();
 
   // What came over the backplane.
@@ -142,7 +141,7 @@ class Shard {
               bool others_write)
         : number(own_number), room(encoder, max_backlog, is_inbox, others_write) {}
 
-    // What was read for a room that has ended is nothing to the next one of the same conversation.
+    // Tells the room from an earlier one of the same conversation, for which a read may still come back.
     const std::uint64_t number;
     Room room;
     std::string inbox_of;
@@ -151,13 +150,13 @@ class Shard {
     std::uint64_t list_mark = 0;  // of an inbox: Revisions::organizations when its list was last compared
     TypingChanged told_typing;    // to the other nodes
     SteadyTime told_typing_at{};
-    bool is_reading = false;   // what it has missed
-    bool read_again = false;   // what came meanwhile may not be in it
+    bool is_reading = false;   // a read of what it has missed is under way
+    bool read_again = false;   // something came meanwhile that the read may lack
     bool is_queued = false;    // in lagging_
     bool is_awaited = false;   // in awaited_
-    bool is_doubtful = false;  // nobody knows what it has missed: whatever is there beyond it becomes a Resync
+    bool is_doubtful = false;  // what it has missed is not known: whatever the storage has beyond it becomes a Resync
     bool is_outdated = false;  // what it was told is of another epoch
-    // Since it was: what is read of another one was on its way before.
+    // The new epoch while `is_outdated`: a read that brings another one was begun before.
     std::optional<Uuid> epoch;
   };
 

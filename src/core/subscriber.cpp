@@ -13,7 +13,7 @@ void ResyncPoint::note(const Event& event) noexcept {
     epoch_ = caught_up->epoch;
   } else if (const auto* resync = std::get_if<Resync>(&event)) {
     rev = resync->rev;
-    // The revisions of another epoch say nothing about it.
+    // Revisions of another epoch do not compare.
     if (std::exchange(epoch_, resync->epoch) != resync->epoch) rev_ = 0;
   } else if (const auto* typing = std::get_if<TypingChanged>(&event)) {
     typing_ = *typing;

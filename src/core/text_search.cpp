@@ -41,7 +41,7 @@ utf8proc_int32_t* data_of(std::u32string& text) noexcept {
 
 std::optional<std::u32string> decompose(std::string_view text, int options) {
   const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  // Few letters become more than they have bytes.
+  // A first guess: text seldom decomposes into more code points than it has bytes.
   std::u32string letters(text.size() + 8, U'\0');
   for (;;) {
     const utf8proc_ssize_t length =
@@ -66,7 +66,7 @@ std::u32string decompose(char32_t letter, int options) {
   return letters;
 }
 
-// Of decomposed text whose case is folded: "İ" is an "i" with a dot above by now.
+// For decomposed, folded text, in which "İ" has become "i" and a combining dot above.
 void unite_letters_i(std::u32string& text) {
   std::size_t kept = 0;
   for (const char32_t c : text) {
@@ -127,7 +127,7 @@ TextSearch::TextSearch(std::string_view text)
     : folded_(fold_text(text)), is_ascii_(has_ascii_only(folded_)), is_text_(is_valid_utf8(text)) {}
 
 bool TextSearch::finds_in(std::string_view content) const {
-  // Half of a letter's bytes would be found in it.
+  // Bytes that are not UTF-8 could match a part of a letter.
   if (!is_text_) return false;
   if (!has_ascii_only(content)) return fold_text(content).find(folded_) != std::string::npos;
   if (!is_ascii_) return false;

@@ -15,8 +15,8 @@
 
 namespace travelchat::detail {
 
-// Bounded: at `max_entries` the one that was not asked for the longest makes room, which costs its owner one read from
-// the storage.
+// Bounded: beyond `max_entries` the least recently used one is dropped, which costs its owner one read from the
+// storage.
 class TokenCache {
  public:
   using Time = std::chrono::steady_clock::time_point;

@@ -57,7 +57,7 @@ void TransactionalStorage::decide(std::span<const Write> writes, bool after_trou
     for (const Write& write : writes) answers.push_back(decision.apply(write));
     return decision.take_effects();
   });
-  // It has not asked.
+  // The storage has not called `decide`.
   if (!failed && answers.size() != writes.size()) failed = errc::storage_failed;
   if (!failed) {
     std::move(answers.begin(), answers.end(), std::back_inserter(results));
@@ -65,7 +65,7 @@ void TransactionalStorage::decide(std::span<const Write> writes, bool after_trou
     decide(writes.first(writes.size() / 2), after_trouble, results);
     decide(writes.subspan(writes.size() / 2), after_trouble, results);
   } else if (failed == errc::internal && !after_trouble) {
-    decide(writes, true, results);  // who has that id?
+    decide(writes, true, results);  // again, and read which row has that id
   } else {
     results.insert(results.end(), writes.size(), failed);
   }

@@ -128,7 +128,7 @@ Credential Credential::of_chat_token(std::string_view chat_token, TimePoint expi
 }
 
 Credential Credential::of_session(std::string_view session_id, TimePoint expires_at) {
-  // Never the digest of a token, whatever a host's ids look like.
+  // The prefix keeps it from ever being the digest of a token.
   return {Kind::session, sha256("session " + std::string(session_id)), expires_at};
 }
 

@@ -62,7 +62,7 @@ constexpr bool is_control(char32_t c) noexcept {
   return c < 0x20 || (c >= 0x7F && c <= 0x9F);
 }
 
-// The Unicode property Default_Ignorable_Code_Point: what has no width and no ink by itself.
+// The Unicode property Default_Ignorable_Code_Point: characters that are not shown by themselves.
 constexpr bool is_ignorable(char32_t c) noexcept {
   return c == 0xAD || c == 0x34F || c == 0x61C || (c >= 0x115F && c <= 0x1160) || (c >= 0x17B4 && c <= 0x17B5) ||
          (c >= 0x180B && c <= 0x180F) || (c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) ||

@@ -69,7 +69,7 @@ void append_escape(char c, std::string& out) {
   }
 }
 
-// The list row has its own words for what is left out here.
+// A list row writes what is left out here in another form.
 using ConversationHead =
     detail::MembersWithout<Conversation, &Conversation::last_seq, &Conversation::rev, &Conversation::unread_count>;
 

@@ -1,4 +1,4 @@
-// What WebSockets of the chat's carry besides the records, and the frames around it.
+// The frames of the chat's WebSockets, and the JSON in them that is no record.
 //
 // Values only; any thread.
 #pragma once
@@ -22,7 +22,7 @@ void append_alive_event(std::chrono::milliseconds interval, std::string& out);
 
 // A server-to-client text frame, unmasked (RFC 6455 section 5.2): header and payload.
 void append_text_frame(std::string_view payload, std::string& out);
-// The EventEncoder of the transports: each event as one text frame.
+// The EventEncoder of the server: each event as one text frame.
 void append_event_frame(const Event& event, std::string& out);
 
 // ---- Decoding ----
