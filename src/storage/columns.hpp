@@ -40,8 +40,8 @@ inline std::optional<Role> viewer_of(std::int64_t kind) noexcept {
   return std::nullopt;
 }
 
-// The conversation's own client is a member also without a row, and has seen what its conversation says, which marks of
-// nodes that know no members have raised as well.
+// The conversation's own client is a member also without a row. Its `seen_seq` is at least the conversation's, which
+// nodes of older versions raise without a member's row.
 inline void put_client_first(const ConversationRow& conversation, std::vector<Member>& rows) {
   const auto is_client = [&](const Member& member) {
     return member.type == Role::client && member.id == conversation.value.client_id;
@@ -71,7 +71,7 @@ const Value& member_of(const ConversationRow& row, Value Conversation::*pointer)
 template <class Columns>
 constexpr int count = static_cast<int>(boost::mp11::mp_size<Columns>::value);
 
-// What `text` says for each column's name, with ", " in between.
+// The result of `text` for each column's name, joined by ", ".
 template <class Columns, class Text>
 std::string join(Text text) {
   std::string list;

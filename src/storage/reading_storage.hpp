@@ -16,7 +16,7 @@ namespace travelchat::storage {
 
 // `Interface`: SqliteStorage or PostgresStorage. `Derived` has `reading(function)`, which calls the function with a
 // reader of its own for that long and gives what it returns, or the error; and `looking_up(function)`, which does the
-// same without ever waiting for one of the others.
+// same with a reader that `reading` never uses, so that it does not wait for long reads.
 template <class Interface, class Derived>
 class ReadingStorage : public Interface {
  public:

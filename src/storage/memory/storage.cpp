@@ -61,8 +61,8 @@ TimePoint last_activity(const Conversation& row) {
   return row.last_message_at.value_or(row.created_at);
 }
 
-// A transaction holds the lock from its facts to its last effect, so nobody reads half of it. Running out of memory is
-// not survived.
+// A transaction holds the lock from its facts to its last effect, so nobody reads half of it. When memory runs out, its
+// state is undefined.
 class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
  public:
   result<std::optional<Conversation>> find_conversation(const Uuid& id) override {
@@ -210,7 +210,7 @@ class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
       }
       changes.erase(changes.begin(), changes.begin() + static_cast<std::ptrdiff_t>(gone));
       pruned.count += gone;
-      // There may be more of this one.
+      // This conversation may have more to delete.
       if (gone == budget) {
         pruned.next = done;
         break;
@@ -258,7 +258,7 @@ class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
     for (const StoredMessage& stored : conversation.messages) {
       if (stored.message.rev > since_rev) changed.push_back(&stored.message);
     }
-    // One more than a page may have says whether it ends there.
+    // One more than a page may have, to see whether there are more.
     const std::size_t size = std::min(changed.size(), max_changed_messages + 1);
     std::partial_sort(
         changed.begin(), changed.begin() + static_cast<std::ptrdiff_t>(size), changed.end(),
@@ -397,7 +397,7 @@ class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
       remove_reaction(message, reaction.reactor_type, reaction.reactor_id);
       message.reactions.push_back(std::move(reaction));
     }
-    // Each is newer than all that its conversation has.
+    // Their revisions are newer than all changes that their conversations have.
     std::vector<std::pair<Uuid, StoredChange>> log;
     log.reserve(effects.changes.size() + effects.marks.size());
     for (const auto& [conversation_id, rev, seq, at] : effects.changes)
@@ -456,7 +456,8 @@ class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
     return removed;
   }
 
-  // `remove` is asked about each token once, oldest first. Returns how many went.
+  // Deletes the tokens for which `remove` returns true; it is called once for each, oldest first. Returns how many were
+  // deleted.
   template <class Remove>
   std::uint64_t remove_tokens_of(StoredConversation& conversation, Remove remove) {
     std::vector<TokenRow> kept;
@@ -475,7 +476,7 @@ class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
 
   mutable std::shared_mutex mutex_;
   Uuid epoch_ = make_uuid(std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()));
-  // Nodes stay where they are: the other maps point into this one.
+  // A map whose entries do not move: the other maps point into it.
   std::unordered_map<Uuid, StoredConversation> conversations_;
   std::map<std::pair<std::string, std::string>, StoredConversation*> by_client_;  // (org_id, client_id)
   std::set<Uuid> ids_;

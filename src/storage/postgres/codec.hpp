@@ -29,7 +29,7 @@ class Array {
   void add(Emoji emoji) { add(to_string(emoji)); }
   // A digest stands in the table as hexadecimal text.
   void add(const Sha256Digest& digest);
-  // A number beyond PostgreSQL's integers stands for "more than any".
+  // A number beyond PostgreSQL's integers becomes the largest one: no stored number is as large.
   void add(std::uint64_t number);
   void add(std::int16_t number);
   void add(bool value);

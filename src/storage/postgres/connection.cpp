@@ -129,7 +129,7 @@ Connection::Connection(const Target& target, Use use, Clock::time_point deadline
   for (bool was_there = false;;) {
     try {
       connect(target, deadline);
-      // Ahead of everything: a limit that the role or the database sets may be too short for the rest.
+      // First of all: a limit that the role or the database sets may be too short for what follows.
       if (use != Use::host) send_setting("statement_timeout", "0");
       check_server(deadline);
       configure(target, use, deadline);
@@ -137,7 +137,8 @@ Connection::Connection(const Target& target, Use use, Clock::time_point deadline
     } catch (const Failure& failure) {
       const bool was_canceled = failure.sqlstate == query_canceled;
       if (failure.refused || !(failure.lost || was_canceled) || Clock::now() + reconnect_pause >= deadline) throw;
-      // A server that is there and does not let us in, because of the password for example, will not change its mind.
+      // When the server is reachable and refuses the login, a wrong password for example, another try would fail as
+      // well.
       const bool is_there =
           !was_canceled && PQpingParams(target.keywords().data(), target.values().data(), 0) == PQPING_OK;
       if (is_there && was_there) throw;
@@ -180,7 +181,7 @@ void Connection::check_server(Clock::time_point deadline) {
   if (version < oldest_server) {
     throw refusal("PostgreSQL 13 or newer is needed; this server is " + std::to_string(version / 10'000));
   }
-  // With the search_path of the URL still: nothing but PostgreSQL's own must be found.
+  // The search_path of the URL is still set, so names are qualified: only PostgreSQL's own functions may be found.
   send_once(
       "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('fsync'::pg_catalog.text),"
       " pg_catalog.current_setting('synchronous_commit'::pg_catalog.text),"
@@ -214,13 +215,13 @@ void Connection::configure(const Target& target, Use use, Clock::time_point dead
       if (quoted == nullptr) lose();
       schema_prefix_ = std::string(quoted) + ".";
       PQfreemem(quoted);
-      // Temporary tables last: whoever makes one must not get in between.
+      // Temporary tables come last, so that none of them can hide another table.
       settings.emplace_back("search_path", "pg_catalog, pg_temp");
     }
   }
   if (use == Use::engine || use == Use::lane) {
-    // Every statement has the index it needs. A plan is made once, maybe while the tables are as good as empty, and
-    // must still be right when they are not.
+    // Every statement has the index it needs. Its plan is made once, perhaps while the tables are nearly empty, and
+    // must also suit full ones.
     settings.insert(settings.end(), {{"lock_timeout", use == Use::lane ? lock_timeout_of_lanes : lock_timeout},
                                      {"plan_cache_mode", "force_generic_plan"},
                                      {"enable_seqscan", "off"},
@@ -307,7 +308,7 @@ bool Connection::pump() {
   while (PQisBusy(handle_.get()) == 0) {
     PGresult* answer = PQgetResult(handle_.get());
     if (answer == nullptr) {
-      // One stands after each statement's answer; two mean that there is nothing more to come.
+      // A null follows each statement's answer; two in a row mean that no more answers come.
       if (after_null) lose();
       after_null = true;
       continue;
@@ -327,7 +328,7 @@ void Connection::take_answer(PGresult* answer) {
   const char* prepares = answered_ < sent_.size() ? sent_[answered_] : nullptr;
   ++answered_;
   if (const auto failed = result.failure()) {
-    // What comes after the first one was skipped.
+    // Statements after the first failed one were skipped by the server.
     if (!failure_) failure_ = failed;
     if (prepares != nullptr) prepared_.erase(prepares);
   } else if (prepares == nullptr) {

@@ -29,9 +29,9 @@ using Clock = std::chrono::steady_clock;
 
 // A server that has not answered by then counts as lost. Nothing that is sent in an exchange takes nearly as long.
 constexpr std::chrono::seconds answer_timeout{15};
-// How long a statement of the storage waits for a lock, before it gives way and tries again. Less than the server's
-// default deadlock_timeout (1 s), after which the server would end one of the two, maybe the host's transaction. What
-// commits has others waiting with it.
+// How long a statement of the storage waits for a lock before it gives up and is tried again. Less than the server's
+// default deadlock_timeout (1 s), after which the server would end one of the two, perhaps the host's transaction. A
+// commit waits for a shorter time, because a whole batch waits with it.
 constexpr const char* lock_timeout = "400ms";
 constexpr const char* lock_timeout_of_lanes = "100ms";
 
@@ -41,7 +41,7 @@ struct Failure {
   std::string message;
   // The session is gone, and with it the transaction that was open; what was being committed may be there or not.
   bool lost = false;
-  // Not a trouble that passes: the database must not be used as it is (`errc::storage_incompatible`).
+  // The database must not be used as it is (`errc::storage_incompatible`); another try would not help.
   bool refused = false;
 
   bool is_class(std::string_view two) const noexcept { return sqlstate.compare(0, 2, two) == 0; }
@@ -173,7 +173,7 @@ class Connection {
   int socket() const noexcept { return PQsocket(handle_.get()); }
   bool is_alive() const noexcept { return !broken_ && PQstatus(handle_.get()) == CONNECTION_OK; }
   bool in_transaction() const noexcept { return PQtransactionStatus(handle_.get()) != PQTRANS_IDLE; }
-  // Not one that has failed, of which the server has let go already.
+  // False for one that has failed: the server has released its locks already.
   bool has_open_transaction() const noexcept {
     return is_alive() && PQtransactionStatus(handle_.get()) == PQTRANS_INTRANS;
   }
@@ -183,7 +183,7 @@ class Connection {
   // A statement that is not worth preparing.
   void send_once(const std::string& sql, const Parameters& parameters = Parameters());
   void finish_sending();
-  // Takes and gives what the socket allows without waiting. True: all answers are there, and `take` may be called.
+  // Sends and receives what the socket allows without waiting. True: all answers are there, and `take` may be called.
   bool pump();
   bool wants_to_write() const noexcept { return unsent_; }
   // One result for each statement, in order. Throws the Failure of the first statement that failed; the server has
@@ -194,7 +194,7 @@ class Connection {
   std::vector<Result> exchange(Clock::time_point deadline = Clock::now() + answer_timeout);
   // One statement that is not worth preparing, alone; waits as long as it takes.
   Result execute(const std::string& sql, const Parameters& parameters = Parameters());
-  // The SQL with the schema and the columns in the places of what stands for them.
+  // The SQL with its placeholders ("@.", "@c.*" and so on) replaced; see Query.
   std::string qualified(std::string_view sql) const;
   // Several statements without parameters, separated by semicolons.
   void execute_script(const std::string& sql);
@@ -219,7 +219,8 @@ class Connection {
 
   std::unique_ptr<PGconn, Close> handle_;
   std::unordered_set<std::string_view> prepared_;
-  // What the statements sent are: null a query; else the name of one that is being prepared, which has no result.
+  // One entry for each statement that was sent: null for a query, else the name of a statement that is being prepared,
+  // which has no result.
   std::vector<const char*> sent_;
   std::size_t answered_ = 0;
   std::vector<Result> results_;

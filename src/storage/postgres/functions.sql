@@ -1,9 +1,10 @@
--- Who writes to the tables without being travelchat (the host's older servers during an upgrade, or its own code ever
--- after) is followed by these triggers: what it writes gets its seq and rev, and the changes that others read. The
--- storage's own connections set travelchat.engine and are left alone.
+-- These triggers follow the writes of other programs to the tables (the host's older servers during an upgrade, or its
+-- own code at any time): each write gets its seq and rev, and the changes that others read. The storage's own
+-- connections set travelchat.engine and are left alone.
 --
--- Everybody locks the conversation's row first, so seqs are dense and revs are in the order of commits. A conversation
--- that has not been numbered yet is passed over: the numbering locks the same row and finds what was written before.
+-- Every writer locks the conversation's row first, so seqs are dense and revs are in the order of commits. A
+-- conversation that has not been numbered yet is skipped: the numbering locks the same row and finds what was written
+-- before.
 --
 -- A writer needs no right to what these functions write besides its own row, so those that write are SECURITY DEFINER,
 -- with the rights of the tables' owner. That is safe as long as
@@ -140,7 +141,8 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- Nothing tells of a deleted message, but it counts no more. A conversation that goes with its messages is gone already.
+-- No event is sent for a deleted message; only the counts are corrected. When the conversation itself is deleted, its
+-- row is gone already.
 CREATE OR REPLACE FUNCTION @.travelchat_follow_deletion() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -179,7 +181,7 @@ BEGIN
   RETURN c.rev;
 END $$;
 
--- A further reaction of one person replaces the first, whoever forgot to delete it.
+-- A further reaction of one person replaces the first, also when the writer did not delete that.
 CREATE OR REPLACE FUNCTION @.travelchat_follow_reaction() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
@@ -214,5 +216,5 @@ BEGIN
   RETURN NEW;
 END $$;
 
--- These two are nobody's but their caller's rights, and called by whoever makes a conversation or reads one.
+-- These two run with their caller's rights, and are called by whoever makes or reads a conversation.
 GRANT EXECUTE ON FUNCTION @.travelchat_check_id(text, text), @.travelchat_first_created_after(text, bigint) TO PUBLIC;

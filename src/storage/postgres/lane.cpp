@@ -22,11 +22,11 @@ constexpr std::chrono::milliseconds retry_pause{10};
 
 constexpr Query begin{"begin", "BEGIN"};
 constexpr Query commit{"commit", "COMMIT"};
-// A host that marks messages or removes reactions has locked those rows and waits for the conversation, which this
-// transaction holds. It must be this one that gives up, well before the server ends one of the two (deadlock_timeout,
-// 1 s by default).
+// A host that marks messages or removes reactions locks those rows first and then waits for the conversation, which
+// this transaction has locked. This transaction must give up, well before the server ends one of the two
+// (deadlock_timeout, 1 s by default).
 constexpr Query give_way{"give_way", "SELECT set_config('lock_timeout', '50ms', true)"};
-// For a transaction that is to find out what is locked.
+// For a transaction that only finds out which rows are locked.
 constexpr Query hardly_wait{"hardly_wait", "SELECT set_config('lock_timeout', '20ms', true)"};
 constexpr Query lock_conversation{"lock_conversation",
                                   "SELECT FROM @.conversations WHERE id = $1::text FOR NO KEY UPDATE"};
@@ -66,12 +66,12 @@ constexpr Query lock_conversations{
     "lock_conversations", "SELECT @c.* FROM " TRAVELCHAT_WANTED_CONVERSATIONS " ORDER BY c.id FOR NO KEY UPDATE OF c"};
 constexpr Query lock_free_conversations{"lock_free_conversations", "SELECT @c.* FROM " TRAVELCHAT_WANTED_CONVERSATIONS
                                                                    " ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED"};
-// Those among them that are there: the locked ones, too.
+// Those of the wanted conversations that exist, locked ones included.
 constexpr Query find_wanted_conversations{"find_wanted_conversations",
                                           "SELECT c.id, c.org_id, c.client_id FROM " TRAVELCHAT_WANTED_CONVERSATIONS};
 
-// Of which messages the decisions need the rows: those that repeats may repeat ($1 to $4), those that are named ($5),
-// and the newest ones of conversations ($6) and of openings ($7, $8).
+// The messages whose rows the decisions need: those that a client message id may repeat ($1 to $4), those that are
+// named ($5), and the newest ones of conversations ($6) and of openings ($7, $8).
 #define TRAVELCHAT_WANTED_MESSAGES                                                                                  \
   "("                                                                                                               \
   "  SELECT p.id FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) k(conversation_id, client_message_id," \
@@ -108,7 +108,7 @@ constexpr Query read_tokens{
     " JOIN @.client_chat_tokens t ON t.conversation_id = k.conversation_id AND t.trip_id = k.trip_id"
     " ORDER BY t.created_at NULLS FIRST, t.id COLLATE \"C\""};
 
-// Fails (21000) when a trigger of the host's holds a row back without a word: it would be answered, and not be there.
+// Fails (21000) when a trigger of the host's silently drops a row: it would be answered as stored.
 constexpr Query insert_messages{
     "insert_messages",
     "WITH stored AS (INSERT INTO @.messages (created_rev, @(m))"
@@ -135,7 +135,7 @@ constexpr Query mark_seen{
     " k(id, after_seq, up_to_seq, rev, at)"
     " WHERE m.conversation_id = k.id AND m.seq > k.after_seq AND m.seq <= k.up_to_seq AND m.sender_type = 'advisor'"
     " AND m.seen_at IS NULL"};
-// A mark of the same transaction may have gone further.
+// A mark of the same transaction may have raised it further.
 constexpr Query touch_messages{"touch_messages",
                                "UPDATE @.messages m SET rev = greatest(m.rev, k.rev)"
                                " FROM unnest($1::text[], $2::bigint[]) k(id, rev) WHERE m.id = k.id"};
@@ -250,7 +250,8 @@ void Lane::start(std::vector<Hand> hands, Patience& patience, Patience& locks) n
   locks_ = &locks;
   parts_.clear();
   postponed_.clear();
-  // Token removals stand alone; in between is one transaction. The next part is the last.
+  // Each token removal is a part of its own; the writes between two of them are one part. Parts are taken from the
+  // back.
   for (auto hand = hands.rbegin(); hand != hands.rend(); ++hand) {
     bool joins = false;
     for (auto write = hand->writes.rbegin(); write != hand->writes.rend(); ++write) {
@@ -557,7 +558,7 @@ void Lane::write_tokens(const Effects& effects) {
   if (const auto& rows = effects.tokens; !rows.empty()) {
     connection_->send(
         insert_tokens,
-        // Ids that rise, so that of two tokens of one moment it is known which came first.
+        // Ascending ids, so that of two tokens with the same time the older one is known.
         Parameters(column(Type::text, rows, [](const auto& t) { return make_uuid(t.created_at); }),
                    column(
                        Type::text, rows, [](const auto& t) -> const auto& { return t.digest; }),
@@ -647,14 +648,14 @@ std::optional<Lane::Witness> Lane::witness_of(const Effects& effects) const {
 }
 
 bool Lane::was_committed() {
-  // What was removed is removed again; what changes nothing stands as it was read.
+  // A token removal can be repeated; a transaction that changes nothing needs no commit.
   if (is_token_removal(*parts_.back().writes.front().write)) return false;
   if (!witness_) return true;
   for (;;) {
     try {
       connection_ = std::make_unique<Connection>(target_, Use::lane, patience_->end());
       connection_->send(begin);
-      // Waits for a server process that is still at it; the next statement sees what it left.
+      // Waits until a server process that is still committing has ended; the next statement sees its outcome.
       connection_->send(lock_conversation, Parameters(witness_->conversation_id));
       connection_->send(*witness_->query, witness_->parameters);
       const auto answers = connection_->exchange(patience_->end());
@@ -673,8 +674,8 @@ bool Lane::was_committed() {
 void Lane::recover(const Failure& failure) noexcept {
   const Phase failed_in = std::exchange(phase_, Phase::idle);
   try {
-    // Not a failure of the server's: the transaction is open still, and would keep its locks until this lane's next
-    // turn.
+    // The failure is not the server's, so its transaction is still open, and would keep its locks until this lane's
+    // next batch.
     if (!failure.lost && connection_ != nullptr && connection_->has_open_transaction()) connection_.reset();
     if (failure.lost) {
       const bool is_over = patience_->is_over();
@@ -690,11 +691,11 @@ void Lane::recover(const Failure& failure) noexcept {
       return;
     }
     if (is_lock_trouble(failure)) {
-      locks_->end();  // its time begins
+      locks_->end();  // starts the time limit
       make_way();
       return;
     }
-    // A table has been altered, and the statements are prepared for what it was.
+    // A table was altered after the statements were prepared; a new connection prepares them again.
     if (failure.sqlstate == "0A000") {
       connection_->abandon();
       if (!patience_->is_over()) return;
@@ -708,7 +709,7 @@ void Lane::recover(const Failure& failure) noexcept {
       }
       const bool was_after_trouble = std::exchange(part.after_trouble, true);
       parts_.back() = std::move(part);
-      if (!was_after_trouble && failure.sqlstate == "23505") return;  // who has that id?
+      if (!was_after_trouble && failure.sqlstate == "23505") return;  // again, and read which row has that id
       const error_code error = error_of_refused_row(failure);
       if (error == errc::storage_failed) {
         target_.log("a write failed: " + (failure.is_class("21") ? std::string(held_back) : failure.message));

@@ -25,7 +25,7 @@
 
 namespace travelchat::postgres {
 
-// How long a commit goes on trying, counted from its first trouble of a kind, whichever lane met it.
+// A time limit for the retries of one commit. It begins at the first failure on any lane, which calls `end` first.
 class Patience {
  public:
   explicit Patience(std::chrono::milliseconds length) noexcept : length_(length) {}
@@ -80,7 +80,7 @@ class Lane {
   struct Part {
     std::vector<LaneWrite> writes;
     bool waits = true;
-    bool after_trouble = false;  // has been tried before, and it is not known how that ended
+    bool after_trouble = false;  // an earlier attempt failed with an unknown outcome
   };
 
   void next_part() noexcept;
@@ -97,8 +97,9 @@ class Lane {
   void recover(const Failure& failure) noexcept;
   // Whether the transaction whose COMMIT was sent is there. Throws Failure when that cannot be found out.
   bool was_committed();
-  // A row that only this transaction makes, by which it is recognized when its end was not told. Its id would not do:
-  // one that was given and not yet on disk when the server crashed is given again.
+  // A row that only this transaction makes. When the answer to COMMIT was lost, its presence shows that the transaction
+  // was committed. The transaction's id would not do: PostgreSQL may give it again when it was not yet on disk at a
+  // crash.
   struct Witness {
     const Query* query = nullptr;
     Parameters parameters;
@@ -106,7 +107,7 @@ class Lane {
   };
   std::optional<Witness> witness_of(const Effects& effects) const;
   void fail_part(error_code error) noexcept;
-  // After a lock was not to be had.
+  // After a lock was not granted in time: tries again without waiting, postpones the writes, or halves the part.
   void make_way();
   void connect(Patience& patience);
 
@@ -115,10 +116,12 @@ class Lane {
   bool was_connected_ = false;
   Patience* patience_ = nullptr;
   Patience* locks_ = nullptr;
-  // Still to be carried out; the next one is the last. A part that a row spoils is halved until the row stands alone.
+  // Still to be carried out, from the back. A part that fails because of a row is halved until that row's write is
+  // alone.
   std::vector<Part> parts_;
   Phase phase_ = Phase::idle;
-  // By detail::order_key: of what a write was postponed since `start`. Those that follow are, too.
+  // The detail::order_key of each write that was postponed since `start`; later writes with the same key are postponed,
+  // too.
   std::set<std::string> postponed_;
   Clock::time_point answer_due_;
   std::optional<Uuid> made_;        // a conversation that the transaction makes

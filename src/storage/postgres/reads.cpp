@@ -118,11 +118,11 @@ constexpr Query list_live_tokens_of{
 constexpr Query set_epoch{"set_epoch",
                           "INSERT INTO @.travelchat_epoch (epoch) VALUES ($1::text)"
                           " ON CONFLICT (only_row) DO UPDATE SET epoch = excluded.epoch"};
-// Whoever holds locks that this needs has more to do than deleting.
+// Deleting old changes must not keep other writers waiting, so it gives up soon.
 constexpr Query give_way_to_all{"give_way_to_all", "SELECT set_config('lock_timeout', '50ms', true)"};
 constexpr Query begin_writing{"begin_writing", "BEGIN"};
-// A conversation's oldest change says whether it has any to delete: revisions and times grow together. As many rows as
-// may be deleted at once mean that there may be more.
+// A conversation's oldest change says whether it has any to delete: revisions and times grow together. When as many
+// rows were deleted as one step may delete, there may be more.
 constexpr Query prune{
     "prune",
     "WITH walked AS MATERIALIZED ("

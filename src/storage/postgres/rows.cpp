@@ -62,7 +62,7 @@ const ColumnsText* find_columns_text(std::string_view sql) noexcept {
 ConversationRow read_conversation(const Row& row) {
   ConversationRow conversation;
   storage::read<ConversationColumns>(row, 0, conversation);
-  // A host's table may have a time from the start, with NOT NULL.
+  // In a host's table the column may be NOT NULL and so have a time before the first message.
   if (conversation.value.last_seq == 0) conversation.value.last_message_at.reset();
   return conversation;
 }

@@ -17,8 +17,8 @@ constexpr std::chrono::milliseconds poll_pause{100};
 // way and tries again; this often, which is some two minutes.
 constexpr const char* ddl_lock_timeout = "500ms";
 constexpr int ddl_attempts = 150;
-// Numbering makes way even sooner, and holds what it has locked for a moment only: in a deadlock with a host's marks it
-// must be the first to give up, before the server ends one of the two.
+// Numbering gives up even sooner: in a deadlock with a host's marks it must be the one that gives up, before the server
+// ends one of the two.
 constexpr const char* numbering_lock_timeout = "50ms";
 constexpr int numbered_at_once = 1'000;
 
@@ -289,7 +289,7 @@ void refuse_if_any(Connection& database, const std::string& count_sql, const cha
   if (count > 0) throw refusal(counted(count, "row") + " of " + table + " cannot be adopted: " + why);
 }
 
-// What is in the tables must have a place in the chat. Reads them whole, without a lock that a writer would notice.
+// Checks that every row can be adopted by the chat. Reads the tables whole, without a lock that keeps writers waiting.
 void check_rows(Connection& database, const FoundTables& found) {
   const auto has = [&](const char* table) { return found.contains(table); };
   const std::string no_uuid = " !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'";
@@ -382,7 +382,7 @@ void create_index(Connection& database, const Index& index, bool concurrently) {
                    (concurrently ? "CONCURRENTLY " : "") + index.name + " ON @." + index.table + " " + index.on);
 }
 
-// Without keeping writers waiting. What an attempt that was interrupted left behind is invalid and goes first.
+// Builds it without keeping writers waiting. An invalid index that an interrupted attempt left is dropped first.
 void build_index(Connection& database, const Target& target, const Index& index) {
   for (int attempt = 1;; ++attempt) {
     const Result present =
@@ -395,7 +395,8 @@ void build_index(Connection& database, const Target& target, const Index& index)
       create_index(database, index, true);
       return;
     } catch (const Failure& failure) {
-      // A writer has brought a second row; the reactions' triggers see to it that it was the last.
+      // A writer has inserted a second reaction of one person; the reactions' triggers, which are in place by now,
+      // prevent further ones.
       const bool is_reactions = std::string_view(index.table) == "message_reactions" && attempt < 3;
       if (failure.sqlstate == "23505" && is_reactions) {
         database.execute(sql::reactions);
@@ -514,10 +515,10 @@ void check_rights_to_migrate(Connection& database, const Target& target) {
   }
 }
 
-// Throws when the session's role may not do what the storage does all day.
+// Throws when the session's role lacks a right that the storage needs while it runs.
 void check_rights_to_run(Connection& database) {
   for (const Needed& needed : needed_privileges) {
-    // Of several privileges, one would do for has_table_privilege.
+    // One by one: has_table_privilege is true when the role has any of several privileges.
     const Result may = database.execute(
         "SELECT bool_and(has_table_privilege($1::text, p)) FROM unnest(string_to_array($2::text, ', ')) p",
         Parameters(database.qualified("@." + std::string(needed.table)), needed.privileges));
@@ -580,7 +581,7 @@ void close_doors(Connection& database, const Target& target) {
 
 // ---- Migrating ----
 
-// Everything that can be said again: inside a transaction.
+// The definitions that may be repeated, in one transaction.
 void define(Connection& database, const Target& target, const FoundTables& found) {
   database.execute_script(sql::tables);
   add_references(database, found);
@@ -603,7 +604,7 @@ void adopt(Connection& database, const Target& target, const FoundTables& found)
   if (!found.empty()) target.log("adopting the tables of schema " + target.schema);
 
   const auto is_new = [&](const Index& index) { return !found.contains(index.table); };
-  // Triggers and columns come at once: whoever writes from then on is followed.
+  // Triggers and columns come in one transaction, so that every later write is followed.
   with_short_locks(database, target, ddl_lock_timeout, "adding columns", [&] {
     define(database, target, found);
     const auto create = [&](const Index& index) {
@@ -634,8 +635,8 @@ void migrate(Connection& database, const Target& target, std::int64_t version) {
   if (version == 0 && !found.empty()) target.log("the tables are adopted");
 }
 
-// Held by the session, and asked for rather than waited for: a transaction that waits holds up the building of an index
-// in the process that it waits for.
+// Held by the session, and polled rather than waited for: a transaction that waits would hold up the index that the
+// other process builds.
 class MigrationLock {
  public:
   MigrationLock(Connection& database, const Target& target) : database_(database), schema_(target.schema) {

@@ -1,4 +1,4 @@
-// The lanes of the one writing door, the pools of readers and of the host's connections.
+// The lanes that commit, and the pools of the readers and of the host's connections.
 
 #include <travelchat/postgres_storage.hpp>
 
@@ -40,22 +40,22 @@ using postgres::Patience;
 using postgres::Reader;
 using postgres::Target;
 
-// A lane of its own costs a batch two more round trips and a commit; it pays from about this many writes on.
+// A further lane costs a batch two more round trips and a commit, which is worth it from about this many writes on.
 constexpr std::size_t writes_per_lane = 32;
 
-// How long one call spends on finding out whose locks are in its way, beside what it commits.
+// How long one call may spend on finding out which conversations are locked by others.
 constexpr std::chrono::milliseconds time_for_locks{250};
-// A conversation that was found locked is looked at without waiting, but every now and then one queues up for its lock:
-// where others take turns at it, it is never free to whoever only looks.
+// A conversation that was found locked is tried without waiting. But at this interval one of them is waited for: a lock
+// that others take in turns is never free at the moment of a try.
 constexpr std::chrono::milliseconds queueing_interval{300};
-// Between two looks for a caller who waits for all of his writes.
+// The pause between two tries in `commit`, whose caller waits for all of the writes.
 constexpr std::chrono::milliseconds look_pause{10};
 
 bool is_postponed(const result<Written>& answer) {
   return answer.has_error() && answer.error() == postponed();
 }
 
-// Bounded; a taker waits while all are in use. What broke is not given back but made anew.
+// A bounded pool; taking an item waits while all are in use. A broken item is not returned, and is made anew.
 template <class T>
 class Pool {
  public:
@@ -186,14 +186,15 @@ class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, Sha
  private:
   friend ReadingStorage;
 
-  // A conversation, or what else has an order (detail::order_key), of which a write was postponed.
+  // The times of an order key (detail::order_key; mostly a conversation) with a postponed write.
   struct Postponed {
     Clock::time_point since;
     Clock::time_point seen;    // when a write of it was given last
     Clock::time_point queued;  // when it queued up for its lock last
   };
 
-  // Nothing was stored, and nothing is wrong with the writes: the caller may treat the commit as a whole.
+  // The error when all writes failed because the storage did: then the call can be answered as a whole. Otherwise no
+  // error.
   static error_code failure_of_all(std::vector<result<Written>>& results) {
     const auto failed_as_a_whole = [](const result<Written>& answer) {
       return answer.has_error() && (answer.error() == errc::storage_failed || answer.error() == errc::storage_full);
@@ -204,8 +205,8 @@ class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, Sha
     return error;
   }
 
-  // Gives each lane its writes, all of one conversation to the same, and starts it. What was postponed goes by itself,
-  // after what is likely to be free.
+  // Gives each lane its writes, all of one conversation to the same lane, and starts it. Postponed writes form batches
+  // of their own, after those that are not known to be locked.
   void deal(std::span<const Write> writes, std::vector<result<Written>>& results, Patience& patience, Patience& locks) {
     Hand waiting{{}, false};
     Hand queueing{{}, true};
@@ -219,7 +220,7 @@ class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, Sha
         (is_queueing_ && key == queue_for ? queueing : waiting).writes.push_back({&writes[i], &results[i]});
       }
     }
-    // What deletes tokens of any conversation keeps its place among all the others.
+    // A token removal may concern any conversation, so all writes stay in one lane, in their order.
     const bool has_removals = std::any_of(writes.begin(), writes.end(), detail::is_token_removal);
     std::size_t lanes = has_removals ? 1 : std::clamp<std::size_t>(free.size() / writes_per_lane, 1, lanes_.size());
     std::map<const Write*, Uuid> opened;
@@ -227,7 +228,7 @@ class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, Sha
       if (lanes > 1) opened = find_opened(writes, patience);
     } catch (const Failure& failure) {
       if (!postgres::is_lock_trouble(failure)) throw;
-      lanes = 1;  // somebody has locked the table; a lane finds out for how long
+      lanes = 1;  // somebody has locked the table; a single lane waits for it
     }
     std::vector<std::vector<Hand>> hands(lanes_.size());
     for (std::size_t i = 0; i < lanes; ++i) hands[i].emplace_back();
@@ -246,7 +247,7 @@ class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, Sha
     }
   }
 
-  // The one whose turn it is to queue up; says in `is_queueing_` whether it is time for one.
+  // The postponed key whose lock is waited for in this call; sets `is_queueing_`.
   std::string choose_to_queue() {
     const auto now = Clock::now();
     is_queueing_ = now >= queue_at_;
@@ -332,8 +333,7 @@ class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, Sha
     }
   }
 
-  // A read has no effect, and upkeep none that a second time would change, so what loses its connection is tried once
-  // more.
+  // Reads and upkeep may be repeated, so one that loses its connection is tried once more.
   template <class Work>
   auto reading(Work work) -> result<decltype(work(std::declval<Reader&>()))> {
     return reading_with(readers_, work);
@@ -399,7 +399,7 @@ class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, Sha
   bool is_queueing_ = false;
   Clock::time_point queue_at_;
   Pool<Reader> readers_;
-  Pool<Reader> lookups_{1};  // of what others wait for and takes no time: no long read is in its way
+  Pool<Reader> lookups_{1};  // for short look-ups that others wait for, so that they do not queue behind long reads
   Pool<Connection> hosts_;
 };
 

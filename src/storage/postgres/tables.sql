@@ -1,5 +1,5 @@
--- The tables as a Travel Lab host's Drizzle schema has them; each is made only where there is none. What the storage adds
--- to a host's own tables (schema.cpp) comes to these as to those.
+-- The tables as a Travel Lab host's Drizzle schema has them; each is made only where there is none. The columns that
+-- the storage adds to a host's own tables (schema.cpp) are added to these as well.
 
 CREATE TABLE IF NOT EXISTS @.conversations (
   id varchar PRIMARY KEY DEFAULT gen_random_uuid(),

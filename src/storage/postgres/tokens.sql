@@ -1,4 +1,5 @@
--- Tokens from before the storage, 5,000 at a time: those that nobody can use any more go, of the others the SHA-256 stays.
+-- Tokens from before the storage, 5,000 at a time: those that have expired or have no conversation are deleted; of the
+-- others only the SHA-256 is kept.
 WITH raw AS (
   SELECT t.id, t.token, c.id AS conversation_id,
     t.token IS NOT NULL AND c.id IS NOT NULL AND coalesce(t.expires_at > now() AT TIME ZONE 'UTC', false) AS is_live

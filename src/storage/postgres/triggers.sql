@@ -1,4 +1,4 @@
--- When functions.sql follows a writer.
+-- The triggers that call the functions of functions.sql.
 
 DROP TRIGGER IF EXISTS travelchat_follow_conversation ON @.conversations;
 CREATE TRIGGER travelchat_follow_conversation BEFORE INSERT ON @.conversations

@@ -70,7 +70,8 @@ struct GivenModule {
     return SQLITE_OK;
   }
 
-  // Without xCreate the table is there by its name alone, and cannot be made another time.
+  // Without xCreate it is an eponymous-only virtual table: it exists under its own name, and CREATE VIRTUAL TABLE
+  // cannot make another.
   static sqlite3_module make() noexcept {
     sqlite3_module module{};
     module.xConnect = connect;

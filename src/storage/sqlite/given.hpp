@@ -1,7 +1,7 @@
 // Rows of C++ values as a table that a statement reads: `travelchat_given (c0, c1 ... c31)`.
 //
-// So one run of one statement stores or looks up a whole batch. SQLite spends as much on beginning and ending a run as
-// on a row.
+// With it, one run of one statement stores or looks up a whole batch: to begin and end a run costs SQLite as much as a
+// row.
 #pragma once
 
 #include "storage/sqlite/statement.hpp"
@@ -67,8 +67,8 @@ class GivenTable {
   void (*put_)(const void* rows, std::size_t row, int column, Cell cell) noexcept = nullptr;
 };
 
-// What the table has in it for as long as this lives, which is longer than the run that reads it. `put(item, column,
-// cell)` gives the cell its value, or leaves it NULL.
+// The rows of the table while this object lives; it must outlive the run that reads them. `put(item, column, cell)`
+// gives the cell its value, or leaves it NULL.
 template <class Item, class Put>
 class GivenRows {
  public:

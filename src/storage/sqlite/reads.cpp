@@ -32,7 +32,7 @@ Database& configured(Database& database, std::optional<TextSearch>& search) {
   database.execute(
       "PRAGMA wal_autocheckpoint = 0;"
       "PRAGMA query_only = 1;"
-      "PRAGMA temp_store = MEMORY");  // a full disk must not stop a sort
+      "PRAGMA temp_store = MEMORY");  // so that a sort needs no disk space
   sqlite3_busy_timeout(database.handle(), 5'000);
   return database;
 }
@@ -147,7 +147,7 @@ std::optional<MessagePage> Reader::list_changed(const KeyedConversation& convers
   std::vector<std::uint64_t> seqs;
   {
     std::uint64_t last_rev = 0;
-    // One more than a page may have says whether it ends there.
+    // One more than a page may have, to see whether there are more.
     const std::size_t most = max_changed_messages + 1;
     Run row = since_rev < find_pruned_rev(conversation)
                   ? list_changed_by_rev_.run(conversation.pk, since_rev, most)

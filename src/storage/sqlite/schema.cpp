@@ -12,7 +12,7 @@ namespace {
 // One entry for each version, applied in order and never changed once released. The version is kept in a table of its
 // own, since `user_version` belongs to the host that keeps its tables in the same file.
 //
-// Keys are small integers that arrive in order or close to where the last ones went: a commit costs what it dirties.
+// Keys are small integers that arrive in order or close to where the last ones went: so a commit writes few pages.
 // - Messages are clustered by (conversation, seq), so a page of history is one range, and have no index on `rev`: what
 //   changed since a revision follows from `created_rev`, which grows with `seq`, and from travelchat_changes.
 // - `read_seq` and `seen_seq`: every message up to there is marked, so marking looks at the newer ones only.

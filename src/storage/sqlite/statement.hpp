@@ -25,7 +25,7 @@ namespace travelchat::sqlite {
 struct Failure {
   int code = SQLITE_ERROR;   // extended result code
   int system_errno = 0;      // of the failed system call, when there was one
-  std::string message = {};  // SQLite's; none of a constraint, which is no surprise
+  std::string message = {};  // SQLite's; empty for a violated constraint, which is expected
 
   bool is_constraint() const noexcept { return (code & 0xff) == SQLITE_CONSTRAINT; }
 };

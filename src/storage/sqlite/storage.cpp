@@ -36,18 +36,18 @@ using sqlite::Writer;
 // How long a checkpoint that must empty the WAL waits for readers of old snapshots, while no commit can run.
 constexpr std::chrono::milliseconds reader_grace{100};
 constexpr std::chrono::milliseconds reader_grace_step{10};
-// The WAL's size, in checkpoint thresholds, from which a checkpoint waits for readers rather than leaving them be.
+// From this many times `checkpoint_bytes` on, a checkpoint waits for readers until it can empty the WAL.
 constexpr std::size_t patience = 4;
 
-// Repeats come in groups, when many clients have lost their connection; else there are next to none. One that is not
-// looked for costs a second transaction.
+// After a repeat, this many commits look for repeats before they write. Repeats come in groups, when many clients have
+// lost their connection, and one that was not looked for costs a second transaction.
 constexpr std::size_t watchful_commits_after_a_repeat = 64;
 
 void configure_for_writing(Database& database, std::size_t checkpoint_bytes) {
   {
     Statement use_wal(database, "PRAGMA journal_mode = WAL");
     auto row = use_wal.run();
-    // The file system cannot share memory between connections, for instance.
+    // For example on a file system without shared memory.
     if (!row.next() || row.text(0) != "wal") throw Failure{SQLITE_CANTOPEN, 0, "no write-ahead log is possible here"};
   }
   database.execute(
@@ -62,9 +62,9 @@ void configure_for_writing(Database& database, std::size_t checkpoint_bytes) {
   sqlite3_busy_timeout(database.handle(), static_cast<int>(reader_grace_step.count()));
 }
 
-// Has SQLite check foreign keys while a host writes. What the storage writes itself refers to rows that it has read in
-// the same transaction; checking that again would cost a look-up for each row, and a copy of each page for undoing a
-// statement of many rows. Outside of a transaction only.
+// Has SQLite check foreign keys while a host writes. The storage's own writes refer to rows that it has read in the
+// same transaction, so checks would only cost time: a look-up for each row, and a copy of each page for undoing a
+// statement of many rows. To be made outside of a transaction.
 class ForeignKeys {
  public:
   explicit ForeignKeys(Database& database) : database_(database) { check(true); }
@@ -87,8 +87,7 @@ void tell(const Log& log, const std::string& line) noexcept {
   try {
     log(line);
   } catch (...) {
-    // It is the log that fails, and a storage has no other to tell. What the line is about has happened, and its
-    // outcome is an error of the operation's own.
+    // A log that throws is ignored: there is nobody to report it to, and the operation returns its own error.
   }
 }
 
@@ -281,8 +280,8 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
       run(SQLITE_CHECKPOINT_PASSIVE);
       return;
     }
-    // Tried in steps: it waits for the slots that were in use when it began, and readers that come and go at once take
-    // the same slots again, though for a snapshot that would no longer be in its way.
+    // In steps: SQLite waits for the reader slots that were in use when a try began. New readers take the same slots,
+    // with snapshots that would not be in the way of a new try.
     const auto deadline = std::chrono::steady_clock::now() + reader_grace;
     while (run(SQLITE_CHECKPOINT_RESTART) == SQLITE_BUSY && std::chrono::steady_clock::now() < deadline) {
     }
@@ -296,7 +295,7 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
   }
   template <class Work>
   error_code transact_locked(Work work) {
-    // Whichever way it is left uncommitted, a host's exception included.
+    // Forgets the writer's cached rows whenever the transaction is not committed, also after a host's exception.
     struct ForgetUnlessCommitted {
       Writer& writer;
       bool committed = false;
@@ -314,7 +313,7 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
     } catch (const Failure& failure) {
       const error_code error = to_error(failure);
       tell(log_, "a transaction failed: " + to_text(failure));
-      // Once it has been checkpointed, the WAL is written from its start again and needs no more room than it has.
+      // After a checkpoint the WAL is written from its start again, and so needs no further disk space.
       if (error == errc::storage_full) checkpoint_due_ = true;
       return error;
     }
@@ -372,12 +371,12 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
   const std::size_t checkpoint_bytes_;
 
   ReaderPool readers_;
-  ReaderPool lookups_;  // of what others wait for and takes no time: no long read is in its way
+  ReaderPool lookups_;  // for short look-ups that others wait for, so that they do not queue behind long reads
   const std::size_t page_size_;
   std::jthread checkpointer_;
 };
 
-// Why nobody can have the lock beside the file, as an error of ours, and to the log.
+// Logs why the lock beside the file could not be taken, and gives the error to answer.
 error_code refuse_lock(const error_code& ec, const std::filesystem::path& path, const Log& log) {
   const auto is = [&](int number) { return ec.value() == number; };
   if (is(EWOULDBLOCK)) {
@@ -390,7 +389,7 @@ error_code refuse_lock(const error_code& ec, const std::filesystem::path& path, 
   return is(ENOSPC) || is(EDQUOT) ? errc::storage_full : errc::storage_failed;
 }
 
-// The same for what SQLite itself refuses.
+// The same for a failure of SQLite.
 error_code refuse_file(const Failure& failure, const std::filesystem::path& path, const Log& log) {
   switch (failure.code & 0xff) {
     case SQLITE_BUSY:
@@ -405,10 +404,10 @@ error_code refuse_file(const Failure& failure, const std::filesystem::path& path
   }
 }
 
-// SQLite would make a file that the umask decides about, which an embedder has seldom set: 022 lets everybody read
-// what people write to each other. An empty file is a new database to SQLite. One that exists is not touched: closing
-// any descriptor of a file drops the POSIX locks that other connections of this process have on it, and its mode is its
-// owner's decision. What goes wrong here goes wrong again when SQLite opens the file, and is told then.
+// Creates the file as 0600. SQLite would create it with the mode that the umask leaves, and the usual 022 lets
+// everybody read the messages. SQLite takes an empty file for a new database. A file that exists is not opened: closing
+// any descriptor of it would drop the POSIX locks that other connections of this process have on it, and its mode is
+// its owner's decision. An error here is ignored, because SQLite meets and reports it as well.
 void make_private_file(const std::filesystem::path& path) {
   std::error_code ignored;
   if (std::filesystem::exists(path, ignored)) return;
@@ -426,9 +425,9 @@ result<std::unique_ptr<SqliteStorage>> SqliteStorage::open(SqliteStorageOptions 
   require_at_most("max_readers", options.max_readers, max_workers);
   require_some("checkpoint_bytes", options.checkpoint_bytes);
   require_at_most("checkpoint_bytes", options.checkpoint_bytes, std::size_t{1} << 40);
-  // First: what a link leads to has no canonical name before it is there.
+  // Before the canonical name is taken: a link has none while its target does not exist.
   make_private_file(options.path);
-  // Two names of one file must meet at one lock.
+  // The canonical name, so that all names of one file lead to one lock.
   std::error_code ignored;
   std::filesystem::path path = std::filesystem::weakly_canonical(options.path, ignored);
   if (path.empty()) path = options.path;

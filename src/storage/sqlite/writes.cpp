@@ -24,13 +24,13 @@ using detail::to_written;
 
 namespace {
 
-// Some 2 MB of rows. Full, it starts over.
+// Some 2 MB of rows. When it is full, it is cleared.
 constexpr std::size_t max_known_conversations = 8'192;
 
 using ChangingColumns = boost::mp11::mp_remove_if_q<
     ConversationColumns,
     detail::Without<&Conversation::id, &Conversation::org_id, &Conversation::client_id, &Conversation::created_at>>;
-// What is not of the key.
+// The columns that are not part of the key.
 using ReplacedReactionColumns =
     boost::mp11::mp_remove_if_q<ReactionColumns, detail::Without<&Reaction::reactor_type, &Reaction::reactor_id>>;
 
@@ -82,14 +82,14 @@ Writer::Writer(Database& database)
       list_tokens_(database,
                    "SELECT digest, created_at, expires_at FROM travelchat_tokens"
                    " WHERE conversation_pk = ? AND trip_id = ? ORDER BY pk"),
-      // Every row is there: an update by many rows, which an UPDATE FROM would first write into a table of its own.
+      // An upsert of rows that all exist: an UPDATE FROM would first write them into a temporary table.
       update_conversations_(database,
                             "INSERT OR FAIL INTO travelchat_conversations (pk, " + storage::names<ChangingColumns>() +
                                 ", created_at, id, org_id, client_id) SELECT " +
                                 given_columns(1 + storage::count<ChangingColumns>) +
                                 ", 0, x'', '', '' FROM travelchat_given WHERE true ON CONFLICT (pk) DO UPDATE SET " +
                                 replacements<ChangingColumns>()),
-      // OR FAIL: what a row that is refused leaves is undone with the transaction, and no statement journal is kept.
+      // OR FAIL needs no statement journal: when a row is refused, the whole transaction is rolled back.
       insert_messages_(database, "INSERT OR FAIL INTO travelchat_messages (conversation_pk, created_rev, " +
                                      storage::names<MessageColumns>() + ") SELECT " +
                                      given_columns(2 + message_columns) + " FROM travelchat_given"),
@@ -302,7 +302,7 @@ void Writer::load_members(const Questions& questions, Facts& facts) {
   }
 }
 
-// In the order of the keys: what lies together in the file is written together.
+// In the order of the keys, so that neighbouring rows of the file are written together.
 void Writer::store(Effects effects) {
   for (ConversationRow& row : effects.opened) {
     const auto insert = [this](const auto&... values) { return insert_conversation_.insert(values...); };
@@ -452,7 +452,7 @@ Pruned Writer::prune_changes(const PruneChanges& step) {
       note_pruned_.execute(last_rev, conversation.pk);
       pruned.count += gone;
     }
-    // There may be more of this one.
+    // This conversation may have more to delete.
     if (gone == budget) {
       pruned.next = done;
       return pruned;

@@ -20,9 +20,9 @@ class Writer {
   // `database` has the newest schema and outlives the writer.
   explicit Writer(Database& database);
 
-  // How to carry out writes, each answering more slowly than the one before it:
+  // How to carry out writes, from the fastest to the slowest:
   enum class Manner {
-    hopefully,  // as if no client message id were a repeat: an index refuses the row if one is
+    hopefully,  // without a look for repeated client message ids: an index refuses the row of one
     together,
     one_by_one,  // so that a write whose new id is taken fails alone
   };
@@ -62,8 +62,7 @@ class Writer {
   Statement commit_;
   Rows rows_;
   GivenTable given_;
-  // What this connection, the only one that writes, last wrote: a batch's writes go to few conversations again and
-  // again.
+  // A cache of rows, valid because no other connection writes: many writes go to few conversations.
   std::unordered_map<Uuid, KeyedConversation> conversations_;
   Statement find_by_client_;
   Statement insert_conversation_;
