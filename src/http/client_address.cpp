@@ -49,7 +49,7 @@ std::optional<Address> Address::parse(std::string_view text) {
     if (!is_port(text.substr(colon + 1))) return std::nullopt;
     text = text.substr(0, colon);
   }
-  // The interface of a link-local address: which one matters to this machine only.
+  // Drops the zone of a link-local address ("%eth0"), which means something on this machine only.
   if (text.find(':') != text.npos) text = text.substr(0, text.find('%'));
   return parse_bare(text);
 }

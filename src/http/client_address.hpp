@@ -46,7 +46,7 @@ struct AddressHash {
   std::size_t operator()(const Address& address) const noexcept;
 };
 
-// The key by which a limit counts a remote address: `network` as text. What is no address counts by itself, as it is.
+// The key by which a limit counts a remote address: `network` as text, or the text itself when it is no address.
 std::string address_key(std::string_view remote_address);
 
 // An IP address, or all addresses of a network.
@@ -64,9 +64,10 @@ class AddressRange {
 
 bool is_in(const Address& address, std::span<const AddressRange> ranges) noexcept;
 
-// The nearest address that is no trusted proxy's, without its port. Each proxy appends to `forwarded_for` (the
-// X-Forwarded-For lines, joined by commas) whom it heard from, so the list is read from its end, and only as far as
-// trusted proxies wrote it: what stands before is anybody's claim. `peer` itself, as it is, when it is no address.
+// The nearest address that is no trusted proxy's, without its port. Each proxy appends the address of its peer to
+// `forwarded_for` (the X-Forwarded-For lines, joined by commas), so the list is read from its end, and only as far as
+// trusted proxies wrote it: the client may have invented what comes before. `peer` itself, as it is, when it is no
+// address.
 std::string client_address(std::string_view peer, std::string_view forwarded_for,
                            std::span<const AddressRange> trusted);
 

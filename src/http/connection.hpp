@@ -56,7 +56,7 @@ class Connection : public OutboxOwner, public std::enable_shared_from_this<Conne
   std::size_t index_ = 0;
 };
 
-// A connection while it has no whole request; in its loop's list, the longest waiting first.
+// A connection that waits for a request or its head. The loop lists these, the one that has waited longest first.
 class IdleConnection
     : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:

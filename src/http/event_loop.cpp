@@ -15,7 +15,7 @@ namespace travelchat::http {
 namespace {
 
 constexpr std::size_t scratch_bytes = 64 * 1024;
-// Outboxes flushed before the loop looks at its sockets again: what arrives meanwhile gathers in those still to come.
+// Outboxes that are flushed in one round of the loop. The others gather what is appended until the next round.
 constexpr std::size_t flush_slice = 32;
 
 }  // namespace
@@ -40,7 +40,7 @@ EventLoop::~EventLoop() = default;
 std::string_view EventLoop::date() {
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   if (now != date_of_) {
-    // strftime would follow the process's locale.
+    // strftime would use the process's locale.
     static constexpr std::array<const char*, 7> days = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static constexpr std::array<const char*, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
@@ -111,8 +111,8 @@ void EventLoop::flush() {
   }
   if (to_flush_.empty()) return;
   post_flush();
-  // In a process with an HTTP server of its own, that one's event loop may share our processor; it would be kept
-  // waiting for as long as a large room takes.
+  // In an application with its own HTTP server, whose event loop may share the processor: it would have to wait until a
+  // large room is served.
   if (!server_.options().listens) std::this_thread::yield();
 }
 

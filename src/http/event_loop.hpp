@@ -1,8 +1,8 @@
 // What the connections on one of a server's threads share: the list of outboxes to flush, the clock tick, the read
 // buffer and the counts.
 //
-// Owned by the server; everything but the counts belongs to the loop's thread. An application that remembers more for
-// each loop derives from it.
+// Owned by the server; everything but the counts belongs to the loop's thread. An application that has further state
+// for each loop derives from it.
 #pragma once
 
 #include "http/connection.hpp"
@@ -38,7 +38,7 @@ class EventLoop {
   Counters& counters() noexcept { return counters_; }
   const Counters& counters() const noexcept { return counters_; }
 
-  // For bytes that are used up before the thread does anything else.
+  // A buffer for reads; its content lasts until the thread handles the next event.
   std::span<char> scratch() noexcept { return scratch_; }
   // The value of a Date header.
   std::string_view date();
@@ -54,7 +54,7 @@ class EventLoop {
   void list(Outbox& outbox);
   void unlist(Outbox& outbox) noexcept;
 
-  // From now on it waits for a request, until it is unlinked.
+  // Adds a connection that waits for a request; it is in the list until it is unlinked.
   void add(IdleConnection& connection);
   // Ends the one that has waited longest. False: none can.
   bool end_longest_idle();

@@ -55,8 +55,8 @@ class Exchange {
   void respond(HttpResponse response);
   // The request as the routes of an application get it.
   HttpRequest to_values(std::vector<std::string> params) const;
-  // Takes the connection away from HTTP, in place of an answer. nullopt: it has no connection that can be
-  // given away, and the request must still be answered.
+  // Takes over the connection for another protocol, in place of an answer. nullopt: there is none that can be taken
+  // over, and the request must still be answered.
   std::optional<UpgradedConnection> upgrade() { return request_->release_connection(); }
 
  private:

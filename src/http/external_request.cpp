@@ -84,7 +84,7 @@ void ExternalRequest::answer(Answer answer) {
   record(view(message_.method_string()), split_target(target()).first, answer.status, answer.size());
   response.body = std::move(answer.body);
   response.shared_body = std::move(answer.shared_body);
-  // Before the answer: its receiver may send the next request at once.
+  // Before the answer, because its receiver may send the next request at once, for which the slot must be free.
   slot_.give_back();
   responder_.respond(std::move(response));
 }

@@ -1,4 +1,4 @@
-// A request that somebody else's server received: its values in, its answer out.
+// A request that another server has received, for example Node's: it comes as values, and its answer is a call.
 #pragma once
 
 #include "http/request.hpp"
@@ -48,7 +48,7 @@ class ExternalRequest final : public Request {
   // Checks it as one that arrived on a connection, and has the application answer it.
   static void start(const std::shared_ptr<ExternalRequest>& self);
 
-  // What `start` looks at, for an application that needs no answer.
+  // The checks of `start` alone, for a caller that answers by other means.
   bool is_in_order() const noexcept { return message_.count(Field::host) == 1 && !is_ambiguous(); }
   using Request::read_target;
 

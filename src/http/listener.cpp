@@ -80,7 +80,7 @@ void Listener::accept() {
   server.slot_is_free();
   while (acceptor_.is_open()) {
     if (!server.try_take_slot()) {
-      // An idle connection is closed only when another one waits for its slot. `resume` goes on then.
+      // An idle connection is closed only when another one waits for its slot; `resume` continues once it is free.
       if (has_pending())
         server.free_slot();
       else

@@ -1,7 +1,6 @@
 // The limits, timeouts and addresses of a server's connections.
 //
-// The application above fills it in from options of its own, where defaults and meanings stand (BeastServerOptions);
-// everything has been checked there.
+// The application fills it in from its own options (BeastServerOptions), which say the defaults and have been checked.
 #pragma once
 
 #include <travelchat/error.hpp>

@@ -1,9 +1,8 @@
 // What waits to leave on one connection: shared, immutable buffers, sent in gathered writes.
 //
-// An append costs a pointer; the loop flushes every outbox that got something, once and behind whatever the loop has
-// ready, a slice of them at a time, so that all that came up for a connection meanwhile (events of several batches,
-// pongs, pipelined answers) leaves in one system call. Buffers hold whole frames or whole answers, so nothing is ever
-// interleaved within one.
+// An append only stores a pointer. The loop later flushes each outbox that got something, once, after the handlers that
+// are ready; so what several of them append for a connection (events of several batches, pongs, pipelined answers) is
+// sent in one system call. Buffers hold whole frames or whole answers, so nothing is ever interleaved within one.
 //
 // Belongs to a connection and its loop's thread.
 #pragma once
@@ -57,7 +56,7 @@ class Outbox {
   // `next_boundary` gives the first one at or after an offset.
   void drop_unsent(std::size_t (*next_boundary)(std::string_view buffer, std::size_t offset) noexcept);
 
-  // Has the owner's `outbox_drained` called, never within this call.
+  // Requests one call of the owner's `outbox_drained`, which never comes within this call.
   void notify_when_drained();
   // Tries to send everything now. The owner's callbacks run later.
   void flush();

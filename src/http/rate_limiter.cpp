@@ -31,7 +31,7 @@ milliseconds RateLimiter::take(std::string_view key, Clock::time_point now) {
     at = known->second;
     if (const auto wait = delay(*at, now); wait.count() > 0) return wait;
   } else {
-    // Up to two idle keys of each list are forgotten for one that is added, so in time all idle ones go.
+    // Each added key removes up to two idle ones from each list, so idle keys do not pile up.
     for (Entries* entries : {&below_, &at_limit_}) {
       if (forget_idle(*entries, now)) forget_idle(*entries, now);
     }

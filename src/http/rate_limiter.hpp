@@ -21,10 +21,10 @@ class RateLimiter {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Remembers at most `max_keys` keys, 0 taken as 1. When that is not enough, a flood of keys makes the limiter forget
-  // and never grow: first whoever did nothing for a window, then whoever is below the limit and has been quiet for the
-  // longest time, and a key that is at its limit only when all others are, too. To be forgotten there, somebody who
-  // makes keys has to bring each of them to the limit.
+  // Remembers at most `max_keys` keys, 0 taken as 1. When there are more, keys are forgotten: first those without an
+  // event for a window, then of those below the limit the one without an event for the longest time, and a key at its
+  // limit only when all others are at theirs. So somebody who invents keys has to bring each of them to the limit
+  // before a key at its limit is forgotten.
   explicit RateLimiter(RateLimit limit, std::size_t max_keys = 65'536);
 
   // Counts one more for `key` and returns zero, or refuses (and counts nothing) and returns how long until one is

@@ -1,8 +1,8 @@
-// One HTTP request while it is being answered, whoever brought it: what every request must be, the way to its handler,
-// and what its answer says.
+// One HTTP request while it is being answered, on a connection or from another server: its checks, the way to its
+// handler, and the headers of its answer.
 //
-// Kept alive by its Exchange; on one loop's thread. Whoever received it fills it in (`begin`), sends it on its way
-// (`dispatch`) and takes its answer.
+// Kept alive by its Exchange; on one loop's thread. The receiver, a connection or another server, fills it in
+// (`begin`), passes it on (`dispatch`) and takes its answer.
 #pragma once
 
 #include "http/outbox.hpp"
@@ -60,7 +60,7 @@ class Request {
   virtual void answer(Answer answer) = 0;
   // Whether it arrived over TLS.
   virtual bool is_secure() const noexcept = 0;
-  // Gives the connection away, for another protocol. nullopt: there is none that can be given away.
+  // Releases the connection to another protocol. nullopt: there is none that can be released.
   virtual std::optional<UpgradedConnection> release_connection() = 0;
 
   EventLoop& loop() const noexcept { return home_; }
@@ -78,27 +78,27 @@ class Request {
   const std::shared_ptr<void>& context() const noexcept { return context_; }
   // HTTP/1.1 allows one Cookie header; several are joined as a browser would have.
   std::string cookies() const;
-  // Whether the client speaks https: as a trusted proxy says, else whoever is connected.
+  // Whether the client speaks https: as a trusted proxy says, else as the connection is.
   bool is_https() const noexcept { return forwarded_https_.value_or(is_secure()); }
   // See `is_trusted_origin`.
   bool from_trusted_origin(std::string_view fetch_site) const;
 
-  // What the answer tells browsers. Never with Access-Control-Allow-Credentials, so they give a foreign page nothing
-  // that rests on a cookie.
+  // Whether the answer has CORS headers. Never Access-Control-Allow-Credentials, so a page of another origin gets
+  // nothing that depends on a cookie.
   void share(Sharing sharing) noexcept { sharing_ = sharing; }
   void fail(const ErrorInfo& error, std::string_view headers = {});
 
  protected:
   // `message` lives until the answer.
   void begin(const Message& message);
-  // Whom it is from, and how, when whoever is connected is a trusted proxy; until the next `begin`.
+  // Reads the client's address and scheme from the headers of a trusted proxy; they hold until the next `begin`.
   void find_client();
-  // Whether a header that may stand once stands there twice (RFC 9110 section 5.3): a proxy in front may have used the
+  // Whether a header that may be there once is there twice (RFC 9110 section 5.3): a proxy in front may have used the
   // other one.
   bool is_ambiguous() const noexcept;
   // Fills in path and query. `errc::invalid_argument`, see TargetPath.
   error_code read_target();
-  // Has the application answer it; what is not in order is answered at once.
+  // Has the application answer it; a malformed request is refused at once.
   void dispatch(Exchange exchange);
   // Answers a request that is not dispatched.
   void refuse(errc error);
@@ -112,8 +112,8 @@ class Request {
   EventLoop& home_;
   const Message* message_ = nullptr;
   std::string remote_address_;           // in one form for each address, as far as it is one
-  std::string client_;                   // of whom a trusted proxy says it is; empty: whoever is connected
-  std::optional<bool> forwarded_https_;  // what a trusted proxy says of it
+  std::string client_;                   // the client that a trusted proxy names; empty: the peer itself
+  std::optional<bool> forwarded_https_;  // as a trusted proxy says
   std::shared_ptr<void> context_;
   TargetPath path_;
   std::string_view raw_query_;

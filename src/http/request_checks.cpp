@@ -204,7 +204,7 @@ bool is_trusted_origin(std::string_view origin, std::string_view fetch_site, std
                        std::span<const std::string> allowed) {
   if (!origin.empty()) {
     if (is_listed_origin(origin, allowed)) return true;
-    // A page that came by https is never held against its scheme: the server may stand behind a proxy that ends TLS and
+    // An https page is accepted also where the server itself speaks http: it may be behind a proxy that ends TLS and
     // does not say so.
     std::string_view default_port;
     std::string_view authority;

@@ -1,5 +1,4 @@
-// What a request must be before anybody looks at what it asks for: pure checks of its target and its headers, and of
-// where it comes from.
+// Pure checks of a request that come before routing: its target, its headers, and where it comes from.
 //
 // Values only; any thread.
 #pragma once

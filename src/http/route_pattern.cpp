@@ -41,7 +41,7 @@ BasePath::BasePath(std::string_view path) : text_(path) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
            std::string_view("-._~").find(c) != std::string_view::npos;
   };
-  // "." and ".." are taken out of a path by whoever sends it.
+  // Clients remove "." and ".." from a path before they send it.
   const auto is_segment = [&](const std::string& segment) {
     return !segment.empty() && segment != "." && segment != ".." && std::ranges::all_of(segment, is_plain);
   };

@@ -56,7 +56,7 @@ class Pattern {
   std::size_t count_ = 0;
 };
 
-// In front of all paths of the chat's (BeastServerOptions::base_path).
+// The prefix of all of the chat's paths (BeastServerOptions::base_path).
 class BasePath {
  public:
   static constexpr std::size_t max_segments = 8;
@@ -66,7 +66,7 @@ class BasePath {
   explicit BasePath(std::string_view path);
 
   const std::string& text() const noexcept { return text_; }
-  // What comes behind it; nothing for a path that is not below it, which is no path of the chat's.
+  // The segments behind the prefix; none for a path that is not below it.
   template <class Segment>
   std::span<const Segment> strip(std::span<const Segment> path) const noexcept {
     if (path.size() < segments_.size() || !std::equal(segments_.begin(), segments_.end(), path.begin())) return {};

@@ -1,5 +1,5 @@
-// Whether the event loops of a server may still be posted to. Shared with whoever may have something to say to them
-// after the server, and their threads, have gone: a host that replies late, the other end of an external connection.
+// Whether the event loops of a server may still be posted to. Shared with what may outlive the server and its threads:
+// a host's late reply, or the owner of an external connection.
 //
 // Any thread.
 #pragma once

@@ -15,7 +15,7 @@
 namespace travelchat::http {
 namespace {
 
-// Whether the parts of a request line or a header field keep to their places when they are written out.
+// Whether text can stand in a request line or a header field without ending it early.
 bool is_one_word(std::string_view text) noexcept {
   return !text.empty() && std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) <= ' '; });
 }
@@ -95,7 +95,7 @@ void Server::stop(std::chrono::milliseconds grace) {
     });
   }
   changed_.wait_for(lock, patience, [&] { return loops_aborted_ == loops_.size(); });
-  // Closed sockets leave with the next round of their loop.
+  // Closed sockets are destroyed in the next round of their loop.
   changed_.wait_for(lock, patience, [&] { return connections_ == 0; });
   lock.unlock();
   run_state_->end();
@@ -106,7 +106,7 @@ void Server::stop(std::chrono::milliseconds grace) {
 
 bool Server::try_take_slot() noexcept {
   if (connections_.fetch_add(1) < options_.max_connections) return true;
-  // Announced before the slot is given back, so that whoever leaves meanwhile sees it.
+  // Set before the slot is given back, so that a connection that ends meanwhile sees it.
   listener_waits_ = true;
   leave_slot(std::nullopt);
   return false;
@@ -114,7 +114,7 @@ bool Server::try_take_slot() noexcept {
 
 bool Server::count_address(const Address& remote, std::optional<Address>& counted) {
   const std::size_t limit = options_.connections_per_address;
-  // A proxy's connections are those of many.
+  // A proxy's connections come from many clients.
   if (limit == 0 || is_in(remote, trusted_proxies_)) return true;
   const Address network = remote.network();
   const std::scoped_lock lock(addresses_mutex_);
@@ -185,7 +185,7 @@ error_code Server::adopt(RawSocket socket, HttpRequest upgrade, std::string head
   if (!can_be_written(upgrade)) return errc::invalid_argument;
   if (!try_take_slot()) return errc::overloaded;
   const int on = 1;
-  // Fails on what is no TCP connection, which is all right.
+  // Fails, without harm, on a socket that is not TCP.
   ::setsockopt(socket.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   EventLoop& loop = next_loop();
   auto begin = [&loop, slot = ConnectionSlot(shared_from_this()), raw = std::move(socket), asked = std::move(upgrade),

@@ -87,8 +87,8 @@ class Server : public std::enable_shared_from_this<Server> {
   // ---- Slots: see ConnectionSlot ----
   // False: all are taken; the listener is told when one becomes free.
   bool try_take_slot() noexcept;
-  // A connection waits and all slots are taken: has the one that has waited longest for a request, on some loop, give
-  // its slot, or else the next that begins to wait. The first loop's thread.
+  // A connection waits and all slots are taken: closes the one that has waited longest for a request, on some loop, or
+  // else the next that begins to wait. The first loop's thread.
   void free_slot();
   // There is a slot, or nobody waits for one.
   void slot_is_free() noexcept { is_slot_wanted_.store(false, std::memory_order_relaxed); }

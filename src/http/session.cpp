@@ -24,8 +24,8 @@ constexpr std::size_t first_buffer_bytes = 2 * 1024;
 // Answers to pipelined requests that may wait for the peer before the next request is looked at.
 constexpr std::size_t max_waiting_answers = 256 * 1024;
 
-// Drops the trailers of a chunked body (RFC 9110 section 6.5.1). Beast adds them to the headers, behind every check of
-// those: a proxy that forwards a body unread would forward somebody's credential with it.
+// Drops the trailers of a chunked body (RFC 9110 section 6.5.1). Beast adds them to the headers after those were
+// checked, so they could bring a credential past a proxy that checks headers and forwards bodies unread.
 class Parser final : public beast_http::request_parser<beast_http::string_body> {
   void on_field_impl(beast_http::field name, boost::beast::string_view text, boost::beast::string_view value,
                      boost::beast::error_code&) override {
@@ -57,7 +57,7 @@ class Session final : public Connection, public Request, private IdleConnection 
     advance();
   }
 
-  // With the bytes that somebody else has read: one request, whose connection has no other.
+  // Starts with bytes that another server has read: one request, the only one of its connection.
   void start_with(std::string_view bytes) {
     in_ = std::make_unique_for_overwrite<char[]>(bytes.size());
     std::memcpy(in_.get(), bytes.data(), bytes.size());
@@ -108,7 +108,7 @@ class Session final : public Connection, public Request, private IdleConnection 
   std::size_t in_end_ = 0;
 
   std::optional<Parser> parser_;
-  std::size_t head_bytes_ = 0;  // of the current message, as far as they were taken
+  std::size_t head_bytes_ = 0;  // bytes of the current head that the parser has taken
 
   SteadyTime deadline_{};
   SteadyTime stalled_since_{};  // when the peer last took something
@@ -269,8 +269,7 @@ bool Session::process() {
   return wants_more;
 }
 
-// A path that alone fills the header's limit names nothing that could exist, which is how an id of any other wrong
-// shape is answered.
+// Whether the path alone exceeds the header limit. It is answered as not found, like any other malformed id.
 bool Session::is_path_too_long() const noexcept {
   const std::string_view start(in_.get() + in_begin_, in_end_ - in_begin_);
   return message().target().empty() && start.find_first_of("?\r") == start.npos;
@@ -308,7 +307,7 @@ void Session::give_up(errc error) {
 
 std::optional<UpgradedConnection> Session::release_connection() {
   if (phase_ != Phase::answering) return std::nullopt;
-  // What was answered before must be gone before the connection changes hands.
+  // Earlier answers must have been sent before another protocol takes over.
   outbox_.flush();
   if (!outbox_.empty()) {
     gone();
@@ -367,8 +366,8 @@ void Session::answer(Answer answer) {
 
 // ---- Ending ----
 
-// Sends what waits, then lingers: closing at once while the peer still sends would reset the connection and could take
-// the last answer with it.
+// Sends what waits, then reads until the peer closes: closing at once while the peer still sends would reset the
+// connection, and the last answer could be lost.
 void Session::close_gently() {
   if (phase_ >= Phase::closing) return;
   phase_ = Phase::closing;
@@ -393,7 +392,7 @@ void Session::discard() {
     if (self->phase_ == Phase::closed) return;
     const auto scratch = self->loop_.scratch();
     Socket::Outcome got{0, ec ? Socket::State::failed : Socket::State::ok};
-    // A peer that sends without end gets no more than its turn.
+    // Bounded, so that a peer that sends without end does not keep the loop from others.
     for (int turn = 0; turn < 4 && got.state == Socket::State::ok; ++turn) {
       got = self->socket_.read(scratch.data(), scratch.size());
     }
@@ -404,7 +403,7 @@ void Session::discard() {
   });
 }
 
-// A peer that only ended its own half still gets what was answered.
+// A peer that has closed only its sending half still gets its answers.
 void Session::input_ended() {
   unlink();
   outbox_.seal();

@@ -15,8 +15,9 @@ class EventLoop;
 
 // Serves a fresh connection until it ends or is taken away from HTTP. On the loop's thread.
 void open_session(EventLoop& loop, ConnectionSlot slot, RawSocket socket, std::string remote_address);
-// Goes on where somebody else has read `request`, a WebSocket's, and the bytes `behind` it. The request is written out
-// and parsed once more, so that nothing is checked differently. Any other answer than a socket ends the connection.
+// Serves a connection on which another server has read `request`, for a WebSocket, and the bytes `behind` it. The
+// request is serialized and parsed once more, so that the checks are the same. Any other answer than a socket ends the
+// connection.
 void open_adopted_session(EventLoop& loop, ConnectionSlot slot, RawSocket socket, const HttpRequest& request,
                           std::string_view behind);
 

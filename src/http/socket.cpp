@@ -139,7 +139,7 @@ void Socket::widen_send_buffer() noexcept {
   int size = 0;
   socklen_t length = sizeof(size);
   if (::getsockopt(tcp_.native_handle(), SOL_SOCKET, SO_SNDBUF, &size, &length) != 0) return;
-  // The kernel doubles what it is given.
+  // The kernel doubles the size that is set.
   size = size / 2 + 64 * 1024;
   ::setsockopt(tcp_.native_handle(), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }

@@ -52,8 +52,7 @@ class Socket {
   Outcome read(char* at, std::size_t size) noexcept;
   // Takes what it can of the buffers, in order. `blocked`: not all of it.
   Outcome write(const ::iovec* buffers, std::size_t count) noexcept;
-  // Bytes at the front of what was not taken that have begun to leave all the same: TLS has them in a record, so the
-  // next write must offer them again.
+  // Bytes at the front of the unsent data that TLS has already put into a record: the next write must offer them again.
   std::size_t begun_bytes() const noexcept { return begun_bytes_; }
 
   // Completes with (error_code) when `read` may get on.
@@ -74,7 +73,7 @@ class Socket {
 
   // Tells the peer that nothing more comes.
   void shutdown_write() noexcept;
-  // Lets the kernel hold a little more, for a last frame behind a full queue.
+  // Enlarges the kernel's send buffer, for a last frame behind a full queue.
   void widen_send_buffer() noexcept;
   void close() noexcept;
   // Nothing may be waiting on it.

@@ -85,8 +85,7 @@ TlsContext make_tls_context(const TlsOptions& options) {
   TlsContext context(SSL_CTX_new(TLS_server_method()));
   if (!context) throw std::bad_alloc();
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-  // Of TLS 1.2. Its other suites either let who learns the key later read what was recorded (no ECDHE), or pad and
-  // authenticate in an order that has leaked before (CBC).
+  // For TLS 1.2. Its other suites lack forward secrecy (no ECDHE), or use CBC, whose padding has been attacked before.
   if (SSL_CTX_set_cipher_list(context.get(), "ECDHE+AESGCM:ECDHE+CHACHA20") != 1) {
     ERR_clear_error();
     throw boost::system::system_error(boost::system::errc::make_error_code(boost::system::errc::not_supported),

@@ -24,12 +24,12 @@
 
 namespace travelchat::server {
 
-// An exception ends the coroutine and is logged. What the coroutine held answers when it is destroyed: a request with
-// 500, a socket with its close code.
+// An exception ends the coroutine and is logged. The request or socket that it held is destroyed with it and so
+// answered: a request with 500, a socket with its close code.
 struct DetachedTask {
   class promise_type {
    public:
-    // The parameters of the coroutine: one of them is a loop, or knows its own.
+    // The parameters of the coroutine, of which one is a loop or has one.
     template <class... Parameters>
     explicit promise_type(Parameters&... parameters) noexcept {
       (look_at(parameters), ...);
@@ -78,7 +78,7 @@ class EngineAwaiter {
   result<T> await_resume() { return std::move(*value_); }
 
  private:
-  // Owns the waiting coroutine: when it is dropped uncalled, the coroutine goes with it.
+  // Owns the waiting coroutine: a handler that is destroyed uncalled destroys the coroutine.
   class Resume {
    public:
     explicit Resume(EngineAwaiter* await) noexcept : await_(await) {}
@@ -252,7 +252,7 @@ class HostAwaiter {
   result<T> await_resume() { return std::move(*value_); }
 
  private:
-  // Tells the call when the last copy of the reply goes.
+  // Tells the call when the last copy of the reply is destroyed.
   struct DropNotice {
     explicit DropNotice(std::shared_ptr<HostCall<T>> of) : call(std::move(of)) {}
     DropNotice(const DropNotice&) = delete;

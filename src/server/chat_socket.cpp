@@ -64,8 +64,8 @@ void ChatSocket<BaseSocket>::opened() {
 template <class BaseSocket>
 void ChatSocket<BaseSocket>::closed() noexcept {
   subscription_.reset();
-  // What the limit held back takes effect now: the messages were seen. This cannot be used to pass the limit, because
-  // opening another socket has a limit of its own.
+  // A "seen" that the limit has delayed takes effect now. This is no way around the limit, because opening sockets has
+  // a limit of its own.
   if (std::exchange(held_back_seen_, {})) mark();
   if (!counted_) return;
   counted_ = false;

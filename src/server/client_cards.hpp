@@ -12,8 +12,8 @@ namespace travelchat::server {
 
 class ClientCards {
  public:
-  // What is inside may be null: the host does not know the client. nullopt: ask the host. The pointer lives until the
-  // thread does something else.
+  // A null pointer: the host does not know the client. nullopt: not known here, ask the host. The pointer is valid
+  // until the thread handles the next event.
   std::optional<const ClientCard*> find(const std::string& org_id, const std::string& client_id) const;
   // `lifetime`: shorter when the host failed.
   void remember(const std::string& org_id, const std::string& client_id, std::optional<ClientCard> card,

@@ -20,16 +20,16 @@ using namespace std::chrono_literals;
 constexpr std::size_t max_trips = 10'000;
 // A few hundred bytes each.
 constexpr std::size_t max_tokens = 10'000;
-// How long a "no" is used: the trip may be shared again.
+// How long a "no" of the host is used: the trip may be shared again soon.
 constexpr auto no_lasts = 1s;
 // Before the host is asked again after an error.
 constexpr auto failure_pause = 1s;
-// A question that has no answer by then counts as one that the host could not answer.
+// A question without an answer by then counts as failed.
 constexpr auto host_patience = 10s;
 // Of open sockets at once, so that the host has time for requests.
 constexpr std::size_t max_checks_under_way = 16;
 
-// In everything that decides whether a link is valid.
+// Whether both answers agree in everything that decides whether a link is valid.
 bool is_same_link(const std::optional<SharedTrip>& a, const std::optional<SharedTrip>& b) {
   if (!a || !b) return !a && !b;
   return std::tie(a->share_enabled, a->share_token, a->org_id, a->client_id) ==
@@ -231,7 +231,7 @@ void CredentialWatch::check_sessions(SteadyTime now) {
     if (!live) co_return;
     const std::unordered_set<std::string> found(live->begin(), live->end());
     for (const std::string& id : ids) {
-      // On every loop and node, so no other one has to find out.
+      // Ends it on every loop and node, so that the others need not ask.
       if (!found.contains(id)) watch.loop_.server().engine().end_session(id);
     }
   }(*this, std::vector<std::string>(open.begin(), open.end()), now);

@@ -1,8 +1,9 @@
 // Asks the host whether credentials in use are still valid: the share links that chat tokens were issued for, and
 // advisors' sessions.
 //
-// The host is asked again while they are in use. A "no" ends the sockets that were let in by it. An error or no answer
-// ends nothing, but nobody is let in for whom the host has never said "yes". One for each event loop; on its thread.
+// The host is asked again while they are in use. A "no" closes the sockets with that credential. An error or a missing
+// answer closes nothing, but a credential to which the host has never said "yes" admits nobody. One for each event
+// loop; on its thread.
 #pragma once
 
 #include "core/chat_token.hpp"
@@ -37,7 +38,7 @@ struct LinkClaim {
   std::string trip_id;
 };
 
-// What an open socket was let in by.
+// The credential of an open socket, as far as the host is asked about it.
 struct SocketClaim {
   std::string session_id;         // an advisor's; empty: none that the host can tell about
   std::optional<LinkClaim> link;  // a client's
@@ -67,11 +68,11 @@ class CredentialWatch {
   explicit CredentialWatch(ChatLoop& loop) noexcept : loop_(loop) {}
   ChatLoop& loop() const noexcept { return loop_; }
 
-  // Whether the token's link holds, by what the host says now or has said lately. At once or later. An error: the host
-  // could not say, and has not said "yes" before.
+  // Whether the token's link is valid, by a recent or a new answer of the host. Calls `done` at once or later. An
+  // error: the host failed, and has not said "yes" before.
   void check_link(LinkClaim claim, Done done);
-  // Stores what the host has answered about a trip when it was asked at `asked_at`, on all loops, before anybody is
-  // answered by it: so no loop lets in a token that another one has just refused.
+  // Stores the host's answer about a trip to a question of `asked_at`, here and on all other loops, before anything is
+  // decided by it: so no loop admits a token that another one has just refused.
   void learn(const std::string& trip_id, const std::optional<SharedTrip>& answer, SteadyTime asked_at);
   // Looks at the open sockets when it is time.
   void tick(const http::Now& now);

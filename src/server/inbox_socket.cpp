@@ -73,7 +73,7 @@ void InboxSocket<BaseSocket>::closed() noexcept {
   loop().sockets().remove(owner(), *this);
 }
 
-// An inbox only listens.
+// An inbox takes no messages from its peer.
 template <class BaseSocket>
 void InboxSocket<BaseSocket>::received(std::string_view) {
   this->refuse(make_error_code(errc::invalid_argument));

@@ -37,7 +37,7 @@ class InboxSocket final : public BaseSocket, public SubscriberSocket {
   void closed() noexcept override;
   void send_event(std::string_view json) override { send(make_text_frame(json)); }
 
-  // Sends what waits, in order, as far as its clients' cards are known.
+  // Sends the batches that wait, in order, up to the first with a client whose card is not known yet.
   void send_waiting();
   std::shared_ptr<InboxSocket> self() { return std::static_pointer_cast<InboxSocket>(this->shared_from_this()); }
 

@@ -30,7 +30,7 @@ class Limits {
   // The same for a chat token that this address asks for.
   std::chrono::milliseconds take_chat_token(const std::string& address);
 
-  // How long this address has to wait before a token of its is looked up. Counts nothing.
+  // How long this address has to wait before one of its tokens is looked up. Counts nothing.
   std::chrono::milliseconds token_delay(const std::string& address);
   void count_unknown_token(const std::string& address);
 

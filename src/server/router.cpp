@@ -23,7 +23,7 @@ bool is_read(std::string_view method) noexcept {
   return method == "GET" || method == "HEAD";
 }
 
-// What a page of an allowed origin may ask of this path.
+// The answer to a preflight for this path from a page of an allowed origin.
 HttpResponse preflight_answer(std::span<const std::string_view> segments) {
   std::string methods;
   http::Pattern::Params ignored;
@@ -61,12 +61,12 @@ void answer_upgrade(ChatExchange exchange) {
   } else if (auto connection = exchange.upgrade()) {
     open_web_socket(exchange.loop(), read_socket_request(request, exchange.server(), std::move(*connection)));
   } else {
-    // A request that came without its connection: see `BeastServer::adopt` and `open_socket`.
+    // The request came through `handle`, without a connection; for those are `BeastServer::adopt` and `open_socket`.
     fail_upgrade(exchange);
   }
 }
 
-// A body that its route does not take; nullopt: it does.
+// The error of a body that the route does not take; nullopt: the body is fine.
 std::optional<errc> body_problem(const ChatExchange& exchange, const ChatRoute& route) {
   const std::string_view body = exchange.body();
   if (route.body == BodyKind::json || (route.body == BodyKind::optional && !body.empty())) {
@@ -123,7 +123,7 @@ const HttpHandler* find_host_route(const ChatExchange& exchange, std::string_vie
   return nullptr;
 }
 
-// The host answers from any thread, and may forget to.
+// The host may answer from any thread, or not at all.
 DetachedTask answer_by_host(ChatExchange exchange, HttpRequest request, const HttpHandler& handle) {
   const std::string subject = request.method + ' ' + request.path;
   auto response = co_await ask_host<HttpResponse>(exchange.loop(), subject, [&](Host&, Reply<HttpResponse> reply) {
@@ -161,7 +161,8 @@ void route(ChatExchange exchange) {
   }
   const std::string_view method = exchange.method();
   if (method == "OPTIONS") {
-    // Without a method to ask for it is no preflight, and answered as any method that a route does not have.
+    // Without Access-Control-Request-Method it is no preflight, and is answered like any method that a route does not
+    // have.
     const http::Sharing sharing =
         sharing_of(server, request, request.header(Field::access_control_request_method), segments);
     request.share(sharing);

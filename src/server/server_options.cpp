@@ -26,8 +26,8 @@ bool is_port(std::string_view text) {
   return failed == std::errc() && end == text.data() + text.size() && port != 0 && text.front() != '0';
 }
 
-// As a browser writes one (RFC 6454 section 6.2), since it is compared with what browsers send: anything else would
-// never match, and say so to nobody.
+// An origin as browsers write it (RFC 6454 section 6.2). It is compared with what they send, so any other spelling
+// would silently never match.
 bool is_origin(std::string_view text) {
   std::string_view host;
   std::string_view usual_port;
@@ -63,7 +63,7 @@ bool is_origin(std::string_view text) {
   return port != usual_port && port.size() > 1 && port.front() == ':' && is_port(port.substr(1));
 }
 
-// Of what a Bearer credential may hold (RFC 6750 section 2.1).
+// Whether it has only characters of a Bearer credential (RFC 6750 section 2.1).
 bool is_bearer_secret(std::string_view text) {
   return text.size() >= 16 && std::ranges::all_of(text, [](char c) {
            return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||

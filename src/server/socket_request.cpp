@@ -25,7 +25,7 @@
 namespace travelchat::server {
 namespace {
 
-// Opened only to tell the peer why it is refused.
+// A socket that is opened only to be closed with the code of an error.
 template <class BaseSocket>
 class RefusedSocket final : public BaseSocket {
  public:
@@ -64,7 +64,7 @@ void open_on(ChatLoop& from, ChatLoop& to, websocket::Upgrade upgrade, Args... a
     boost::asio::post(to.context(), std::move(open));
 }
 
-// What is not one of ours counts as `errc::internal`.
+// Errors of other categories count as `errc::internal`.
 void refuse(ChatLoop& loop, websocket::Upgrade upgrade, const error_code& error) {
   open_on<RefusedSocket>(loop, loop, std::move(upgrade), &describe(error));
 }
@@ -85,7 +85,7 @@ DetachedTask admit_inbox(ChatLoop& loop, SocketRequest request) {
   find_chat_token(request);
   if (request.chat_token) {
     const auto claims = co_await TokenCheck(loop, request.upgrade.remote_address, *request.chat_token);
-    // A client's credential is good, but not here.
+    // A valid chat token is a client's, who may not listen to an inbox.
     refuse(loop, std::move(request.upgrade), claims ? make_error_code(errc::forbidden) : claims.error());
     co_return;
   }

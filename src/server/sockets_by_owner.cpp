@@ -6,7 +6,7 @@
 namespace travelchat::server {
 namespace {
 
-// For a socket to show that its peer is still there, when another of its owner's wants its place.
+// How long open sockets may take to answer a ping when a further one of their owner waits for a place.
 constexpr auto answer_timeout = std::chrono::seconds{3};
 
 }  // namespace
@@ -26,7 +26,7 @@ void SocketsByOwner::admit(const SocketOwner& owner, std::shared_ptr<websocket::
   if (owned.newcomers.empty()) undecided_.push_back(owner);
   owned.newcomers.emplace_back(std::move(socket), std::make_unique<websocket::Upgrade>(std::move(upgrade)));
   owned.asked_at = std::chrono::steady_clock::now();
-  // A ping may find that one is too slow, and close it.
+  // Copied, because a ping may close a socket that is too slow.
   const std::vector<SubscriberSocket*> open = owned.open;
   for (SubscriberSocket* const other : open) other->web_socket().ping();
 }
@@ -53,12 +53,12 @@ void SocketsByOwner::decide(const SocketOwner& owner, http::SteadyTime now) {
       silent[i]->close_with(describe(errc::rate_limited));
     }
   }
-  // A socket may end within `open`, and its owner's last one takes the entry along.
+  // Looked up anew each time: a socket may end within `open`, and the owner's last one removes the entry.
   const auto has_room = [&] {
     const auto it = owners_.find(owner);
     return it == owners_.end() || it->second.open.size() < limit_;
   };
-  // The last is the likeliest to be alive.
+  // The newest first: it is the most likely to be still in use.
   for (; !newcomers.empty() && has_room(); newcomers.pop_back()) {
     newcomers.back().first->open(*newcomers.back().second, nullptr);
   }
@@ -74,7 +74,7 @@ void SocketsByOwner::decide(const SocketOwner& owner, http::SteadyTime now) {
 
 void SocketsByOwner::drain() {
   is_draining_ = true;
-  // They hear that the server stops, as the open ones do.
+  // They are told that the server stops, as the open ones are.
   for (const SocketOwner& owner : std::exchange(undecided_, {})) {
     const auto it = owners_.find(owner);
     if (it == owners_.end()) continue;

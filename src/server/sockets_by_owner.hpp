@@ -38,9 +38,9 @@ class SocketsByOwner {
   // `limit` 0: none.
   explicit SocketsByOwner(std::size_t limit) noexcept : limit_(limit) {}
 
-  // Opens the socket, or refuses it because its owner has as many as allowed and all of them answer: those that are
-  // open are asked, and the newcomer waits until each has, or until one has been silent for too long and is closed for
-  // it. So a network that was lost without a word keeps nobody out.
+  // Opens the socket, or refuses it because its owner has as many as allowed and all of them are alive. To find out,
+  // the open ones are pinged, and the new one waits until each has answered, or until one has not answered in time and
+  // is closed. So sockets of a lost network keep nobody out.
   void admit(const SocketOwner& owner, std::shared_ptr<websocket::WebSocket> socket, websocket::Upgrade upgrade);
   // It counts among its owner's from `add` to `remove`.
   void add(const SocketOwner& owner, SubscriberSocket& socket);

@@ -31,7 +31,7 @@ void SubscriberSocket::refuse(const error_code& error) {
     return;
   }
   oldest = now;
-  // Beyond the ring's size only the position counts.
+  // Kept small: from the ring's size on, only the remainder matters.
   if (++refused_ == 2 * refused_at_.size()) refused_ = static_cast<std::uint8_t>(refused_at_.size());
   std::string event;
   wire::append_error_event(describe(error), event);

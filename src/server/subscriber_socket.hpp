@@ -1,5 +1,5 @@
-// A socket of the chat, however its frames travel: it listens to a room, counts among its participant's, and was let in
-// by a credential.
+// A socket of the chat, on a connection of either kind: it listens to a room, counts among its participant's sockets,
+// and has a credential.
 //
 // Belongs to its loop's thread.
 #pragma once
@@ -30,7 +30,7 @@ class SubscriberSocket : public Subscriber {
  protected:
   // One event for this peer alone.
   virtual void send_event(std::string_view json) = 0;
-  // Tells the peer that its message was not acceptable; closes when that goes on.
+  // Tells the peer that its message was refused; closes at the fifth within ten seconds.
   void refuse(const error_code& error);
   void set_claim(std::unique_ptr<const SocketClaim> claim) noexcept { claim_ = std::move(claim); }
 

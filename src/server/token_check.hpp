@@ -1,7 +1,7 @@
-// Asks whose a chat token is, unless its address has tried too many that nobody knows. Loop's thread.
+// Authenticates a chat token, unless its address has tried too many unknown ones. Loop's thread.
 //
-// Without a limit, each made-up token would be a read of the storage. A token that was good a moment ago needs none,
-// and is taken from a limited address, too: somebody behind the same router may be guessing.
+// Without a limit, each invented token would cost a read of the storage. A cached token costs none, and is accepted
+// from a limited address, too: somebody else behind the same router may be guessing.
 #pragma once
 
 #include "server/await.hpp"

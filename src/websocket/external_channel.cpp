@@ -74,7 +74,7 @@ void ExternalSocket::Channel::detach() noexcept {
   const std::scoped_lock lock(mutex_);
   over_ = true;
   received_ = {};
-  // Not destroyed under the lock.
+  // Destroyed after the lock is released.
   socket.swap(socket_);
 }
 
@@ -86,7 +86,7 @@ void ExternalSocket::Channel::hand_over() {
     posted_ = false;
     socket = socket_;
     received = std::exchange(received_, {});
-    // Nothing is received after the end.
+    // Nothing that comes after the end is taken.
     received_.ended = received.ended;
   }
   if (socket) socket->receive(std::move(received));

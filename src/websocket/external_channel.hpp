@@ -1,5 +1,5 @@
-// The way between an ExternalWebSocket and the ExternalConnection that somebody else has: what comes in from any
-// thread, to the event loop where the socket lives, and what goes out.
+// Connects an ExternalWebSocket with the ExternalConnection of the application: passes what comes in, from any thread,
+// to the socket's event loop, and what goes out to the connection.
 #pragma once
 
 #include "http/run_state.hpp"
@@ -22,7 +22,7 @@ namespace travelchat::websocket {
 class ExternalPeer;
 class ExternalWebSocket;
 
-// What has come in since the socket looked last.
+// What has come in since the last hand-over to the socket.
 struct Received {
   struct Message {
     std::string text;
@@ -53,8 +53,7 @@ class ExternalSocket::Channel : public std::enable_shared_from_this<Channel> {
  private:
   friend class websocket::ExternalPeer;
 
-  // What came before the socket was there is handed over in a later round of its loop: by then it has its
-  // subscription.
+  // What came before is handed over in a later round of the socket's loop: by then the socket has its subscription.
   void attach(std::shared_ptr<websocket::ExternalWebSocket> socket);
   void detach() noexcept;
   void wake(std::unique_lock<std::mutex> lock);
@@ -75,8 +74,8 @@ class ExternalSocket::Channel : public std::enable_shared_from_this<Channel> {
 
 namespace travelchat::websocket {
 
-// The peer behind an external connection, as its socket and, first, the request for it see it. Destroyed without a
-// close, it closes as a server that stops does.
+// The peer behind an external connection, owned by the request for a socket and then by the socket. When it is
+// destroyed without a close, it closes with the code of a server that stops.
 class ExternalPeer {
  public:
   explicit ExternalPeer(std::shared_ptr<ExternalSocket::Channel> channel) noexcept : channel_(std::move(channel)) {}

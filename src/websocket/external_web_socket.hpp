@@ -21,9 +21,9 @@ class ExternalWebSocket : public WebSocket {
   ExternalWebSocket(SocketLoop& loop, Upgrade& upgrade);
   ~ExternalWebSocket() override;
 
-  // Has the connection accept, and then does what `opened` does.
+  // Accepts the connection, then calls `opened`.
   void open(const Upgrade& upgrade, const ErrorInfo* refusal) final;
-  // Whoever has the connection pings the peer and watches over it, so an open one is never silent.
+  // The connection's owner pings the peer and notices its end, so an open socket never counts as silent.
   void ping() final {}
   http::SteadyTime last_heard() const noexcept final { return http::SteadyTime::max(); }
 
@@ -37,7 +37,7 @@ class ExternalWebSocket : public WebSocket {
   boost::asio::io_context& context() noexcept { return loop_.context(); }
 
  protected:
-  // Whole frames. Closes with 4408 when the connection does not get rid of them.
+  // Whole frames. Closes with 4408 when the connection does not send them fast enough.
   void send(http::Buffer frames);
 
  private:

@@ -2,7 +2,7 @@
 // itself.
 //
 // Beast's own stream is not used for this: its state costs 3 KiB a socket before a session adds anything (measured with
-// 1.81), and it skips empty fragments without telling anybody, so that they cannot be counted.
+// 1.81), and it skips empty fragments silently, so that they cannot be counted.
 //
 // One owner, one thread.
 #pragma once
@@ -58,7 +58,7 @@ class FrameReader {
  private:
   static constexpr std::size_t max_header_bytes = 14;
 
-  // What outlives one call; a socket whose frames arrive whole never needs it.
+  // State between two calls; a socket whose frames arrive whole never needs it.
   struct Partial {
     std::array<std::uint8_t, max_header_bytes> header{};
     std::size_t header_size = 0;

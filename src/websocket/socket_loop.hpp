@@ -30,7 +30,7 @@ struct SocketOptions {
 
 class SocketLoop : public http::EventLoop {
  public:
-  // `alive`: whole frames that say to a page, to which browsers show no pings, that its socket is alive.
+  // `alive`: whole frames with the event of that name. Pages need it because browsers do not show them pings.
   SocketLoop(http::Server& server, boost::asio::io_context& context, const SocketOptions& options, http::Buffer alive)
       : http::EventLoop(server, context),
         options_(options),
@@ -43,7 +43,7 @@ class SocketLoop : public http::EventLoop {
 
   // A ping and `alive`. One buffer for all, so it costs no more than the ping alone.
   const http::Buffer& heartbeat() const noexcept { return heartbeat_; }
-  // For sockets whose pings are somebody else's.
+  // For sockets on external connections, whose owner sends the pings.
   const http::Buffer& alive() const noexcept { return alive_; }
 
  private:

@@ -50,7 +50,7 @@ void TcpWebSocket::open(const Upgrade& upgrade, const ErrorInfo* refusal) {
     wait();
     return;
   }
-  // After what `opened` has posted: a message may need it.
+  // Posted, so that it runs after what `opened` has posted and a message may need.
   boost::asio::post(loop_.context(), [self = std::static_pointer_cast<TcpWebSocket>(shared_from_this()),
                                       bytes = upgrade.early_bytes]() mutable {
     self->consume(bytes);

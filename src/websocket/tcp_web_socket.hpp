@@ -21,7 +21,7 @@ class TcpWebSocket : public WebSocket, private FrameSink {
  public:
   TcpWebSocket(SocketLoop& loop, Upgrade& upgrade);
 
-  // Sends the 101, and then what `opened` does; reads from then on.
+  // Sends the 101, calls `opened`, and then reads.
   void open(const Upgrade& upgrade, const ErrorInfo* refusal) final;
   void ping() final;
   http::SteadyTime last_heard() const noexcept final { return heard_; }

@@ -5,7 +5,7 @@
 namespace travelchat::websocket {
 namespace {
 
-// RFC 6455 section 7.1.5: it ended without one.
+// The connection ended without a close frame (RFC 6455 section 7.1.5).
 constexpr std::uint16_t no_close_code = 1006;
 
 }  // namespace

@@ -52,9 +52,9 @@ class WebSocket : public http::Connection {
   // Answers the request: opens it, or with `refusal` only to close it with that code, because browsers hide the status
   // of a handshake that is refused.
   virtual void open(const Upgrade& upgrade, const ErrorInfo* refusal) = 0;
-  // Has its peer show that it is there.
+  // Sends a ping, so that `last_heard` shows whether the peer is still there.
   virtual void ping() = 0;
-  // When the peer showed that last.
+  // When the peer last sent anything.
   virtual http::SteadyTime last_heard() const noexcept = 0;
 
   // Starts the closing handshake; `code` 1005 closes without one. Nothing is sent afterwards.
