@@ -1,8 +1,8 @@
-// What is wrong with an argument of the engine's: the sentence behind an `errc::invalid_argument`.
+// Why the engine refuses an argument with `errc::invalid_argument`, as a sentence.
 //
-// An operation that completes with `errc::invalid_argument` was given something that has a problem here. `option()`
-// names the member, and `what()` says what it must be and what is wrong with it; neither shows the value. Pure
-// functions; any thread.
+// For each argument that an operation refuses with `errc::invalid_argument`, one of these functions gives the problem.
+// `option()` names the member, and `what()` says what it must be and what is wrong with it; neither shows the value.
+// Pure functions; any thread.
 #pragma once
 
 #include <travelchat/engine.hpp>
@@ -16,10 +16,10 @@
 
 namespace travelchat {
 
-// Nothing: it is as it must be.
+// nullopt: the argument is valid.
 using Problem = std::optional<OptionError>;
 
-// Of an id that the host owns: 1 to 128 printable ASCII characters. `name`: the parameter's.
+// For an id that the host owns: 1 to 128 printable ASCII characters. `name`: of the parameter.
 Problem find_problem_of_host_id(std::string_view name, std::string_view id);
 
 Problem find_problem(const Participant& who);

@@ -1,9 +1,9 @@
 // Holds an application to the Boost.Asio that the library was built with: its version and its configuration.
 //
-// Contexts, executors and handlers go from one to the other, so both must mean the same by them. Asio's macros change
-// what is behind its names (a handler's memory comes from nowhere when only one side has BOOST_ASIO_NO_DEPRECATED), and
-// the linker takes one definition for all. So whatever includes this refers to a name in which the configuration is
-// spelled out; where the library has another one, the program does not link: "undefined reference to
+// Contexts, executors and handlers are passed between the two, so their types must be the same. Asio's macros change
+// the types and functions behind its names (with BOOST_ASIO_NO_DEPRECATED on one side only, handlers are allocated
+// wrongly), and the linker takes one definition for all. So whatever includes this refers to a name in which the
+// configuration is spelled out; where the library has another one, the program does not link: "undefined reference to
 // `travelchat::detail::asio_102600_no_deprecated::of_travelchat'". docs/library.md says what to do then.
 //
 // Whether Asio is header-only is part of it (BOOST_ASIO_SEPARATE_COMPILATION): the two kinds of its functions keep
@@ -13,7 +13,7 @@
 #include <boost/asio/detail/config.hpp>
 #include <boost/asio/version.hpp>
 
-// Each is empty for what Asio does by itself on Linux.
+// Each is empty for Asio's default on Linux.
 #if defined(BOOST_ASIO_HEADER_ONLY)
 #define TRAVELCHAT_ASIO_FORM
 #else
@@ -75,7 +75,7 @@ using AsioConfiguration = TRAVELCHAT_ASIO_JOIN(BOOST_ASIO_VERSION, TRAVELCHAT_AS
                                                TRAVELCHAT_ASIO_REACTOR, TRAVELCHAT_ASIO_TRACKING,
                                                TRAVELCHAT_ASIO_RECYCLING);
 
-// In every object file, also where nothing else of it is used.
+// In every object file that includes this, also where nothing else of it is used.
 [[gnu::used]] static const char* const asio_configuration = &AsioConfiguration::of_travelchat;
 
 }  // namespace travelchat::detail

@@ -1,8 +1,8 @@
-// How the nodes of one deployment wake each other when they share a storage.
+// How the nodes of one deployment tell each other of changes when they share a storage.
 //
-// A backplane only carries hints. What counts is in the storage: a node that missed a message finds out by its
-// conversation's revision and reads what happened. So a backplane may lose messages, repeat them, and mix those of
-// different senders; messages of one sender on one topic arrive in the order in which they were published.
+// A backplane only carries hints. The storage has the data: a node that missed a message notices by its conversation's
+// revision and reads what happened. So a backplane may lose messages, repeat them, and mix those of different senders;
+// messages of one sender on one topic arrive in the order in which they were published.
 #pragma once
 
 #include <travelchat/types.hpp>
@@ -28,7 +28,7 @@ class BackplaneListener {
 };
 
 // The engine owns it, starts it once before anything else, and stops it before it ends. All other calls: any thread, at
-// any time in between; they return at once and report no failure, since nothing rests on what they do.
+// any time in between; they return at once and report no failure, since a lost hint does no harm.
 class Backplane {
  public:
   virtual ~Backplane() = default;

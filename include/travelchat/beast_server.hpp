@@ -76,12 +76,11 @@ struct BeastServerOptions {
 
   // Origins (scheme://host[:port]) that may open sockets or write with a cookie, besides the server's own (the one that
   // the Host header names). Their pages may also read the answers of the client's routes (CORS), never with a cookie.
-  // No wildcard: a cookie's requests rest on this list.
+  // There is no wildcard, because this list protects requests with a cookie.
   std::vector<std::string> allowed_origins = {};
 
-  // Proxies in front of this server: addresses or networks ("10.0.0.0/8"). What they say in X-Forwarded-For counts as a
-  // request's remote address, for limits and logs, and what they say in X-Forwarded-Proto as its scheme. Empty: both
-  // headers are ignored.
+  // Proxies in front of this server: addresses or networks ("10.0.0.0/8"). Their X-Forwarded-For gives a request's
+  // remote address, for limits and logs, and their X-Forwarded-Proto its scheme. Empty: both headers are ignored.
   std::vector<std::string> trusted_proxies = {};
 
   std::size_t max_header_bytes = 8 * 1024;  // 431
@@ -97,28 +96,27 @@ struct BeastServerOptions {
   std::chrono::milliseconds body_timeout = std::chrono::seconds{30};       // 408
   std::chrono::milliseconds idle_timeout = std::chrono::seconds{60};       // between requests; closes
   std::chrono::milliseconds write_timeout = std::chrono::seconds{30};      // an HTTP answer that nobody takes
-  // For each answer of the host's and of the handlers of `route` and `fallback`: then 503, for a socket 1013, and what
-  // they say later counts for nothing. 0: for ever.
+  // For each answer of the host, and of the handlers of `route` and `fallback`: after it the request is answered 503, a
+  // socket closed with 1013, and a later answer is ignored. 0: no limit.
   std::chrono::milliseconds host_timeout = std::chrono::seconds{30};
   std::chrono::milliseconds ping_interval = std::chrono::seconds{25};    // also of the event `alive`
   std::chrono::milliseconds silence_timeout = std::chrono::seconds{35};  // a peer that sends nothing, pongs included
   std::chrono::milliseconds close_timeout = std::chrono::seconds{2};     // for the peer's half of a closing handshake
   // How often the host is asked whether the sessions behind open sockets go on, see `Host::check_sessions`. 0: never.
   std::chrono::milliseconds session_check_interval = std::chrono::seconds{2};
-  // How long the host's word counts that a trip is shared by the link that a chat token was issued for, for requests
-  // and open sockets. Sockets are looked at every quarter of it. 0: the trip is not asked again.
+  // How long the host's answer is used that a trip is shared by the link that a chat token was issued for, for requests
+  // and open sockets. Sockets are checked every quarter of it. 0: the host is not asked again.
   std::chrono::milliseconds share_check_interval = std::chrono::seconds{20};
   RateLimits rate_limits = {};
   MetricsAccess metrics = MetricsAccess::everyone;
   // For MetricsAccess::token: at least 16 letters, digits or any of -._~+/=
   std::string metrics_token = {};
-  // Told of what the host, and the handlers of `route` and `fallback`, throw or leave unanswered. Empty: whoever
-  // `EngineOptions::log` names.
+  // Told of what the host, and the handlers of `route` and `fallback`, throw or leave unanswered. Empty:
+  // `EngineOptions::log` is used.
   Log log = {};
 };
 
-// What is wrong with these options, as the constructor says it by throwing; nothing: they are as they must be. Does not
-// look at files.
+// What the constructor would throw for these options; nullopt: they are valid. Does not look at files.
 std::optional<OptionError> find_problem(const BeastServerOptions& options);
 
 class BeastServer {
@@ -156,19 +154,19 @@ class BeastServer {
   // is not with MetricsAccess::nobody. Throws OptionError for a `base_path` that the options refuse.
   static bool serves(std::string_view target, std::string_view base_path = {});
   // Answers a request exactly as one that arrived on a connection of the server's, with the host's own routes and the
-  // fallback, except for what is a connection's: the response has no Date, no Content-Length and no Connection, and to
-  // HEAD it has the body that whoever sends it leaves out. A body that is too long by its Content-Length need not be
-  // read. `respond` runs on a thread of the engine's (503 at once on the caller's, when the server does not run or has
-  // as many requests and connections as it may) and must not block.
+  // fallback, except for what concerns the connection: the response has no Date, no Content-Length and no Connection,
+  // and to HEAD it has a body, which the sender must leave out. A body that is too long by its Content-Length need not
+  // be read. `respond` runs on a thread of the engine's (503 at once on the caller's, when the server does not run or
+  // has as many requests and connections as it may) and must not block.
   void handle(HttpRequest request, HttpRespond respond);
   // Takes over a connected stream socket on which `upgrade` was received, a request for /ws/chat or /ws/inbox, and then
-  // `head`, bytes that were read behind it. From then on it is a connection of the server's. The descriptor is the
-  // server's whatever comes of it, and closed by it; no other copy may be read or written any more.
-  // `errc::invalid_argument`: a line break or the like within a header or the target; `errc::overloaded`: as many
-  // connections as allowed; `errc::closed`: the server does not run.
+  // `head`, bytes that were read behind it. From then on it is a connection of the server's. The server owns and closes
+  // the descriptor, also after an error; no duplicate of it may be read or written any more. `errc::invalid_argument`:
+  // a line break or the like within a header or the target; `errc::overloaded`: as many connections as allowed;
+  // `errc::closed`: the server does not run.
   error_code adopt(int descriptor, HttpRequest upgrade, std::string head);
-  // A WebSocket whose handshake and frames somebody else has. Always gives a socket: one that is refused is accepted
-  // and closed with a code, within the call when the server does not run or is full.
+  // A WebSocket whose handshake and frames the application's own server handles. Always gives a socket: one that is
+  // refused is accepted and closed with a code, within the call when the server does not run or is full.
   ExternalSocket open_socket(HttpRequest upgrade, std::shared_ptr<ExternalConnection> connection);
 
   // Stops accepting, lets requests that were read finish, closes WebSockets with 1012, and returns when all connections

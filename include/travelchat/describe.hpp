@@ -1,6 +1,6 @@
-// What is mechanical about a record, done for each of its members: the records are described where they are declared
-// (BOOST_DESCRIBE_STRUCT in the public headers), and the templates that turn them into JSON, bytes, columns and other
-// languages' values walk over that. For bindings: an application has the structs themselves.
+// Iteration over the members of a record. The records are described where they are declared (BOOST_DESCRIBE_STRUCT in
+// the public headers); templates that turn them into JSON, bytes, columns and other languages' values use that. For
+// bindings: an application has the structs themselves.
 //
 // Types and constants only. A "member" here is Boost.Describe's descriptor of one: an empty type with `pointer` and
 // `name`.
@@ -45,7 +45,7 @@ constexpr bool is_one_of = (std::is_same_v<std::integral_constant<decltype(Membe
                                            std::integral_constant<std::add_const_t<decltype(pointers)>, pointers>> ||
                             ...);
 
-// For mp_remove_if_q: those to take away.
+// For mp_remove_if_q: removes these members.
 template <auto... pointers>
 struct Without {
   template <class Member>
@@ -64,7 +64,7 @@ struct IsNamesakeOf {
 template <Described T, class Member>
 using Namesake = boost::mp11::mp_at<MembersOf<T>, boost::mp11::mp_find_if_q<MembersOf<T>, IsNamesakeOf<Member>>>;
 
-// In its place stand its own members, in JSON and JavaScript.
+// In JSON and JavaScript, its own members are written in its place.
 template <class Member>
 constexpr bool is_spread = is_one_of<Member, &ConversationRow::value, &ConversationSummary::conversation>;
 

@@ -63,8 +63,8 @@ struct EngineOptions {
   std::chrono::milliseconds typing_timeout = std::chrono::seconds{6};
   // How long a chat token lives. 0: it has expired when it is issued.
   std::chrono::milliseconds token_lifetime = std::chrono::hours{24};
-  // Live tokens of one client and trip; a further one replaces the oldest. A share link is a family's: everybody who
-  // travels along, with each of their browsers, is one of these.
+  // Live tokens of one client and trip; a further one replaces the oldest. A whole family may use one share link, and
+  // each browser of each person has a token.
   std::size_t max_live_tokens = 100;
   // Authenticated tokens that are remembered, so that a message costs no read. 0: none.
   std::size_t token_cache_entries = 65'536;
@@ -260,7 +260,7 @@ class ChatEngine {
                                std::move(client_id));
   }
 
-  // `errc::not_found`. For a transport that decides itself who may know of it. Signature: void(result<Conversation>).
+  // `errc::not_found`. For a caller that checks itself who may see it. Signature: void(result<Conversation>).
   template <class Token>
   auto async_find_conversation(Uuid id, Token&& token) {
     return start<Conversation>(&ChatEngine::find_conversation, std::forward<Token>(token), id);
@@ -411,11 +411,11 @@ class ChatEngine {
   // once and on other nodes as soon as they hear of it. Returns at once; no effect when nobody does.
   void end_session(std::string_view session_id);
 
-  // Says that somebody may have changed a conversation past the engine, in the database itself. Listeners on every node
+  // Says that a conversation may have been changed without the engine, in the database itself. Listeners on every node
   // get what they have not been told. Returns at once; no effect on a conversation that does not exist.
   void refresh(const Uuid& conversation_id);
 
-  // ---- For transports ----
+  // ---- For servers on the engine ----
 
   // How `EventBatch::encoded` makes bytes. Set once, before the first subscribe.
   void use_encoder(EventEncoder encoder);
@@ -440,7 +440,7 @@ class ChatEngine {
 
   template <class T, class Token, class... Params, class... Args>
   auto start(void (ChatEngine::*body)(Handler<T>, Params...), Token&& token, Args&&... args) {
-    // Else `co_await engine.async_x({...}, use_awaitable)` destroys the argument's members twice with g++ 12.
+    // Otherwise g++ 12 destroys the argument's members twice in `co_await engine.async_x({...}, use_awaitable)`.
     static_assert(((!std::is_aggregate_v<Params> || std::is_trivially_copyable_v<Params>)&&...));
     return boost::asio::async_initiate<Token, void(result<T>)>(
         [](auto handler, ChatEngine* self, void (ChatEngine::*run)(Handler<T>, Params...), auto... values) {

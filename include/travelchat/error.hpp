@@ -1,4 +1,4 @@
-// Every way a call can fail, and the one table that says what each door answers.
+// Every way a call can fail, and the one table of how HTTP and WebSocket answer each.
 //
 // Values only; any thread.
 #pragma once
@@ -48,7 +48,7 @@ enum class errc {
   overloaded,
   closed,
   internal,
-  too_many_changes,  // it and what follows: behind the others, whose values stay as they are
+  too_many_changes,  // from here on in the order of their addition: the values of the others never change
   upgrade_required,
 };
 
@@ -61,10 +61,10 @@ struct ErrorInfo {
   std::string_view message;  // for people; never carries SQL, paths or data
 };
 
-// The row of one error. `error_code::message` says the same in most cases, but to the embedder: of `errc::closed`, that
-// the engine is, where people are told that the server restarts.
+// The row of one error. `error_code::message` gives the same sentence, except for `errc::closed`: the embedder is told
+// that the engine is closed, people that the server is restarting.
 const ErrorInfo& describe(errc code) noexcept;
-// The row of any error code; what is not ours is `errc::internal`.
+// The row of any error code; one of another category counts as `errc::internal`.
 const ErrorInfo& describe(const error_code& ec) noexcept;
 // The whole table, for bindings and for tests.
 std::span<const ErrorInfo> error_table() noexcept;

@@ -89,14 +89,14 @@ using Event = std::variant<TypingChanged, MessageCreated, MessageChanged, Reacti
 // The revision that an event brought; 0 for one that brings none.
 std::uint64_t revision(const Event& event) noexcept;
 
-// Appends one event, encoded for a transport, to `out`.
+// Appends one event, encoded for the sockets of a server, to `out`.
 using EventEncoder = std::function<void(const Event& event, std::string& out)>;
 
 // Events of one conversation, in order, shared by every subscriber of it.
 //
-// Immutable, except that the encoded bytes are made at the first call of `encoded`, all events in one buffer: so each
-// event is encoded once however many sockets there are, and not at all when nobody needs bytes. `encoded` is for the
-// shard thread that delivers the batch; `events` may be read anywhere.
+// Immutable, except that the first call of `encoded` makes the bytes, all events in one buffer: so each event is
+// encoded once for any number of sockets, and not at all when nobody needs bytes. `encoded` is for the shard thread
+// that delivers the batch; `events` may be read anywhere.
 class EventBatch {
  public:
   EventBatch(std::vector<Event> events, const EventEncoder* encoder) : events_(std::move(events)), encoder_(encoder) {}

@@ -1,9 +1,8 @@
-// A WebSocket of the chat on an external connection, one that somebody else has: a server that reads and writes the
-// frames itself (ASGI), or a connection that is no socket of the system. `BeastServer::open_socket` makes one.
+// A WebSocket of the chat on an external connection: one whose frames the application's own server reads and writes
+// (ASGI), or that is no socket of the system. `BeastServer::open_socket` makes one.
 //
-// From its request on it is treated as a socket of the server's own: credentials, limits, close codes, resume, and the
-// event `alive` at every `ping_interval`. Only pings are not the server's: whoever has the connection notices that the
-// peer is gone.
+// It is treated as a socket of the server's own: credentials, limits, close codes, resume, and the event `alive` at
+// every `ping_interval`. Only pings are left to the connection's owner, who must notice that the peer is gone.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +21,8 @@ struct TextBatch {
   std::vector<std::string_view> texts;
 };
 
-// Implemented by whoever has the connection; shared with the server until `close` was called. Called one call at a
-// time, on threads of the engine: return at once.
+// Implemented by the connection's owner; shared with the server until `close` was called. Called one call at a time, on
+// threads of the engine: return at once.
 class ExternalConnection {
  public:
   virtual ~ExternalConnection() = default;

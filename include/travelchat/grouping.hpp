@@ -1,6 +1,6 @@
 // How a thread of messages is laid out: groups, dividers and their labels, as pure functions.
 //
-// The TypeScript twin in bindings/web gives the same answers; tests/vectors/grouping.json holds both to them.
+// bindings/web has the same in TypeScript; tests/vectors/grouping.json tests both.
 #pragma once
 
 #include <travelchat/types.hpp>

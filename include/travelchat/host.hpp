@@ -1,5 +1,5 @@
-// What the chat asks of the application around it: who is this advisor, what is this trip, who is this client, tell the
-// organization. A transport calls it; the reference server, the Node and the Python bindings implement it.
+// What the chat asks the application: who is this advisor, what is this trip, who is this client; and what it tells it:
+// a client wrote. BeastServer calls it; the reference server, the Node and the Python bindings implement it.
 #pragma once
 
 #include <travelchat/error.hpp>

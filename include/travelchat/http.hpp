@@ -1,4 +1,4 @@
-// HTTP as an application meets it: requests, responses, what the log is told of them, TLS and rates.
+// The HTTP types of an application's own routes and options: requests, responses, access log records, TLS and rates.
 //
 // Values only; any thread.
 #pragma once
@@ -43,9 +43,9 @@ struct HttpRequest {
   std::string body = {};
   std::string remote_address = {};  // the client's, as far as `trusted_proxies` tells
   bool is_secure = false;           // arrived over TLS, as far as `trusted_proxies` tells
-  // A page of the server's own or of an allowed origin sent it, or no browser did. A route that sets or clears a cookie
-  // refuses what is not: another site's request comes without the cookie, and the browser still does what the answer
-  // says to it. For a route of the host's own; false where somebody else makes the request.
+  // Whether a page of the server's own or of an allowed origin sent it, or no browser did. A route that sets or clears
+  // a cookie must refuse other requests: another site's request comes without the cookie, but the browser still obeys
+  // the Set-Cookie of the answer. Set for the host's own routes; not read from a request that is handed in.
   bool from_trusted_origin = false;
   // What came with a request that somebody else received; see `RequestCredentials::context`.
   std::shared_ptr<void> context = nullptr;

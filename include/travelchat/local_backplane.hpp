@@ -7,7 +7,7 @@
 
 namespace travelchat {
 
-// What the backplanes made from it have in common; any number of nodes. Shared by them, any thread.
+// Connects the backplanes that are made with it: any number of nodes. Shared by them; any thread.
 class LocalBus;
 std::shared_ptr<LocalBus> make_local_bus();
 

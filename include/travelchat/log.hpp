@@ -1,5 +1,4 @@
-// Where an engine and a server tell what nobody else hears of: a storage that failed, or a host or a handler that
-// threw.
+// Where an engine and a server report what no caller is told: a storage that failed, or a host or a handler that threw.
 //
 // A sink is called by any thread of the engine's, several at once, with no lock held. It must not block. What it throws
 // is dropped.

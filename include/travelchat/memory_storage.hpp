@@ -7,7 +7,7 @@
 
 namespace travelchat {
 
-// Everything is lost with the object. Same behaviour as the durable storages, held by the same conformance suite.
+// Everything is lost with the object. It behaves as the durable storages, and passes the same conformance suite.
 std::unique_ptr<Storage> make_memory_storage();
 
 }  // namespace travelchat

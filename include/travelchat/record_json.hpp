@@ -26,21 +26,21 @@ namespace travelchat::wire::json {
 using detail::Described;
 using detail::MembersOf;
 
-// Absent where it is empty, rather than null.
+// Such a member is left out when it is empty, rather than written as null.
 template <class Member>
 constexpr bool is_left_out_when_empty =
     detail::is_one_of<Member, &CaughtUp::epoch, &Resync::epoch, &MessagePage::epoch>;
 
 // ---- Values ----
 
-// Between quotes and without a look for escapes: what is made of safe characters by construction.
+// A string without a check for escapes, for text that is known to need none.
 inline void append_plain(std::string_view text, std::string& out) {
   out += '"';
   out += text;
   out += '"';
 }
 
-// Of a bool and not of what becomes one, as a pointer does.
+// For bool alone, not for types that convert to it, as pointers do.
 inline void append_value(std::same_as<bool> auto value, std::string& out) {
   out += value ? std::string_view("true") : std::string_view("false");
 }

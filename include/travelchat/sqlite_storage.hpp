@@ -2,7 +2,7 @@
 //
 // One process owns a file at a time: a second one gets `errc::storage_locked`. Inside the process one connection writes
 // and checkpoints; the readers never do (SQLite before 3.51.3 can corrupt a WAL when two connections checkpoint or
-// write at once, so this is a rule and not a tuning).
+// write at once).
 #pragma once
 
 #include <travelchat/storage.hpp>

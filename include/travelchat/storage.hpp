@@ -1,5 +1,5 @@
-// Where conversations live: one way to write, few reads. A storage of one's own derives from TransactionalStorage
-// (transactional_storage.hpp), which makes the first out of loading rows and storing rows.
+// The interface of a storage: one call that writes, and few reads. An application's own storage derives from
+// TransactionalStorage (transactional_storage.hpp), which implements the writing by loading and storing rows.
 //
 // The engine owns its storage. `commit` or `try_commit` is called by the engine's committer thread only, one at a time;
 // the reads are called by several reader threads at any time, also while a commit runs. All of them may block.
@@ -173,7 +173,7 @@ struct ChangeList {
 };
 BOOST_DESCRIBE_STRUCT(ChangeList, (), (current_rev, too_many, changes, epoch))
 
-// Where things stand, to be compared with what a node has told its listeners.
+// Asks for the newest revisions, to compare them with what a node has told its listeners.
 struct RevisionQuery {
   std::vector<Uuid> conversation_ids;
   std::vector<std::string> org_ids;
@@ -182,25 +182,25 @@ BOOST_DESCRIBE_STRUCT(RevisionQuery, (), (conversation_ids, org_ids))
 
 struct Revisions {
   std::vector<std::uint64_t> conversations;  // the rev of each that was asked for, in that order; 0: no such one
-  // For each organization a figure that another one follows whenever a conversation of it is made or changes.
+  // For each organization a number that is different after a conversation of it was made or changed.
   std::vector<std::uint64_t> organizations;
-  // Which history the revisions are of: made with the database, and made anew after a restore, so that nobody takes
-  // what a backup has forgotten, and what has happened since, for one history. nullopt: the storage keeps none, and
-  // then a restored backup is not noticed.
+  // Identifies the history that the revisions belong to. Made with the database, and anew after a restore, because
+  // revisions that the backup lost are then given again to other changes. nullopt: the storage keeps none, and a
+  // restored backup is not noticed.
   std::optional<Uuid> epoch = std::nullopt;
 };
 BOOST_DESCRIBE_STRUCT(Revisions, (), (conversations, organizations, epoch))
 
 // ---- Upkeep ----
 
-// Deletes changes that no listener is told any more. It walks over the conversations by id, a bounded step in each
-// call. A page by `since_rev` stays complete all the same.
+// Deletes old changes, which resuming listeners then get no more. It goes through the conversations by id, a bounded
+// step in each call. A page by `since_rev` stays complete all the same.
 struct PruneChanges {
   // Where the step begins: behind this conversation. Zero: with the first.
   Uuid after;
   // Of each conversation the changes of its newest revisions stay, this many. 0: all of them.
   std::uint64_t keep_revisions = 0;
-  // What is older goes, too. Empty: nothing goes for its age.
+  // Older ones are deleted, too. Empty: none is deleted for its age.
   std::optional<TimePoint> older_than = std::nullopt;
   // The bounds of a step: conversations looked at, and changes deleted. 0 is taken as 1.
   std::size_t max_conversations = 500;
@@ -215,19 +215,19 @@ struct Pruned {
 };
 BOOST_DESCRIBE_STRUCT(Pruned, (), (count, next, epoch))
 
-// What a storage that keeps changes and an epoch derives from besides. Called by threads of the engine, one call at a
-// time, also while a commit or reads run; may block.
+// The second base class of a storage that deletes old changes and keeps an epoch. Called by threads of the engine, one
+// call at a time, also while a commit or reads run; may block.
 class StorageUpkeep {
  public:
   virtual ~StorageUpkeep() = default;
 
-  // After it, `Storage::list_changes` from before what is kept answers `too_many`.
+  // Afterwards `Storage::list_changes` answers `too_many` for a revision before the kept changes.
   virtual result<Pruned> prune_changes(const PruneChanges& step) = 0;
   // Whatever is read from now on is of this epoch; durable.
   virtual error_code begin_epoch(const Uuid& epoch) = 0;
 };
 
-// What `Storage::try_commit` answers a write with that it has left for later.
+// The answer of `Storage::try_commit` to a write that it has left for later.
 inline error_code postponed() noexcept {
   return boost::system::errc::make_error_code(boost::system::errc::resource_unavailable_try_again);
 }
@@ -246,10 +246,10 @@ class Storage {
   // A storage behind a network may also answer `errc::storage_failed` for what it has carried out, when it lost the
   // connection at that very moment; the same `client_message_id` again brings the message that is there.
   virtual error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) = 0;
-  // The same for a storage whose rows others lock, too, without waiting for them: a write that needs such a row is
-  // answered with `postponed()`, and so are those of its conversation that follow in this call. They are not stored,
-  // and the caller gives them again, soon and in their order, while it goes on with others. A storage postpones for a
-  // limited time only; then the write fails as in `commit`. Called instead of `commit`, by the same thread.
+  // The same without waiting for rows that others have locked: a write that needs such a row is answered with
+  // `postponed()`, and so are those of its conversation that follow in this call. They are not stored, and the caller
+  // gives them again, soon and in their order, while it goes on with others. A storage postpones for a limited time
+  // only; then the write fails as in `commit`. Called instead of `commit`, by the same thread.
   virtual error_code try_commit(std::span<const Write> writes, std::vector<result<Written>>& results) {
     return commit(writes, results);
   }

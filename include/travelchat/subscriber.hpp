@@ -12,8 +12,8 @@
 namespace travelchat {
 
 // Implemented by the embedder; shared with the engine from subscribe to unsubscribe. The engine calls it on the
-// conversation's shard thread only, one call at a time. Both calls must return at once: a slow reader queues (bounded)
-// and disconnects itself; it never blocks the shard.
+// conversation's shard thread only, one call at a time. Both calls must return at once and never block the shard: a
+// slow reader has a bounded queue of its own, and disconnects when that is full.
 class Subscriber {
  public:
   virtual ~Subscriber() = default;
@@ -26,19 +26,19 @@ class Subscriber {
   virtual void close(errc reason) noexcept = 0;
 };
 
-// For a subscriber that gathers events for a reader, who may fall behind: what stands for all that were delivered and
-// that the reader is not given any more. So it goes on listening where it would else have to disconnect. One thread at
-// a time.
+// For a subscriber that queues events for a reader who may fall behind: the events that replace a queue which was
+// dropped, so that the subscriber need not disconnect. One thread at a time.
 class ResyncPoint {
  public:
   // Each event that is delivered, in order.
   void note(const Event& event) noexcept;
-  // A Resync up to the newest revision (0 for an inbox, which has none), and who types, which nothing repeats.
+  // A Resync up to the newest revision (0 for an inbox, which has none), and the last typing state, which is not sent
+  // again by itself.
   std::vector<Event> events() const;
 
  private:
   std::uint64_t rev_ = 0;
-  std::optional<Uuid> epoch_;  // what that is of, as far as it was told
+  std::optional<Uuid> epoch_;  // of `rev_`, as far as it was told
   std::optional<TypingChanged> typing_;
 };
 

@@ -1,5 +1,5 @@
-// How a text is found in what people write, and in their names: letters in any case, and whichever way they are
-// composed. Every storage of the library finds by it; a host's name search and a storage of one's own may.
+// Text search in messages and names, without regard to case and to how letters are composed. Every storage of the
+// library uses it; a host's name search and an application's own storage may.
 //
 // Values only; any thread.
 #pragma once
@@ -10,8 +10,8 @@
 namespace travelchat {
 
 // Two texts that differ only in case, or in how their letters are composed, become the same: Unicode's full case
-// folding, then its normal form C. "STRASSE" and "straße" become "strasse". What is upper and lower case depends on the
-// language with the letters i of Turkish alone; all four become "i". Of text that is not UTF-8 only ASCII is folded.
+// folding, then its normal form C. "STRASSE" and "straße" become "strasse". Only the case of the four Turkish letters i
+// depends on the language; all four become "i". Of text that is not UTF-8 only ASCII is folded.
 std::string fold_text(std::string_view text);
 
 // A text that is looked for.

@@ -1,8 +1,8 @@
-// What to derive a storage of one's own from: it loads rows and stores rows, and the library decides.
+// The base class of an application's own storage: it loads and stores rows, and the library decides what to write.
 //
 // A commit is one or more transactions. In each the storage loads the facts that it is asked for, hands them to
 // `decide`, and stores the effects. Who may reach what, what a repeat is, how counts, sequence numbers and revisions
-// rise, and which tokens make room is decided in between, and is nothing that a storage knows.
+// rise, and which tokens are evicted is decided in between, by the library.
 #pragma once
 
 #include <travelchat/storage.hpp>
@@ -18,7 +18,7 @@
 
 namespace travelchat {
 
-// A conversation as a storage keeps it: also with what nobody but the next write asks for.
+// A conversation as a storage keeps it, with members that only writes need.
 struct ConversationRow {
   Conversation value;
   std::uint64_t unseen_count = 0;  // the advisors' messages that the client has not seen
@@ -41,8 +41,8 @@ struct TokenRow {
 };
 BOOST_DESCRIBE_STRUCT(TokenRow, (), (digest, claims, created_at))
 
-// The rows that a transaction's decision depends on. What is not there is left out of the facts; what is told twice, or
-// without having been asked for, does no harm. The pointers lead into the writes, which outlive the transaction.
+// The rows that a transaction's decision depends on. Rows that do not exist are left out of the facts; rows that appear
+// twice or were not asked for do no harm. The pointers lead into the writes, which outlive the transaction.
 struct Questions {
   struct MemberKey {
     Uuid conversation_id;
@@ -122,8 +122,8 @@ struct Effects {
     Role reactor_type = Role::advisor;
     std::string reactor_id;
   };
-  // An entry of the list of changes: this message changed, whatever of it. That a message came is none, for it has its
-  // `created_rev`.
+  // An entry of the list of changes: this message changed, in whatever way. A new message has none: its `created_rev`
+  // tells.
   struct ChangedMessage {
     Uuid conversation_id;
     std::uint64_t rev = 0;
@@ -155,7 +155,7 @@ BOOST_DESCRIBE_STRUCT(Effects, (),
                       (opened, conversations, marks, messages, touched, rewritten, removed_reactions, reactions,
                        changes, members, removed_tokens, tokens))
 
-// Removes tokens and decides nothing: see the three in storage.hpp.
+// The writes that remove tokens, which need no decision; see storage.hpp.
 using TokenRemoval = std::variant<DeleteToken, SweepTokens, RevokeTokens>;
 
 struct RemovedTokens {

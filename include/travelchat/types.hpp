@@ -1,4 +1,4 @@
-// The words of the chat as values: ids, participants, messages, reactions, conversations.
+// The value types of the chat: ids, participants, messages, reactions, conversations.
 //
 // Plain data, copyable, owned by whoever holds it; no thread rules. Every time is UTC with millisecond precision.
 //
@@ -51,11 +51,11 @@ std::string_view to_string(Role role) noexcept;
 std::optional<Role> parse_role(std::string_view text) noexcept;
 
 // Whoever acts on a conversation, as the host has authenticated them. An advisor reaches every conversation of
-// `org_id`; a client reaches those of `org_id` in which it is a member: its own, and those to which it was added. What
-// lies outside answers as if it did not exist.
+// `org_id`; a client reaches those of `org_id` in which it is a member: its own, and those to which it was added. For
+// others it answers as if the conversation did not exist.
 //
-// It has constructors, as all types with members to destroy that the engine's operations take: g++ 12 miscompiles an
-// aggregate of such that is made within a co_await expression.
+// It has constructors, as have all parameter types of the engine's operations with members to destroy: g++ 12
+// miscompiles such an aggregate when it is made within a co_await expression.
 struct Participant {
   Participant() = default;
   Participant(std::string its_org_id, Role its_role, std::string its_id, std::string its_name = {})
@@ -182,8 +182,8 @@ struct ConversationSummary {
 };
 BOOST_DESCRIBE_STRUCT(ConversationSummary, (), (conversation, last_message))
 
-// Somebody in a conversation, and how far they have come in it. Its client is a member from the start; an advisor
-// becomes one with the first mark.
+// Somebody in a conversation, and up to where they have received and seen it. Its client is a member from the start; an
+// advisor becomes one with the first mark.
 struct Member {
   Role type = Role::advisor;
   std::string id;
@@ -197,7 +197,7 @@ struct Member {
 };
 BOOST_DESCRIBE_STRUCT(Member, (), (type, id, name, delivered_seq, seen_seq))
 
-// What a live chat token stands for.
+// What a live chat token says.
 struct TokenClaims {
   std::string org_id;
   std::string client_id;
@@ -213,7 +213,7 @@ using Sha256Digest = std::array<std::uint8_t, 32>;
 // Two lower-case characters for each byte.
 std::string to_hex(std::span<const std::uint8_t> bytes);
 
-// What a listener was let in by. When it ends, the listener is closed with `errc::unauthenticated`.
+// What authorizes a listener. When it ends, the listener is closed with `errc::unauthenticated`.
 struct Credential {
   enum class Kind : std::uint8_t { none, chat_token, session };
 

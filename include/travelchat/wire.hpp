@@ -1,5 +1,5 @@
-// The JSON of the records, as docs/protocol.md has it, for an application that speaks it by itself: in routes of its
-// own, in a log, to other programs. Component `wire` (Boost.JSON, which no header includes).
+// The JSON of the records, as in docs/protocol.md, for an application that needs it itself: in its own routes, in a
+// log, for other programs. Component `wire` (Boost.JSON, which no header includes).
 //
 // Encoders append to a string. They write straight into it rather than building a document first, because every event
 // of every conversation passes here once. Values only; any thread.
