@@ -52,7 +52,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("hold", Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Loop::of(info.Env())->hold(); }));
   exports.Set("release",
               Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Loop::of(info.Env())->release(); }));
-  // The process exits: threads must end before the C++ objects of static storage do.
+  // Called when the process exits: the threads must end before static C++ objects are destroyed.
   exports.Set("end", Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Loop::of(info.Env())->end(); }));
   return exports;
 }

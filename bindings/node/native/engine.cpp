@@ -65,7 +65,7 @@ std::string to_json(const std::vector<Reaction>& reactions) {
 
 // ---- Operations ----
 
-// The handler of an operation: to JavaScript, from whichever thread it runs on.
+// The completion handler of an operation: passes the outcome to JavaScript, from any thread.
 class Settle {
  public:
   Settle(std::shared_ptr<Loop> loop, std::uint64_t done) : loop_(std::move(loop)), done_(done) {}
@@ -83,8 +83,8 @@ class Settle {
   std::uint64_t done_;
 };
 
-// Gives the engine, or throws: reading the arguments may have run what closed it. So each operation reads all of them
-// before it asks for the engine.
+// Gives the engine, or throws when it is closed. Reading an argument may run JavaScript that closes it, so each
+// operation reads all arguments before it calls this.
 class Open {
  public:
   Open(EngineState& state, Napi::Env env) : state_(state), env_(env) {}
@@ -210,7 +210,7 @@ constexpr Operation operations[] = {
 
 // ---- Options ----
 
-// JavaScript's names of them.
+// The names of the levels in JavaScript.
 const char* to_name(LogLevel level) noexcept {
   switch (level) {
     case LogLevel::debug:
@@ -295,12 +295,12 @@ PostgresStorageOptions to_postgres_options(const std::shared_ptr<Loop>& loop, co
   return options;
 }
 
-// What the storage needs is not on this system.
+// Thrown when a library that the storage needs is not installed.
 struct Unavailable {
   const char* problem;
 };
 
-// Engines of this process on the same database hear of each other at once. Nobody hears of another database's.
+// One bus for each database URL, so that engines of this process on the same database tell each other of changes.
 std::shared_ptr<LocalBus> bus_of(const std::string& url) {
   static std::mutex mutex;
   static std::unordered_map<std::string, std::weak_ptr<LocalBus>> buses;
@@ -311,7 +311,8 @@ std::shared_ptr<LocalBus> bus_of(const std::string& url) {
   return bus;
 }
 
-// The backplane is for those that others may write to, too: with one, an engine knows what it has told, and compares.
+// Storages that others may write to, too, get a backplane: only with one does the engine compare what it has told with
+// the storage.
 Floor to_floor(const std::shared_ptr<Loop>& loop, const Arguments& from) {
   const std::string kind = from.string("kind");
   if (kind == "memory") return {make_memory_storage(), nullptr};
@@ -320,7 +321,7 @@ Floor to_floor(const std::shared_ptr<Loop>& loop, const Arguments& from) {
     options.path = from.string("path");
     if (const auto n = from.optional_number("maxReaders")) options.max_readers = static_cast<std::size_t>(*n);
     if (const auto n = from.optional_number("checkpointBytes")) options.checkpoint_bytes = static_cast<std::size_t>(*n);
-    // While it is opened, what is told becomes the exception's.
+    // Until it is open, the last line becomes the text of the exception.
     struct Told {
       bool is_open = false;
       std::string last;
@@ -393,7 +394,7 @@ void settle(Loop& loop, std::uint64_t done, const error_code& error, std::string
       function.Call({Napi::String::New(env, name), env.Undefined()});
     else if (napi_create_string_utf8(env, json.data(), json.size(), &text) == napi_ok)
       function.Call({env.Null(), text});
-    else  // longer than a string can be
+    else  // the JSON is longer than a JavaScript string can be
       function.Call({Napi::String::New(env, std::string(describe(errc::internal).name)), env.Undefined()});
   });
 }
@@ -419,7 +420,8 @@ void EngineState::flush() {
   auto run = [tasks = std::exchange(deferred_, {})] {
     for (const auto& task : tasks) task();
   };
-  // An engine that closes is another thread's; what is left by then are answers, which find their way themselves.
+  // While it closes, the engine belongs to the closing thread. What is deferred then are answers of the host, which any
+  // thread may give.
   if (is_closed())
     run();
   else
@@ -485,7 +487,7 @@ Engine::Engine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine>(info) 
 }
 
 Engine::~Engine() {
-  // Nobody can close it any more.
+  // The JavaScript object is gone, so nothing else can close the engine.
   if (state_ && !state_->is_closed()) state_->close(std::chrono::milliseconds{0}, 0);
 }
 
@@ -548,7 +550,7 @@ void Engine::refresh(const Napi::CallbackInfo& info) {
     throw named_error(info.Env(), errc::not_found,
                       "refresh.conversationId must be an id that the engine gave, a UUID in lower case");
   }
-  // Others cannot have changed anything.
+  // Nobody else writes to this storage.
   if (!state_->has_other_writers()) return;
   state_->engine().refresh(*id);
 }

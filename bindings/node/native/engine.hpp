@@ -1,4 +1,4 @@
-// What JavaScript holds of an engine: `Engine` and `Subscription`, thin objects under those of the package.
+// The native objects behind the package's `ChatEngine` and `Subscription`.
 #pragma once
 
 #include "loop.hpp"
@@ -25,13 +25,14 @@ namespace travelchat::node {
 
 class JsHost;
 
-// What an engine stands on.
+// What an engine is made with.
 struct Floor {
   std::unique_ptr<Storage> storage;
   std::unique_ptr<Backplane> backplane;  // null: nobody else writes to the storage
 };
 
-// The engine, the server on it if there is one, and their end. Shared by the JavaScript objects and the loop.
+// Owns the engine and the server on it, if there is one, and shuts them down. Shared by the JavaScript objects and the
+// loop.
 class EngineState final : public Ending, public std::enable_shared_from_this<EngineState> {
  public:
   EngineState(std::shared_ptr<Loop> loop, Floor floor, const EngineOptions& options);
@@ -47,19 +48,19 @@ class EngineState final : public Ending, public std::enable_shared_from_this<Eng
   // Null: nothing was served yet.
   JsHost* host() const noexcept { return host_.get(); }
 
-  // What is to be done on the engine's threads gathers until `flush`, and costs them one wake-up together.
+  // Tasks for the engine's threads, which `flush` posts together: one wake-up for all of them.
   void defer(std::function<void()> task) { deferred_.push_back(std::move(task)); }
   void flush();
 
   bool is_closed() const noexcept { return closing_ || loop_->has_ended(); }
 
-  // Stops the server and closes the engine on a thread of its own, since what is carried out to the end may need
-  // JavaScript's; then the kept function `done` is called, if there is one.
+  // Stops the server and closes the engine on a thread of its own, since pending operations may need JavaScript's
+  // thread to complete; then calls the kept function `done`, if there is one.
   void close(std::chrono::milliseconds grace, std::uint64_t done);
   void end() noexcept override;
 
  private:
-  // In the order of who uses whom. With the engine goes its storage, which others may be waiting for.
+  // The server first, which uses the engine. The storage is closed with the engine, so that another engine can open it.
   void shut_down(std::chrono::milliseconds grace) noexcept;
 
   std::shared_ptr<Loop> loop_;
@@ -99,7 +100,7 @@ class Engine final : public Napi::ObjectWrap<Engine> {
   HttpRequest to_upgrade(const Napi::CallbackInfo& info, std::size_t at) const;
 
   std::shared_ptr<EngineState> state_;
-  // With the server.
+  // Set while there is a server.
   std::optional<Listening> respond_;
   std::optional<Listening> forget_;
 };

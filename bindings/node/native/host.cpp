@@ -13,7 +13,7 @@
 namespace travelchat::node {
 namespace {
 
-// The answer of a question that has none.
+// The type of an answer to a question that expects none.
 struct Nothing {};
 
 std::optional<Advisor> to_advisor(Napi::Value value) {
@@ -73,7 +73,7 @@ std::vector<std::string> to_ids(Napi::Value value) {
   return from.strings("searchClients()");
 }
 
-// Nothing is no answer: it would end every session.
+// Null or undefined is refused: it would end every session.
 std::vector<std::string> to_session_ids(Napi::Value value) {
   if (!value.IsArray()) {
     throw Napi::TypeError::New(value.Env(), "checkSessions() must be an array of strings, not " + kind_of(value));
@@ -91,7 +91,7 @@ std::uint64_t to_number(void* context) {
   return reinterpret_cast<std::uintptr_t>(context);
 }
 
-// A text that has a byte in each character; nothing of anything else.
+// The bytes of a string with one byte in each character; empty for any other value.
 std::string to_bytes(const Napi::Value& value) {
   std::array<char, 2048> buffer;
   std::size_t size = 0;
@@ -112,7 +112,7 @@ std::string lower_case(std::string text) {
 }  // namespace
 
 struct JsHost::Questions {
-  // Reads the answer, or throws; gives what is to be done on the engine's threads.
+  // Reads the answer, or throws; gives a task for the engine's threads.
   using Take = std::function<std::function<void()>(const Napi::Value& error, const Napi::Value& value)>;
 
   struct Open {
@@ -120,7 +120,7 @@ struct JsHost::Questions {
     Take take;
   };
 
-  // Nobody waits any longer for those that were asked before that.
+  // Drops the questions that were asked before `time`: their time limit is over.
   void forget_until(std::chrono::steady_clock::time_point time) {
     while (!open.empty() && open.begin()->second.since < time) open.erase(open.begin());
   }
@@ -137,7 +137,7 @@ JsHost::JsHost(EngineState& state, Napi::Function ask, std::chrono::milliseconds
       questions_(std::make_shared<Questions>()) {}
 
 JsHost::~JsHost() {
-  // Replies are dropped where they are kept.
+  // Replies are destroyed on JavaScript's thread, where they are kept.
   loop_->post([questions = std::move(questions_)](Loop&, Napi::Env) {});
 }
 
@@ -182,7 +182,7 @@ void JsHost::answer(const Napi::CallbackInfo& info) {
 }
 
 void JsHost::authenticate(RequestCredentials credentials, Reply<std::optional<Advisor>> reply) {
-  // JavaScript has them, with its request.
+  // The credentials are left out: JavaScript has the request.
   ask<std::optional<Advisor>>("authenticate", {}, credentials.context, std::move(reply), to_advisor);
 }
 
@@ -236,7 +236,7 @@ void JsHost::notify(PushNotification notification) {
 }
 
 std::shared_ptr<void> to_context(std::uint64_t request) {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): a number for those who pass it on
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): not an address but the request's number
   return {std::shared_ptr<void>(), reinterpret_cast<void*>(static_cast<std::uintptr_t>(request))};
 }
 

@@ -20,9 +20,9 @@ class EngineState;
 
 class JsHost final : public Host {
  public:
-  // `ask(question, method, json, request)`: `answer` is called with that number then, but for "notify". `request` is
-  // the number that JavaScript gave with the request, or 0. An answer that takes longer than `timeout` is not waited
-  // for, nor is its question kept; 0: for ever. JavaScript's thread; `state` owns this.
+  // `ask(question, method, json, request)`: JavaScript answers by calling `answer` with the number `question`, except
+  // for "notify". `request` is the number that JavaScript gave with the request, or 0. A question without an answer
+  // within `timeout` is dropped; 0: never. JavaScript's thread; `state` owns this.
   JsHost(EngineState& state, Napi::Function ask, std::chrono::milliseconds timeout);
   ~JsHost() override;
 
@@ -39,7 +39,7 @@ class JsHost final : public Host {
   void notify(PushNotification notification) override;
 
  private:
-  // Those who wait for an answer. JavaScript's thread.
+  // The questions that wait for an answer. JavaScript's thread.
   struct Questions;
 
   template <class T, class Read>
@@ -52,7 +52,7 @@ class JsHost final : public Host {
   std::shared_ptr<Questions> questions_;
 };
 
-// A request in JavaScript's hands, by its number: what `RequestCredentials::context` is here.
+// The `RequestCredentials::context` of a request that JavaScript has under this number.
 std::shared_ptr<void> to_context(std::uint64_t request);
 // Calls `forget(request)` when nobody needs it any more.
 std::shared_ptr<void> to_context(std::uint64_t request, std::shared_ptr<Loop> loop, Listening forget);

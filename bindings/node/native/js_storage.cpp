@@ -8,7 +8,7 @@
 namespace travelchat::node {
 namespace {
 
-// An answer on its way to the thread that waits for it. Dropped without one, it says that the storage has failed.
+// Passes one answer to the thread that waits for it. Destroyed without one, it answers `errc::storage_failed`.
 template <class T>
 class Waiting {
  public:
@@ -82,7 +82,7 @@ result<T> JsStorage::ask(const char* method, std::string json, Read read, const 
       decision = Napi::Function::New(env, [waiting, decide](const Napi::CallbackInfo& info) -> Napi::Value {
         // Reading them may run JavaScript.
         Facts facts = facts_of(info);
-        // Whoever waited has gone on, and what it decides with with it.
+        // The waiting thread has gone on, so `decide` is no longer valid.
         if (waiting->is_answered()) throw Napi::Error::New(info.Env(), "transact() has ended");
         std::string effects;
         append((*decide)(std::move(facts)), effects);
@@ -255,7 +255,7 @@ result<std::vector<Sha256Digest>> JsStorage::list_live_tokens(std::span<const Sh
 
 error_code JsStorage::ping() {
   const auto outcome = ask<bool>("ping", "{}", [](Napi::Value value) {
-    // It says nothing when it is well; false is no way to say so.
+    // A working storage answers undefined; false counts as a failure.
     if (value.IsBoolean() && !value.As<Napi::Boolean>()) return result<bool>(errc::storage_failed);
     return result<bool>(true);
   });

@@ -1,8 +1,8 @@
 // A storage that is written in JavaScript.
 //
-// Its calls come on the engine's threads; each is put to JavaScript's thread as a name and JSON text, and waits for the
-// answer, which may come at once or from a promise. The decision on what it loads is made there, too, while the
-// engine's thread waits. An environment that ends answers what waits with `errc::storage_failed`.
+// It is called on the engine's threads. Each call is passed to JavaScript's thread as a name and JSON text, and waits
+// for the answer, which may come at once or from a promise. `decide` runs on JavaScript's thread, too, while the
+// engine's thread waits. When the environment ends, waiting calls get `errc::storage_failed`.
 #pragma once
 
 #include "loop.hpp"
@@ -52,7 +52,7 @@ class JsStorage : public TransactionalStorage {
   std::uint64_t call_;
 };
 
-// One that has the methods for it.
+// One that has the two methods of StorageUpkeep.
 class JsStorageWithUpkeep final : public JsStorage, public StorageUpkeep {
  public:
   using JsStorage::JsStorage;

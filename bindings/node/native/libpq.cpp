@@ -10,7 +10,7 @@
 namespace travelchat::node {
 namespace {
 
-// What ThreadSanitizer and AddressSanitizer put in front of libc must be found first.
+// The sanitizers replace functions of libc, and their versions must be found first.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int own_symbols_first = 0;
 #else
@@ -45,7 +45,7 @@ const char* load_libpq() {
 
 }  // namespace travelchat::node
 
-// Only called once `load_libpq` has found it.
+// Defines a function that calls libpq's; it must not be called before `load_libpq` has succeeded.
 #define TRAVELCHAT_PASS_ON(result, name, parameters, arguments)                                \
   extern "C" result name parameters {                                                          \
     static const auto function =                                                               \

@@ -1,7 +1,7 @@
-// libpq, looked for when a PostgreSQL storage is first opened: a system that needs none need not have it.
+// Loads libpq when a PostgreSQL storage is first opened, so that other applications need not install it.
 //
-// It cannot be linked in, since Debian's static one brings Kerberos and LDAP along. The functions that the storage
-// calls are defined here and pass on to it.
+// It cannot be linked in: Debian's static library depends on Kerberos and LDAP. The functions that the storage calls
+// are defined here and call those of the loaded library.
 #pragma once
 
 namespace travelchat::node {

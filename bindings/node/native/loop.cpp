@@ -19,7 +19,7 @@ std::shared_ptr<Loop> Loop::of(Napi::Env env) {
   if (instance == nullptr) {
     instance = new Instance{std::shared_ptr<Loop>(new Loop(env))};
     env.SetInstanceData<Instance>(instance);
-    // Hooks run in reverse order: behind this one the thread-safe function still has its own.
+    // Hooks run in reverse order, so this one runs before the hook of the thread-safe function.
     napi_add_env_cleanup_hook(
         env, [](void* data) { static_cast<Loop*>(data)->end(); }, instance->loop.get());
   }
@@ -47,7 +47,7 @@ bool Loop::post(Task task) {
   tasks_.push_back(std::move(task));
   if (!woken_) {
     woken_ = true;
-    // Under the lock, so that `end` cannot free it meanwhile. It only appends to a queue.
+    // Called under the lock, so that `end` cannot free `wake_` meanwhile; it only appends to a queue.
     napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
   }
   return true;
@@ -137,7 +137,7 @@ void Loop::end() noexcept {
     closed_ = true;
     dropped.swap(tasks_);
   }
-  // Whoever waits for one of them hears that it will not run.
+  // Destroying the tasks tells whoever waits for them that they will not run.
   dropped.clear();
   for (const auto& [id, give_up] : std::exchange(expected_, {})) give_up();
   for (const auto& ending : std::exchange(endings_, {})) ending->end();

@@ -1,4 +1,4 @@
-// The way from any thread into one JavaScript environment (the main thread's, or a worker's).
+// Runs tasks of any thread in one JavaScript environment (the main thread's, or a worker's).
 //
 // What is posted gathers under a lock, and the event loop is woken once for all of it. Other threads never hold a
 // JavaScript value: functions are kept here under a number, and a thread says the number.
@@ -18,7 +18,7 @@
 
 namespace travelchat::node {
 
-// Something with threads, which must not outlive its environment.
+// An object with threads, which must not outlive its environment.
 class Ending {
  public:
   virtual ~Ending() = default;
@@ -51,8 +51,8 @@ class Loop : public std::enable_shared_from_this<Loop> {
   // Null when it is gone.
   const Napi::FunctionReference* listener(std::uint64_t id) const;
 
-  // Somebody waits for an answer of JavaScript's: keeps the event loop alive until `met`. An environment that ends
-  // first calls `give_up`, before anything else ends.
+  // A thread waits for an answer from JavaScript: keeps the event loop alive until `met`. When the environment ends
+  // first, `give_up` is called, before anything else ends.
   std::uint64_t expect(std::function<void()> give_up);
   void met(std::uint64_t id) noexcept;
 
@@ -67,7 +67,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   // The environment is about to end, or the process.
   void end() noexcept;
 
-  // What listeners are made with.
+  // The class of the native `Listener`.
   Napi::FunctionReference listener_class;
 
  private:
@@ -90,8 +90,8 @@ class Loop : public std::enable_shared_from_this<Loop> {
   bool closed_ = false;
 };
 
-// A function that is listened with for as long as somebody holds a copy of this. Made on JavaScript's thread, copied
-// and dropped on any.
+// Keeps a JavaScript function callable while a copy of this exists. Made on JavaScript's thread, copied and destroyed
+// on any.
 class Listening {
  public:
   Listening(std::shared_ptr<Loop> loop, Napi::Function function);

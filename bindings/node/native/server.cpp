@@ -21,7 +21,7 @@ Napi::Value name_of(Napi::Env env, const error_code& error) {
   return Napi::String::New(env, std::string(describe(error).name));
 }
 
-// A byte in each character.
+// A string with one byte in each character.
 Napi::Value to_text(Napi::Env env, const std::string& bytes) {
   napi_value text = nullptr;
   if (napi_create_string_latin1(env, bytes.data(), bytes.size(), &text) != napi_ok) {
@@ -45,7 +45,7 @@ void Engine::serve(const Napi::CallbackInfo& info) {
   const auto loop = state_->loop().shared_from_this();
   BeastServerOptions options = to_server_options(info[0]);
   auto host = std::make_unique<JsHost>(*state_, info[1].As<Napi::Function>(), options.host_timeout);
-  // Reading them may have run what closed or served it.
+  // Reading the options may have run JavaScript that closed the engine or served it.
   require_open(info);
   if (state_->server() != nullptr) throw Napi::Error::New(info.Env(), "this engine is served already");
   std::unique_ptr<BeastServer> made;

@@ -26,7 +26,7 @@ void EventQueue::deliver(const std::shared_ptr<const EventBatch>& batch) noexcep
 void EventQueue::append(const Event& event) {
   if (!events_.empty()) events_ += ',';
   if (const auto* updated = std::get_if<ConversationUpdated>(&event)) {
-    // As `listConversations` gives it: the wire's row has members that only a host knows.
+    // As `listConversations` gives it: the wire's row has further members, which only a host can fill in.
     JsonObject object(events_);
     object.add("type", "conversation_update");
     append_summary(updated->summary, object.key("conversation"));
@@ -129,7 +129,7 @@ void start_subscription(const std::shared_ptr<EngineState>& state, const Argumen
     conversation_id = args.uuid("conversationId");
     if (listener) args.require_none(find_problem(*listener), "as");
   }
-  // Reading them may have run what closed it.
+  // Reading the arguments may have run JavaScript that closed the engine.
   if (state->is_closed()) throw Refused{errc::closed, "the engine is closed"};
   const std::uint64_t wake_id = loop->listen(wake);
   const std::uint64_t done_id = loop->keep(done);

@@ -1,4 +1,4 @@
-// One listener in JavaScript: events gather on the shard's side, as text, and JavaScript takes all that is there.
+// One listener in JavaScript: the shard queues events as text, and JavaScript takes all that wait at once.
 #pragma once
 
 #include "engine.hpp"
@@ -19,9 +19,9 @@
 
 namespace travelchat::node {
 
-// Between the shard, which fills it, and JavaScript, which empties it. Bounded by `max_queued` events. One more, and
-// all that wait are replaced by a Resync up to the newest revision (and the last typing state, which nothing repeats);
-// what comes later follows as usual.
+// Filled by the shard and emptied by JavaScript. Bounded by `max_queued` events: at one more, all that wait are
+// replaced by a Resync up to the newest revision (and the last typing state, which is not sent again by itself); what
+// comes later follows as usual.
 class EventQueue final : public Subscriber {
  public:
   EventQueue(std::shared_ptr<Loop> loop, std::uint64_t wake, std::size_t max_queued) noexcept
@@ -30,10 +30,10 @@ class EventQueue final : public Subscriber {
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
   void close(errc reason) noexcept override;
 
-  // The text of an array of everything that waits; empty when there is nothing, and then the listener is woken once
-  // there is.
+  // The JSON array of everything that waits. Empty when there is nothing: then the listener is woken when the next
+  // event comes.
   std::string take();
-  // Why nothing more comes; only once everything was taken.
+  // The error that ended it; nullopt while events still wait or may come.
   std::optional<errc> ended() const;
 
  private:

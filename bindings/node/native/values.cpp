@@ -21,7 +21,7 @@ bool is_nothing(const Napi::Value& value) {
   return value.IsUndefined() || value.IsNull();
 }
 
-// A whole number from 0 on; nothing of anything else.
+// A whole number from 0 on; nullopt for any other value.
 std::optional<std::uint64_t> to_whole(const Napi::Value& value) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1.0;
   if (!(number >= 0 && number <= max_exact && std::floor(number) == number)) return std::nullopt;
@@ -54,7 +54,7 @@ std::string to_sentence(const OptionError& refused) {
     if (begins_word) name.pop_back();
     name += begins_word && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
   }
-  // The two that JavaScript knows by shorter names.
+  // Two parameters have shorter names in JavaScript.
   for (const std::string_view longer : {"beforeSeq", "sinceRev"}) {
     if (const std::size_t at = name.find(longer); at != name.npos) name.erase(at + longer.size() - 3, 3);
   }
@@ -86,7 +86,7 @@ std::string kind_of(const Napi::Value& value) {
 
 std::optional<std::string> to_text(const Napi::String& value) {
   std::string text = value;
-  // Node writes U+FFFD for half of a pair: only a text with one of these has to be looked at again.
+  // Node writes U+FFFD for half of a surrogate pair, so only a text with that character has to be checked further.
   if (text.find("\xEF\xBF\xBD") == text.npos) return text;
   const std::u16string units = value;
   const auto is_half = [&](std::size_t i, char16_t first) { return i < units.size() && (units[i] & 0xFC00) == first; };
@@ -173,13 +173,13 @@ void Arguments::each(const char* name, const char* expected,
   const Napi::Value value = object_.Get(name);
   if (!value.IsArray()) refuse(name, expected, value);
   const auto array = value.As<Napi::Array>();
-  // Read once: what reading an item runs may make it longer.
+  // Read once, because reading an item may run JavaScript that makes the array longer.
   const std::uint32_t length = array.Length();
   if (length > max_items) {
     refuse(name, std::string(expected) + ", at most " + std::to_string(max_items) + " of them");
   }
   for (std::uint32_t i = 0; i < length; ++i) {
-    // Else a long array is as many handles at once.
+    // Without a scope, a long array would hold as many handles at once.
     const Napi::HandleScope scope(array.Env());
     take(array.Get(i), i);
   }

@@ -1,8 +1,8 @@
 // JavaScript's values as the engine's, and the other way round.
 //
-// What goes to JavaScript goes as JSON text in the words of the wire, made where the value was made and parsed once:
-// that is cheaper than setting properties one by one. What comes from it is read property by property. All of
-// JavaScript's thread, but the functions that make text.
+// Values go to JavaScript as JSON text in the form of the wire, which is made on the thread of the value and parsed
+// once: that is cheaper than setting properties one by one. Values from JavaScript are read property by property. For
+// JavaScript's thread, except the functions that make text.
 #pragma once
 
 #include <travelchat/arguments.hpp>
@@ -22,19 +22,19 @@
 
 namespace travelchat::node {
 
-// What a call is refused with before the engine hears of it.
+// The error of a call that is refused before it reaches the engine.
 struct Refused {
   errc code;
-  std::string detail;  // for the application's programmer: what must be how
+  std::string detail;  // for the application's programmer: what is wrong, and what would be right
 };
 
-// What was refused, in JavaScript's name for the option: "typingTimeout must be longer than 0".
+// The sentence of the error, with JavaScript's name of the option: "typingTimeout must be longer than 0".
 std::string to_sentence(const OptionError& refused);
 // What a value is, without showing a text, which may be a secret in the wrong place: "the number 7", "an array".
 std::string kind_of(const Napi::Value& value);
 // In UTF-8; nullopt where half of a surrogate pair stands alone, which UTF-8 cannot say.
 std::optional<std::string> to_text(const Napi::String& value);
-// What a text must be that `to_text` gives nothing of.
+// The part of an error about a text for which `to_text` gives nullopt.
 inline constexpr const char* well_formed = "well-formed text, and holds half of a surrogate pair";
 
 // An argument object. A property of another type than expected throws a TypeError that names it. Reading one may run
@@ -43,7 +43,7 @@ inline constexpr const char* well_formed = "well-formed text, and holds half of 
 class Arguments {
  public:
   explicit Arguments(Napi::Object object, std::string path = {}) : object_(object), path_(std::move(path)) {}
-  // More items in an array are refused before one is read: a length costs nothing to claim.
+  // A longer array is refused before an item is read: its length may be a lie.
   static constexpr std::uint32_t max_items = 1'000'000;
   // A longer time is a mistake in units, and does not fit into every clock's.
   static constexpr std::chrono::milliseconds max_duration = std::chrono::hours{10 * 366 * 24};
@@ -54,13 +54,13 @@ class Arguments {
   bool has(const char* name) const;
   // Each that gives texts throws a TypeError for one that is not well-formed.
   std::string string(const char* name) const;
-  // What is only looked for among texts that are known: one that is not well-formed is not among them.
+  // For a text that is only compared with known ones; it need not be well-formed.
   std::string word(const char* name) const;
   // A message's: one that is not well-formed is Refused(invalid_content).
   std::string content(const char* name) const;
-  // An id that the host owns: a TypeError for what is none. An empty one would be everybody's.
+  // An id that the host owns; a TypeError for any other value, the empty text included.
   std::string host_id(const char* name) const;
-  // Absent, undefined and null are all nothing.
+  // nullopt when it is absent, undefined or null.
   std::optional<std::string> optional_string(const char* name) const;
   std::vector<std::string> strings(const char* name) const;  // empty when absent
   bool boolean(const char* name, bool otherwise) const;
@@ -71,7 +71,7 @@ class Arguments {
   // Milliseconds since 1970, a Date or RFC 3339 text.
   std::optional<TimePoint> optional_time(const char* name) const;
   TimePoint time(const char* name) const;
-  // Throws Refused(not_found) for another shape, which is how ids of nothing are answered.
+  // Throws Refused(not_found) for a text that is no UUID, as for an unknown id.
   Uuid uuid(const char* name) const;
   // Throws Refused(invalid_argument) for another shape.
   std::optional<Uuid> optional_epoch(const char* name) const;
@@ -109,14 +109,14 @@ class Arguments {
 
 Role to_role(const Arguments& from, const char* name);
 Emoji to_emoji(const Arguments& from, const char* name);  // throws Refused
-// Throws Refused when it is none.
+// Throws Refused when the text is no digest.
 Sha256Digest to_digest(const std::string& hex);
 // The error that JavaScript names; what is not one of ours is `errc::storage_failed`.
 errc to_errc(std::string_view name) noexcept;
 
 // ---- What a storage in JavaScript answers: these, and `to_record` of records.hpp ----
 
-// nullopt for a kind that is not known here, as a later version may have: its revision counts all the same.
+// A kind that is not known here, of a later version perhaps, gives a change with nothing but its revision.
 Change to_change(const Arguments& from);
 Facts to_facts(const Arguments& from);
 // And what it is asked and told.

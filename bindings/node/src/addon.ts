@@ -1,4 +1,4 @@
-// The native half, loaded at its first use.
+// The native addon, loaded at its first use.
 
 /** @internal */
 export interface NativeListener {
@@ -40,7 +40,7 @@ export interface NativeEngine {
     forget: (request: number) => void,
   ): void;
   metrics(): string;
-  /** It, and answers, begin with the next `flush`. */
+  /** Requests and answers are passed on with the next `flush`. */
   handle(number: number, ...request: NativeRequest): void;
   answer(question: number, error: string | null, value?: unknown): void;
   flush(): void;
@@ -64,7 +64,7 @@ export interface Addon {
   /** Whether a request target is the chat's. */
   serves(target: string, basePath: string): boolean;
   foldText(text: string): string;
-  /** Keeps the event loop alive, counted. */
+  /** Keeps the event loop alive; each call is undone by one of `release`. */
   hold(): void;
   release(): void;
   /** Ends everything: the process or the worker exits. */
@@ -77,8 +77,8 @@ let loaded: Addon | undefined;
 export function addon(): Addon {
   if (loaded === undefined) {
     loaded = load();
-    // A process that exits destroys the objects of static storage; no thread may be left by then. A worker that is
-    // terminated hears no event, and ends by a hook of the addon's.
+    // A process that exits destroys static C++ objects; no thread may use them any more. A terminated worker gets no
+    // 'exit' event; a hook of the addon ends its threads.
     process.once('exit', () => loaded?.end());
   }
   return loaded;
@@ -110,7 +110,7 @@ function load(): Addon {
 export function platformName(): string {
   const base = `${process.platform}-${process.arch}`;
   if (process.platform !== 'linux') return base;
-  // Without this, it asks the name server about every connection that is open, and waits for each.
+  // Without this, the report resolves the host name of every open connection, and waits for each.
   const report = process.report as typeof process.report & { excludeNetwork?: boolean };
   const before = report.excludeNetwork;
   report.excludeNetwork = true;

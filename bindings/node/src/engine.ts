@@ -91,7 +91,7 @@ interface Operation {
   members?: object;
   /** Of these, the ones whose absence widens the operation (to tokens that outlive their link, to more tokens). */
   narrowing?: string[];
-  /** Names that are arguments of their own, and which argument each is. */
+  /** Names that are separate arguments, not members, and which argument each is. */
   misplaced?: Record<string, string>;
 }
 
@@ -186,9 +186,9 @@ export interface SubscribeOptions extends CallOptions {
   /** The epoch that `since` is of, as a page or an event has told it: another one than the storage's gives `resync`. */
   epoch?: string;
   /**
-   * Who listens: the check of their rights, and whose typing `setTyping` reports. `not_found` where they do not reach the
-   * conversation. Left out: a program of the application's own, which reads every conversation and says nothing of typing.
-   * Named and nothing (`undefined`, `null`): a TypeError.
+   * Who listens: their rights are checked (`not_found` where they may not read the conversation), and `setTyping`
+   * reports their typing. Left out: a program of the application's own, which may read every conversation and reports
+   * no typing. Given as `undefined` or `null`: a TypeError.
    */
   as?: Participant;
   /** Events that may wait; one more, and they become one `resync`. 10,000 when left out. */
@@ -238,7 +238,7 @@ export class ChatEngine {
     return this.#invoke('openConversation', { orgId, clientId }, options);
   }
 
-  /** Rejects with `not_found`. For a transport that decides itself who may know of it. */
+  /** Rejects with `not_found`. For a caller that checks itself who may see it. */
   findConversation(conversationId: string, options?: CallOptions): Promise<Conversation> {
     return this.#invoke('findConversation', { conversationId }, options);
   }
@@ -332,8 +332,8 @@ export class ChatEngine {
 
   /**
    * `for await (const event of engine.subscribe(id, { since }))`: first the typing state, then (with `since`) what was
-   * missed, then everything live, without a gap and nothing twice. Leaving the loop ends it. Rejects with `not_found` when
-   * there is no such conversation, or `as` does not reach it; without `as` it is a program's that reads everything.
+   * missed, then everything live, without a gap and nothing twice. Leaving the loop ends it. Rejects with `not_found`
+   * when there is no such conversation, or `as` may not read it; without `as` nobody's rights are checked.
    */
   subscribe(conversationId: string, options: SubscribeOptions = {}): Subscription<ChatEvent> {
     checkOptions(options, 'subscribe', subscribeOptions);
@@ -383,7 +383,7 @@ export class ChatEngine {
    * `closed`. Sockets that do not go within `graceMs` are cut.
    */
   close(graceMs = 4_000): Promise<void> {
-    // As long as a timer of Node's can be.
+    // The longest time of a Node timer.
     mustBe(typeof graceMs === 'number' && graceMs >= 0 && graceMs <= 2 ** 31 - 1, graceMs, 'close.graceMs', 'a number of milliseconds');
     this.#closing ??= new Promise((resolve, reject) => {
       callNative(() => this.#native.close(graceMs, (error) => (error === null ? resolve() : reject(error))));
@@ -466,7 +466,7 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
     this.#listener?.setTyping(isTyping);
   }
 
-  /** The next event; the rejection says once why nothing more comes. */
+  /** The next event. When the subscription has failed, one call rejects with the reason. */
   next(): Promise<IteratorResult<E>> {
     if (this.#next === this.#events.length && this.#ended === undefined) this.#takeEvents();
     if (this.#next < this.#events.length) {
@@ -537,7 +537,7 @@ export class Subscription<E> implements AsyncIterableIterator<E> {
     this.#keepAlive();
   }
 
-  // Whoever waits for an event keeps the process alive.
+  // A pending `next` keeps the process alive.
   #keepAlive(): void {
     const isHeld = this.#waiting.length > 0;
     if (isHeld === this.#isHeld) return;

@@ -13,7 +13,7 @@ export function isExpressApplication(value: unknown): value is ExpressApplicatio
   return typeof request === 'object' && request !== null && typeof response === 'object' && response !== null;
 }
 
-// By a listener that has taken the place of a server's other listeners of requests: those others, which it calls itself.
+// For each listener that has replaced a server's other request listeners and calls them itself: those others.
 const wrappedListeners = new WeakMap<object, readonly unknown[]>();
 
 /** @internal Says that `listener` calls `others`, which are no listeners of the server any more. */
@@ -22,8 +22,8 @@ export function setWrappedListeners(others: readonly unknown[], listener: object
 }
 
 /**
- * @internal The application that a request belongs to: the one that it has passed, else the one that is named, else the one
- * that listens to its server.
+ * @internal The application of a request: the one that has handled it, else the one that is named, else the one that
+ * listens to its server.
  */
 export function applicationOf(request: IncomingMessage, named?: ExpressApplication): ExpressApplication | undefined {
   const { app } = request as IncomingMessage & { app?: unknown };

@@ -12,9 +12,10 @@ export interface ExpressHost {
    */
   app?: unknown;
   /**
-   * What must have run before `isAuthenticated`: the session, passport. They run on the requests of WebSockets, which
-   * Express does not see, and do nothing twice on those that it does. Cookies that they set go with the chat's answer;
-   * what else they write to the response is dropped, and whoever answers refuses.
+   * The middlewares that `isAuthenticated` needs: the session, passport. They run also on the requests of WebSockets,
+   * which Express does not see; on requests that Express has handled they run again, and must have no further effect.
+   * Cookies that they set go with the chat's answer; what else they write to the response is dropped. A middleware that
+   * sends an answer refuses the request.
    */
   session?: Middleware[];
   isAuthenticated: Middleware;
@@ -55,7 +56,7 @@ const middleware: Check = (value, name) => mustBe(isMiddleware(value), value, na
 
 const parts: Record<keyof ExpressHost, Check> = {
   app: optional((value, name) => mustBe(isExpressApplication(value), value, name, 'an Express application')),
-  // Named and undefined is refused: without the session, isAuthenticated has nothing to look at.
+  // Given but undefined is refused: without the session, isAuthenticated cannot work.
   session(value, name, from) {
     if (value === undefined && !('session' in from)) return;
     mustBe(Array.isArray(value), value, name, 'an array of middlewares');
@@ -72,8 +73,8 @@ const parts: Record<keyof ExpressHost, Check> = {
   sendPushToOrg: anyFunction,
 };
 
-// Whether a page of another origin could have caused a request with these: a browser adds a cookie by itself, what it has
-// learned for HTTP's own schemes, and what is no header at all, as a certificate or an address.
+// Whether a browser adds these credentials by itself, so that a page of another origin could have caused the request: a
+// cookie, the credentials of HTTP's own schemes, or what is no header at all, such as a certificate or an address.
 function isAmbient({ cookie, authorization }: Credentials): boolean {
   return cookie !== '' || authorization === '' || /^(basic|digest|negotiate|ntlm)\b/i.test(authorization);
 }
@@ -137,7 +138,8 @@ export function expressHost(app: ExpressHost): ChatHost {
       return cards.filter((card) => card !== undefined);
     },
     searchClients: (orgId, text) => app.searchClients?.(orgId, text) ?? [],
-    // Without a default: an application that answers nothing by mistake must not keep every session alive.
+    // An answer of undefined is not replaced by a default: a mistake in the application must not keep every session
+    // alive.
     checkSessions: (sessionIds) => (app.checkSessions === undefined ? sessionIds : app.checkSessions(sessionIds)),
     async notify({ orgId, title, body, url }) {
       await app.sendPushToOrg(orgId, { title, body, url });

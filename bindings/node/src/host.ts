@@ -13,7 +13,7 @@ export interface Advisor {
   avatarUrl?: string | null;
   /** Open sockets are closed then with 4401. */
   expiresAt?: Date | number | string | null;
-  /** False: the credential was none that a browser adds by itself. Then writes from other origins are let through. */
+  /** False: the credential is not one that a browser adds by itself. Then writes from other origins are allowed. */
   byCookie?: boolean;
   /**
    * Names the session, so that its end reaches open sockets: by `engine.endSession`, and by `checkSessions`. Not the

@@ -8,8 +8,8 @@ import { cookiesFor } from './middlewares';
 import { ServerAdapter, type PendingRequest } from './server_adapter';
 import { mustBeServer, setupWebSocket } from './websocket';
 
-// Requests of one connection are carried out one after the other. Node sends their answers in order, but hands over what
-// was pipelined all at once.
+// Starts the requests of one connection one after the other. Node sends answers in order, but emits pipelined requests
+// all at once.
 class RequestQueue {
   #isBusy = false;
   readonly #waiting: (() => void)[] = [];
@@ -32,8 +32,8 @@ class RequestQueue {
   }
 }
 
-// Drops the rest of a body that was not read, then calls `done`. A connection that is closed while its peer still sends is reset,
-// and the answer may be lost with it. Whoever sends for longer than this is cut off nevertheless.
+// Drops the rest of a body that was not read, then calls `done`. Without this, closing the connection while its peer
+// still sends would reset it, and the answer could be lost. After 2 s or 8 MiB it is closed all the same.
 function discard(request: IncomingMessage, done: () => void): void {
   const timer = setTimeout(onEnd, 2_000).unref();
   let left = 8 * 1024 * 1024;
@@ -57,7 +57,7 @@ function queueOf(socket: object): RequestQueue {
   return found;
 }
 
-// There are few different sets of headers, so each is parsed once.
+// The chat has few different sets of headers, so parsed ones are cached.
 const parsedHeaders = new Map<string, Readonly<Record<string, string | string[]>>>();
 
 function parseHeaders(lines: string): Readonly<Record<string, string | string[]>> {
@@ -129,7 +129,7 @@ class Exchange implements PendingRequest {
     const fields = { ...parseHeaders(headers) };
     const cookies = cookiesFor(request);
     if (cookies !== undefined) response.appendHeader('Set-Cookie', cookies);
-    // Also to HEAD, where Node sends no body that it could count.
+    // Set explicitly for HEAD, too, where Node sends no body and so would not count it.
     if (status >= 200 && status !== 204 && status !== 304) fields['Content-Length'] = String(body.length);
     if (request.complete) {
       response.writeHead(status, fields).end(body, 'latin1');

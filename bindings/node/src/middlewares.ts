@@ -5,11 +5,11 @@ import { ChatError, type ErrorCode } from './errors';
 import type { ExpressApplication } from './express_app';
 import type { Middleware } from './host';
 
-// What a response without a connection writes to.
+// The socket of a response that is never sent: it discards what is written.
 class DiscardingSocket extends Writable {
   constructor() {
     super({ write: (_chunk, _encoding, done) => done() });
-    // A middleware may destroy its response with an error, which concerns nobody else.
+    // A middleware may destroy its response with an error; unhandled, it would end the process.
     this.on('error', ignore);
   }
   /** As sockets have it. */
@@ -25,7 +25,7 @@ class DetachedResponse extends ServerResponse {
   locals?: object;
   onHead: ((status?: number) => void) | undefined;
 
-  // Whatever answers writes the head first.
+  // Every way to answer writes the head first.
   override writeHead(...head: [any]): this {
     this.onHead?.(Number(head[0]));
     if (this.socket === null) {
@@ -121,7 +121,7 @@ function expressRequest(of: IncomingMessage, { Request }: Classes): Request {
   return request;
 }
 
-// Statuses that say something else than that nobody is signed in.
+// Statuses of a middleware's answer that mean something else than "not signed in".
 const failureCodes = new Map<number | undefined, ErrorCode>([
   [429, 'rate_limited'], [500, 'internal'], [502, 'internal'], [503, 'overloaded'], [504, 'overloaded'],
 ]);
@@ -188,7 +188,7 @@ export class MiddlewareRun {
           if (wasCalled) return;
           wasCalled = true;
           if (error === undefined || error === null) step(index + 1);
-          // To another route than the one that they stand before.
+          // The middleware passes on to another route, so it refuses this one.
           else if (error === 'route' || error === 'router') end(resolve, false);
           else end(reject, error);
         };

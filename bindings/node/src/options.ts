@@ -12,7 +12,7 @@ function describe(value: unknown): string {
   return typeof value === 'object' ? 'an object' : String(value);
 }
 
-/** @internal What came, without showing a text, which may be a secret in the wrong place. */
+/** @internal Describes the value that was given. A text is not shown: it may be a secret in the wrong place. */
 export function kindOf(value: unknown): string {
   return typeof value === 'string' ? 'a string' : describe(value);
 }

@@ -36,7 +36,7 @@ const rateLimits: Check = (value, name) => {
 const optionChecks: Record<keyof ServerOptions, Check> = {
   // The addon says what is wrong with one.
   basePath: optional((value, name) => mustBe(typeof value === 'string', value, name, 'a string')),
-  // As browsers write it; what is spelt in another way would never be met.
+  // As browsers write it; any other spelling would never match.
   allowedOrigins: optional(strings((text) => /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+$/i.test(text), 'scheme://host[:port]')),
   // The addon says what is wrong with an address.
   trustedProxies: optional(strings((text) => text !== '', 'an address or a network')),
@@ -112,7 +112,7 @@ export class ServerAdapter {
       try {
         onError(error);
       } catch (failed) {
-        // Nothing above this call would catch it, and the process would end.
+        // Nothing above this call would catch the error, and the process would end.
         warn(failed);
       }
     };
@@ -194,7 +194,7 @@ export class ServerAdapter {
       // No name and no value has a line feed in it: Node's parser refuses it (RFC 9110 section 5.5).
       request.rawHeaders.join('\n'),
       body,
-      // What Express has found out, where it has seen the request.
+      // As Express has determined it, where it has handled the request.
       request.ip ?? socket.remoteAddress,
       request.secure ?? 'encrypted' in socket,
     ];

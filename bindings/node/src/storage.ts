@@ -8,7 +8,7 @@ export interface BuiltInStorage {
   readonly kind: 'memory' | 'sqlite' | 'postgres';
 }
 
-/** Forgets everything when the engine is closed. */
+/** A storage in memory, which is lost when the engine is closed. */
 export function memory(...nothing: []): BuiltInStorage {
   const [given] = nothing as unknown[];
   if (given !== undefined) throw new TypeError(`memory() takes no options, and was given ${kindOf(given)}`);
@@ -102,7 +102,7 @@ export type StoredMessage = Omit<Message, 'createdAt' | 'seenAt' | 'reactions'> 
   reactions?: StoredReaction[];
 };
 
-/** A conversation as a storage keeps it: also with what only the next write asks for. */
+/** A conversation as a storage keeps it, with members that only writes need. */
 export interface ConversationRow extends StoredConversation {
   /** The advisors' messages that the client has not seen. */
   unseenCount: number;
@@ -133,7 +133,10 @@ export interface MemberKey {
   id: string;
 }
 
-/** The rows that a transaction's decision depends on. What is not there is left out; what is told twice does no harm. */
+/**
+ * The rows that a transaction's decision depends on. Rows that do not exist are left out; rows that appear twice do no
+ * harm.
+ */
 export interface Questions {
   /** By id. Ascending: who locks rows locks them in this order. */
   conversations: string[];
@@ -291,7 +294,7 @@ export interface PruneChanges {
   after: string | null;
   /** Of each conversation the changes of its newest revisions stay, this many. 0: all of them. */
   keepRevisions: number;
-  /** What is older goes, too. null: nothing goes for its age. */
+  /** Older ones are deleted, too. null: none is deleted for its age. */
   olderThan: string | null;
   /** Conversations looked at, and changes deleted, at the most. */
   maxConversations: number;

@@ -18,9 +18,10 @@ export interface WebSocketOptions extends ServerOptions {
 
 /**
  * Takes the chat's WebSockets (`/ws/chat`, `/ws/inbox`) over from an HTTP server. A plain connection is handed to the
- * native transport and costs the event loop nothing from then on; one whose TLS ends in Node passes through it as bytes.
- * Other upgrades are left to other listeners. Where there is none, a WebSocket is refused with 404, and what asks for
- * another protocol (`h2c`) is a request like any other, as HTTP has it. Gives a function that stops taking new ones.
+ * engine's own server and costs the event loop nothing from then on; with TLS, which ends in Node, its bytes pass
+ * through the event loop. Other upgrades are left to other listeners. Where there is none, a WebSocket is refused with
+ * 404, and what asks for another protocol (`h2c`) is a request like any other, as HTTP has it. Gives a function that
+ * stops taking new ones.
  */
 export function setupWebSocket(
   httpServer: HttpServer | HttpsServer,
@@ -32,8 +33,8 @@ export function setupWebSocket(
   const { host, ...rest } = options;
   const adapter = ServerAdapter.of(engine, host, rest);
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Node takes its own listener away before it emits the event, and an error that nobody listens to ends the process. A
-    // peer may reset the connection at any time: while it waits here, in another listener's hands, or after we are done.
+    // Node removes its own error listener before it emits 'upgrade', and an error without a listener ends the process.
+    // A peer may reset the connection at any time: while it waits here, while another listener has it, or afterwards.
     socket.on('error', ignore);
     const isChat = adapter.serves(request);
     if (!isChat && httpServer.listenerCount('upgrade') > 1) return;
@@ -112,7 +113,7 @@ const lingerMs = 2_000;
 function refuse(socket: Duplex, answer: string): void {
   const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.once('close', () => clearTimeout(timer));
-  // What it still sends is read, or the answer would be lost in a reset.
+  // Reads what it still sends: otherwise a reset could lose the answer.
   socket.resume().end(answer);
 }
 
@@ -120,7 +121,7 @@ function handOver(adapter: ServerAdapter, request: IncomingMessage, socket: Conn
   const handle = socket._handle;
   try {
     if (!('encrypted' in socket) && handle?.fd !== undefined && handle.fd >= 0) {
-      // What came while it waited.
+      // Bytes that came while it waited.
       const more = socket.read() as Buffer | null;
       adapter.adopt(handle.fd, request, more === null ? head : Buffer.concat([head, more]));
       handle.readStop();
