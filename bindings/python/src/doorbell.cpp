@@ -38,14 +38,14 @@ void Doorbell::put(Arrival arrival) {
     if (arrivals_.size() > 1) return;
   }
   const std::uint64_t one = 1;
-  // It cannot fail: the counter is far from its end, since take() resets it.
+  // The write cannot fail: take() resets the counter, so it is far from its maximum.
   [[maybe_unused]] const auto written = ::write(descriptor_, &one, sizeof one);
 }
 
 std::vector<Arrival> Doorbell::take() {
   since_fork_.check("thread's way to the engine");
   std::uint64_t rung = 0;
-  // First the bell: what comes after this either is taken below or rings again.
+  // The descriptor is reset first: what is put after this is either taken below or signalled again.
   [[maybe_unused]] const auto read = ::read(descriptor_, &rung, sizeof rung);
   const std::lock_guard lock(mutex_);
   return std::exchange(arrivals_, {});
@@ -53,7 +53,8 @@ std::vector<Arrival> Doorbell::take() {
 
 void Doorbell::wait() const {
   since_fork_.check("thread's way to the engine");
-  // A signal that comes just before poll, or to another thread, interrupts nothing: Python only notes it.
+  // A signal that comes just before poll, or to another thread, does not interrupt it: so poll returns often enough to
+  // look.
   constexpr int milliseconds_to_notice_it = 100;
   int error = 0;
   const int ready = without_gil([&] {

@@ -1,9 +1,9 @@
-// What the engine's threads leave for a Python thread, and the bell that calls it: one descriptor that becomes
-// readable.
+// A queue of values from the engine's threads to one Python thread, with a descriptor (eventfd) that is readable while
+// something waits.
 //
-// The engine's threads never touch Python: they put values here, and the thread that answers the bell (an event loop's,
-// or one that waits) turns all that has come into Python objects at once. The bell is rung when the first thing comes,
-// not for those that join it.
+// The engine's threads never touch Python: they put values here, and the Python thread (an event loop's, or one that
+// waits) turns all that has come into Python objects at once. The descriptor is written to only when the queue was
+// empty.
 #pragma once
 
 #include "gil.hpp"
@@ -77,10 +77,11 @@ class Doorbell {
   ~Doorbell();
 
   int descriptor() const noexcept { return descriptor_; }
-  // Any thread. Bounded by what asks: there is one arrival for each call under way (the engine bounds those) and one
-  // for each feed; PythonHost counts its own.
+  // Any thread. Bounded by the senders: there is one arrival for each call under way (the engine bounds those) and one
+  // for each feed; PythonHost bounds its calls.
   void put(Arrival arrival);
-  // All that has come. Python's side. RuntimeError in a forked child, whose parent reads the same descriptor.
+  // Takes everything that waits. For the Python thread. RuntimeError in a forked child, whose parent reads the same
+  // descriptor.
   std::vector<Arrival> take();
   // Until something comes, or a signal's handler may have run; raises what that raises. It also returns when nothing
   // has come: the handler may itself have taken what came. Needs the GIL and gives it away; RuntimeError in a forked
@@ -94,7 +95,7 @@ class Doorbell {
   std::vector<Arrival> arrivals_;
 };
 
-// The answer that one call is owed: the completion handler of an `async_*`. Dropped unanswered, as by an engine that
+// The completion handler of an `async_*`: puts the one answer of a call. Destroyed uncalled, as by an engine that
 // closes, it answers `errc::closed`, so nobody waits for ever.
 class Answer {
  public:

@@ -25,7 +25,7 @@ namespace travelchat::python {
 
 namespace {
 
-// Threads that are made meanwhile take no signals: those are for Python's main thread.
+// While it lives, new threads are made with all signals blocked: signals are for Python's main thread.
 class SignalsBlocked {
  public:
   SignalsBlocked() {
@@ -43,7 +43,7 @@ class SignalsBlocked {
 
 using Bell = std::shared_ptr<Doorbell>;
 
-// The id that a call is about. What is no id is the id of nothing.
+// The id that a call is about. A text that is no id is answered like an unknown one.
 Uuid require_id(py::handle value, const char* name) {
   const auto id = to_id(value, name);
   if (!id)
@@ -81,13 +81,13 @@ Draft to_draft(const py::dict& given) {
   return draft;
 }
 
-// `member`: what of the call the problem is of.
+// `member`: the argument that the problem is about.
 void require_none(const Problem& problem, std::string_view member = {}) {
   if (!problem) return;
   std::string text(member);
   if (!text.empty()) text += '.';
   text += problem->what();
-  // The two that Python knows by shorter names.
+  // Two parameters have shorter names in Python.
   for (const std::string_view longer : {"before_seq", "since_rev"}) {
     if (const std::size_t at = text.find(longer); at != text.npos) text.erase(at + longer.size() - 4, 4);
   }
@@ -141,8 +141,8 @@ EngineOptions to_options(const py::kwargs& given) {
   return options;
 }
 
-// For an operator, through Python's logging. From any thread of the engine's or the storage's, none of which a thread
-// with the GIL ever waits for.
+// Logs through Python's logging. Called on any thread of the engine or the storage; no thread waits for those while it
+// holds the GIL.
 void log_at(const char* level, std::string_view line) noexcept {
   try {
     const GilGuard gil;
@@ -152,7 +152,7 @@ void log_at(const char* level, std::string_view line) noexcept {
       thrown.discard_as_unraisable("travelchat's log");
     }
   } catch (const std::exception&) {
-    // The interpreter is ending, and nobody reads it any more.
+    // The interpreter is ending, so the line is dropped.
   }
 }
 
@@ -178,7 +178,7 @@ void log_record(const LogRecord& record) {
 }
 
 NativeStorage open_sqlite(std::filesystem::path path, std::size_t max_readers, std::size_t checkpoint_bytes) {
-  // While it is opened, what is told becomes the exception's text.
+  // Until it is open, the last line becomes the exception's text.
   struct Told {
     bool is_open = false;
     std::string last;
@@ -216,7 +216,7 @@ NativeStorage open_postgres(std::string url, std::size_t lanes, std::size_t max_
 
 NativeBackplane make_nats(std::vector<std::string> servers, std::string subject_prefix, std::string token,
                           std::string key) {
-  // The library makes threads of its own when it is used first, and has no others in a forked child.
+  // nats.c starts its threads at the first use, and they do not exist in a forked child.
   static const SinceFork first_use;
   first_use.check("process's NATS client");
   const SignalsBlocked blocked;
@@ -240,7 +240,7 @@ py::object to_python(Arrival& arrival) {
         } else if constexpr (std::is_same_v<Content, Subscription>) {
           value = py::cast(Listening(std::move(content)));
         } else if constexpr (std::is_same_v<Content, FeedReady>) {
-          // That it came is all.
+          // Its arrival is the whole message.
         } else if constexpr (std::is_same_v<Content, HostCall> || std::is_same_v<Content, HttpCall>) {
           value = python::to_python(content);
         } else if constexpr (std::is_same_v<Content, HttpResponse>) {
@@ -270,7 +270,7 @@ void subscribe(const Engine& self, const Bell& bell, std::uint64_t token, const 
   engine.async_find_conversation(id, [&engine, answer = Answer(bell, token), feed, who = std::move(who),
                                       options](result<Conversation> found) mutable {
     if (!found) return answer.fail(describe(found.error()).code);
-    // A program without a listener reads everything.
+    // Without a listener, a program may read everything.
     Participant participant = who ? std::move(*who) : Participant{found->org_id, Role::advisor, "-", {}};
     const Uuid conversation = found->id;
     options.known = &*found;
@@ -330,7 +330,7 @@ void Listening::end() {
 }
 
 Engine::Engine(const py::object& storage, NativeBackplane* backplane, EngineOptions options) {
-  // Both are looked at before either is taken: what a refused engine was given can be used again.
+  // Both are checked before either is taken, so that after an error they can be used again.
   if (backplane) backplane->require();
   std::unique_ptr<Storage> taken;
   if (py::isinstance<NativeStorage>(storage)) {
@@ -355,7 +355,7 @@ Engine::~Engine() {
 
 void Engine::close() {
   since_fork_.check("ChatEngine");
-  // Under the GIL, so that no call of another thread sees it any more.
+  // Taken under the GIL, so that calls of other threads do not see it any more.
   std::shared_ptr<ChatEngine> closing = std::exchange(engine_, nullptr);
   if (closing) without_gil([&] { closing.reset(); });
 }
@@ -386,7 +386,7 @@ void bind_engine(py::module_& module) {
       .def("fileno", &Doorbell::descriptor)
       .def("wait", &Doorbell::wait)
       .def("take", [](Doorbell& bell) {
-        // All are converted before the first is looked at: what fails here is a lack of memory.
+        // All are converted first; this fails only when memory runs out.
         std::vector<Arrival> arrivals = bell.take();
         py::list list(arrivals.size());
         std::size_t at = 0;

@@ -1,7 +1,7 @@
 // A ChatEngine that Python owns, and what it gives out.
 //
-// Everything here is called under the GIL. It is given away where the engine works or waits: opening, closing. What
-// only hands a command over keeps it: that takes less time than giving it away would.
+// Everything here is called under the GIL. It is released while the engine works or waits: opening, closing. Calls that
+// only pass a command on keep it: they take less time than a release would.
 #pragma once
 
 #include "doorbell.hpp"
@@ -35,7 +35,7 @@ class NativeStorage {
   std::unique_ptr<Storage> storage_;
 };
 
-// What wakes the other nodes, until an engine takes it.
+// A backplane, until an engine takes it.
 class NativeBackplane {
  public:
   explicit NativeBackplane(std::unique_ptr<Backplane> backplane) : backplane_(std::move(backplane)) {}
@@ -79,12 +79,12 @@ class Engine {
 
   // Ends the engine and its storage; gives the GIL away meanwhile. Idempotent.
   void close();
-  // Throws RuntimeError in a forked child and `errc::closed` after `close`. Good until the GIL is given away or Python
-  // code runs, either of which may close the engine: a call reads its arguments first (their iterators and properties
-  // are the caller's code) and takes the engine last.
+  // Throws RuntimeError in a forked child and `errc::closed` after `close`. Valid until the GIL is released or Python
+  // code runs, either of which may close the engine: so a call reads its arguments first (their iterators and
+  // properties are the caller's code) and takes the engine last.
   ChatEngine& running() const;
-  // The same for what stays on the engine: it lives on after `close` until the last share goes. Whoever drops one has
-  // given the GIL away, since the engine's threads end with it.
+  // Shared ownership, for objects that keep using the engine: it lives on after `close` until the last share is
+  // dropped. Release the GIL to drop one, since that may join the engine's threads.
   std::shared_ptr<ChatEngine> share() const;
 
  private:

@@ -22,8 +22,7 @@ void PythonConnection::close(std::uint16_t code, std::string_view reason) noexce
   std::unique_lock lock(mutex_);
   closed_ = {code, std::string(reason)};
   if (code == describe(errc::too_slow).close_code) {
-    // The peer would have to take all of it first. Python is waiting for that right now, and must hear that it need
-    // not.
+    // Drops what waits, and wakes Python, which may be waiting for the slow peer to take an earlier batch.
     batches_.clear();
     is_awaited_ = true;
   }

@@ -1,4 +1,5 @@
-// The connection of a WebSocket whose frames Python has: what the server says to its peer, until Python takes it.
+// The connection of a WebSocket whose frames Python sends and receives: what the server sends waits here until Python
+// takes it.
 #pragma once
 
 #include "doorbell.hpp"
@@ -14,7 +15,7 @@
 
 namespace travelchat::python {
 
-// Rings its bell only when Python has found it empty. Bounded by the server: what was sent and not acknowledged counts
+// It wakes Python only when that has found it empty. Bounded by the server: what was sent and not acknowledged counts
 // against `max_outbox_bytes`, and beyond that the socket is closed.
 class PythonConnection final : public ExternalConnection {
  public:
@@ -25,8 +26,8 @@ class PythonConnection final : public ExternalConnection {
   void close(std::uint16_t code, std::string_view reason) noexcept override;
 
   // (accepted, texts, batches, closed): the subprotocol when the handshake is to be completed, else None; the texts to
-  // be sent and how many batches they are; the code and the reason to close with, else None. None in place of it all:
-  // the bell will ring.
+  // be sent and how many batches they are; the code and the reason to close with, else None. None in place of the
+  // tuple: nothing waits, and Python will be woken.
   py::object take();
 
  private:

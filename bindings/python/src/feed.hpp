@@ -14,10 +14,10 @@
 
 namespace travelchat::python {
 
-// Shared by the engine's room and by Python. It rings its reader's bell only when the reader has found it empty.
+// Shared by the engine's room and by Python. It wakes its reader only when that has found it empty.
 //
-// Bounded by `max_pending` events. One more, and all that wait are replaced by a Resync up to the newest revision (and
-// the last typing state, which nothing repeats); what comes later follows as usual.
+// Bounded by `max_pending` events. At one more, all that wait are replaced by a Resync up to the newest revision (and
+// the last typing state, which is not sent again by itself); what comes later follows as usual.
 class Feed final : public Subscriber {
  public:
   Feed(const std::shared_ptr<Doorbell>& bell, std::uint64_t token, std::size_t max_pending)
@@ -25,11 +25,12 @@ class Feed final : public Subscriber {
 
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
   void close(errc reason) noexcept override;
-  // Its reader has ended it: a thread that waits is woken. Nothing in a forked child, where nobody delivers.
+  // Called when the reader ends it: wakes a thread that waits. Does nothing in a forked child, where nothing is
+  // delivered.
   void end() noexcept;
 
-  // The oldest events, at most `max_events`, as a Python list. Empty: nothing has come, and the bell will ring when
-  // something does. Needs the GIL. RuntimeError in a forked child.
+  // The oldest events, at most `max_events`, as a Python list. Empty: nothing has come, and the reader will be woken
+  // when something does. Needs the GIL. RuntimeError in a forked child.
   py::list take(std::size_t max_events);
   // Why the engine ended this feed; empty while it goes on. What waits can still be taken. RuntimeError in a forked
   // child.

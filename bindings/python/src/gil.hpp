@@ -12,8 +12,8 @@ namespace travelchat::python {
 
 namespace py = pybind11;
 
-// Runs `work` without the GIL. The GIL comes back outside of any destructor: before 3.14 a Python that is ending
-// unwinds the daemon threads that ask for it, and a frame that is noexcept would make an abort of that.
+// Runs `work` without the GIL. The GIL is not taken back in a destructor: before 3.14 an ending Python unwinds daemon
+// threads that ask for it, and unwinding through a noexcept frame would abort the process.
 template <class Work>
 auto without_gil(Work work) {
   using Value = decltype(work());
@@ -40,8 +40,8 @@ auto without_gil(Work work) {
   }
 }
 
-// The GIL for one of the engine's threads. Throws when the interpreter is ending: `travelchat` closes every engine
-// before that, so whoever still comes has nobody to talk to.
+// The GIL for one of the engine's threads. Throws when the interpreter is ending; `travelchat` has closed every engine
+// before that.
 class GilGuard {
  public:
   GilGuard() {
@@ -64,8 +64,8 @@ class GilGuard {
   PyGILState_STATE state_{};
 };
 
-// Raised by one in every forked child. Threads do not come along in a fork: what was made before it is dead in the
-// child and must not even be destroyed there, since its locks may be held by threads that do not exist.
+// Raised by one in every forked child. Threads do not exist in the child: what was made before the fork cannot be used
+// there, and must not even be destroyed, since its locks may be held by such threads.
 unsigned fork_count() noexcept;
 
 class SinceFork {

@@ -10,7 +10,7 @@
 
 namespace travelchat::python {
 
-// How many questions are at the bell or with Python.
+// Counts the questions that Python has not answered yet.
 class PythonHost::Calls : public std::enable_shared_from_this<Calls> {
  public:
   explicit Calls(std::size_t max) : max_(max) {}
@@ -31,7 +31,7 @@ class PythonHost::Calls : public std::enable_shared_from_this<Calls> {
 
 namespace {
 
-// Answers once: with what Python says, or, when Python drops it, as closed.
+// Answers once: with Python's answer, or with `errc::closed` when Python drops it.
 template <class T>
 class CountedReply {
  public:
@@ -51,7 +51,7 @@ class CountedReply {
   std::shared_ptr<void> call_;
 };
 
-// std::function wants to copy what it holds.
+// Shared, because std::function needs a copyable target.
 template <class T>
 Reply<T> counted(Reply<T> reply, std::shared_ptr<void> call) {
   auto shared = std::make_shared<CountedReply<T>>(std::move(reply), std::move(call));
@@ -66,7 +66,7 @@ class HostReply {
   HostReply(HostReply&&) noexcept = default;
   HostReply& operator=(HostReply&&) = delete;
   ~HostReply() {
-    // Dropped, it would answer, and wake threads that are not in a forked child.
+    // In a forked child it must not answer: that would wake threads which do not exist there.
     if (since_fork_.same_process()) return;
     abandon(std::move(succeed_));
     abandon(std::move(fail_));
@@ -162,7 +162,7 @@ template <class T, class Make>
 void PythonHost::ask(Reply<T> reply, Make make) {
   auto call = calls_->admit();
   if (!call) return reply(errc::overloaded);
-  // When nobody is there to take it, what is dropped here answers for itself.
+  // When no loop is there to take it, the dropped call answers itself.
   put(HostCall(make(counted(std::move(reply), std::move(call)))));
 }
 
@@ -238,7 +238,7 @@ py::object to_python(HostCall& call) {
           HostReply::make(std::move(c.reply), [](py::handle value) { return to_texts(value, "session ids"); }));
     }
     py::object operator()(NotifyCall& c) const {
-      // Nobody waits; the reply only keeps it counted.
+      // Nobody waits for an answer; the reply only keeps the call counted.
       return py::make_tuple("notify", py::make_tuple(to_python(c.notification)),
                             HostReply([counted = c.call](const py::object&) {}, [](errc) {}));
     }

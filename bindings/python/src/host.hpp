@@ -14,8 +14,7 @@
 
 namespace travelchat::python {
 
-// Puts the server's questions at the bell of the event loop that answers them; no thread of the server's touches
-// Python.
+// Passes the server's questions to the event loop that answers them; no thread of the server's touches Python.
 //
 // Bounded: with `max_calls` unanswered, a further question is answered `errc::overloaded` and a notification is
 // dropped. While no loop is there to answer, `errc::closed`.
@@ -24,8 +23,8 @@ class PythonHost final : public Host {
   explicit PythonHost(std::size_t max_calls);
   ~PythonHost() override;
 
-  // Whose questions these are from now on: those of another loop, when the one before has gone.
-  // `http_token`: for the application's requests.
+  // From now on the questions go to this loop, in place of an earlier one. `http_token`: for the application's
+  // requests.
   void answer_at(const std::shared_ptr<Doorbell>& bell, std::uint64_t token, std::uint64_t http_token);
   // A request for the application around the chat; the same rules.
   void http(HttpRequest request, HttpRespond respond);

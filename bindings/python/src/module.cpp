@@ -1,4 +1,4 @@
-// travelchat._core: what the package above it (bindings/python/travelchat) is made on. Not for use by itself.
+// travelchat._core, the native half of the package (bindings/python/travelchat). Not for use by itself.
 #include "engine.hpp"
 #include "host.hpp"
 #include "records.hpp"

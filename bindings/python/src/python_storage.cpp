@@ -42,7 +42,7 @@ PythonStorage::~PythonStorage() {
 
 error_code PythonStorage::transact(const Questions& questions, const Decide& decide) {
   const result<bool> done = call_python<bool>(storage_, [&] {
-    // Python may keep the function for longer than there is something to decide.
+    // Python may keep the function for longer than `transact` runs.
     const auto deciding = std::make_shared<const Decide*>(&decide);
     struct End {
       const std::shared_ptr<const Decide*>& deciding;

@@ -37,7 +37,7 @@ struct FieldsOf<MessageQuery> {
 template <class T>
 using Fields = typename FieldsOf<T>::type;
 
-// What a member is called there.
+// The member's name in the dataclass.
 template <class Member>
 constexpr const char* field_name = detail::is_one_of<Member, &ConversationRow::value> ? "conversation" : Member::name;
 
@@ -103,7 +103,7 @@ void load(const py::module_& types, const char* name, const char* what = "") {
   record_of<T> = new Record(types, name, fields, what);
 }
 
-// What is no record, and the dataclasses that no struct is like.
+// Python types that are no records, and dataclasses without a C++ struct.
 struct Records {
   Record opening_question, repeat_question, member_question, token_question, questions;
   std::array<py::object, 2> roles;
@@ -187,7 +187,7 @@ std::uint64_t count(py::handle record, const char* name) {
 }
 
 bool flag(py::handle record, const char* name) {
-  // Not whatever Python takes for true or false: a None or a coroutine says neither. A database's 0 and 1 do.
+  // Not every value with a truth value: None or a coroutine would be a mistake. A database's 0 and 1 are accepted.
   const py::object value = field(record, name);
   if (!PyLong_Check(value.ptr())) wrong_type(name, "a bool", value);
   const std::uint64_t number = to_count(value, name);
@@ -220,7 +220,7 @@ TimePoint to_time(py::handle value, const char* name) {
   const py::object utc = py::object(value.attr("tzinfo")).ptr() == records->utc.ptr()
                              ? py::reinterpret_borrow<py::object>(value)
                              : value.attr("astimezone")(records->utc);
-  // A subclass may return anything, and what follows looks into its memory.
+  // Checked, because a subclass may return anything, and the following macros read its memory.
   if (!PyDateTime_Check(utc.ptr())) wrong_type(name, "a datetime", utc);
   const auto date = std::chrono::year{PyDateTime_GET_YEAR(utc.ptr())} /
                     static_cast<unsigned>(PyDateTime_GET_MONTH(utc.ptr())) /
@@ -498,7 +498,7 @@ py::object to_python(const TokenRemoval& removal) {
   return std::visit([](const auto& write) { return to_python(write); }, removal);
 }
 
-// What other sources turn into Python's values.
+// Instantiations for the other sources.
 template py::object to_python(const std::vector<ConversationSummary>& value);
 template py::object to_python(const std::vector<Reaction>& value);
 template py::object to_python(const Conversation& value);
@@ -538,7 +538,7 @@ std::optional<std::string> to_optional_text(py::handle value, const char* name) 
   return to_text(value, name);
 }
 
-// An int has as many digits as it likes, and Python writes no more than 4,300 of them.
+// Python refuses to write an int with more than 4,300 digits.
 static std::string in_digits(py::handle number) {
   const auto text = py::reinterpret_steal<py::object>(PyObject_Str(number.ptr()));
   if (text && py::len(text) <= 60) return text.cast<std::string>();
@@ -656,7 +656,7 @@ static py::object exceptions() {
 py::object make_error(errc code, std::string_view message) {
   const std::string_view name = describe(code).name;
   const py::object kind = exceptions().attr("by_code")[py::str(name.data(), name.size())];
-  // The kind's own sentence is for people, to whom a server restarts.
+  // The sentence of the error table is for people: that the server is restarting.
   if (message.empty() && code == errc::closed) message = "the engine is closed";
   return message.empty() ? kind() : kind(to_python(message));
 }

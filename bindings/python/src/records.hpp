@@ -44,10 +44,9 @@ py::object to_python(const std::vector<T>& records);
 
 // ---- From Python. TypeError and ValueError name the field that is wrong. ----
 
-// UTF-8; a lone surrogate becomes bytes that the engine's own checks refuse.
-// Half of a surrogate pair comes out as bytes that are not UTF-8: for what the engine refuses by an error of its own.
+// For text that the engine checks itself: half of a surrogate pair becomes bytes that are not UTF-8, which it refuses.
 std::string to_text(py::handle value, const char* name);
-// For all else: it is a ValueError.
+// For other text: half of a surrogate pair is a ValueError.
 std::string to_well_formed(py::handle value, const char* name);
 std::optional<std::string> to_optional_text(py::handle value, const char* name);
 std::uint64_t to_count(py::handle value, const char* name);
@@ -87,8 +86,8 @@ struct Failure {
 py::object make_error(errc code, std::string_view message = {});
 // The error of a TravelchatError; nullopt for any other object.
 std::optional<errc> to_errc(py::handle exception);
-// What is being thrown, as the error that the engine is told. What is no TravelchatError is a defect of the code that
-// threw it: it goes to sys.unraisablehook, with `where` as its place, and counts as `otherwise`.
+// Turns a Python exception into the error for the engine. One that is no TravelchatError is a defect of the code that
+// raised it: it goes to sys.unraisablehook, with `where` as its place, and counts as `otherwise`.
 errc report(py::error_already_set& thrown, py::handle where, errc otherwise);
 
 }  // namespace travelchat::python

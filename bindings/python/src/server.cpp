@@ -161,7 +161,7 @@ class Server {
 
   std::uint16_t port() const { return running().port(); }
   std::string metrics() const { return running().metrics(); }
-  // Also when it has ended: what the chat's paths are stays, and so do the application's.
+  // Also after the server has ended: the paths of the chat and of the application stay the same.
   bool serves(const py::bytes& target) const {
     since_fork_.check("server");
     const std::string_view asked(target);
@@ -207,7 +207,7 @@ class Server {
   }
 
   SinceFork since_fork_;
-  // The server stands on both until it has ended, also when the engine is closed by another thread meanwhile.
+  // Kept until the server has ended, also when another thread closes the engine meanwhile.
   std::shared_ptr<ChatEngine> engine_;
   std::shared_ptr<PythonHost> host_;
   std::string base_path_;
@@ -215,7 +215,7 @@ class Server {
   std::shared_ptr<BeastServer> server_;
 };
 
-// A socket whose frames Python has; gone with its owner.
+// A socket whose frames Python sends and receives; it ends with its owner.
 class Socket {
  public:
   Socket(std::shared_ptr<PythonConnection> connection, ExternalSocket socket)
@@ -257,7 +257,7 @@ void bind_server(py::module_& module) {
           py::arg("text"))
       .def("receive_binary", [](Socket& socket) { socket.peer().receive_binary(); })
       .def("closed", &Socket::closed);
-  py::class_<Server>(module, "Server", "The transport over an engine.")
+  py::class_<Server>(module, "Server", "The HTTP and WebSocket server on an engine.")
       .def(py::init(
                [](const Engine& engine, std::size_t max_host_calls, bool calls_application, const py::kwargs& options) {
                  return std::make_unique<Server>(engine, to_options(options), max_host_calls, calls_application);

@@ -31,7 +31,7 @@ BATCH_SIZE = 256
 
 
 def checked_listener(listener: Participant | Everything) -> Participant | None:
-    """The listener as the engine takes it. TypeError for None: a look-up that found nobody must not read everything."""
+    """The listener as the engine takes it. TypeError for None, so that a look-up that found nobody does not read everything."""
     if listener is EVERYTHING:
         return None
     if not isinstance(listener, Participant):
@@ -42,7 +42,7 @@ def checked_listener(listener: Participant | Everything) -> Participant | None:
 
 
 class Endable(Protocol):
-    """What an engine ends before itself: a server on it, or the application that serves it."""
+    """An object that must end before its engine: a server on it, or the application that serves it."""
 
     def end(self) -> None:
         """Blocks until nothing of it is left."""
@@ -184,7 +184,7 @@ class EngineBase:
 
 
 def _close_all() -> None:
-    """Before the interpreter takes itself apart: afterwards an engine's threads could not call Python any more."""
+    """Runs before the interpreter shuts down: afterwards an engine's threads could not call Python any more."""
     for engine in list(EngineBase._open):
         try:
             engine._close()

@@ -1,4 +1,4 @@
-"""From the engine's threads into Python: into an event loop, or to a thread that waits."""
+"""Passes answers from the engine's threads to an event loop, or to a thread that waits."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Bridge:
         return future
 
     def listen(self, listener: Listener) -> int:
-        """A token for what comes more than once: the listener hears each on the loop, as long as it lives."""
+        """A token for values that come repeatedly: the listener gets each of them on the loop, as long as it lives."""
         token = next(self._tokens)
         self._listeners[token] = weakref.ref(listener, lambda _: self._listeners.pop(token, None))
         return token
 
     def unlisten(self, token: int) -> None:
-        """What comes for it from now on is dropped."""
+        """Values that come for it from now on are dropped."""
         self._listeners.pop(token, None)
 
     def _on_doorbell(self) -> None:
@@ -70,7 +70,7 @@ class Bridge:
 
 _bridges: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Bridge]] = weakref.WeakKeyDictionary()
 _bridges_lock = threading.Lock()
-# Of a forked child: the loops of its parent that had a bridge.
+# In a forked child: the loops of its parent that had a bridge.
 _loops_of_parent: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
 
@@ -91,7 +91,7 @@ def running_bridge() -> Bridge:
 
 
 class Waiter:
-    """What `Bridge` is to an event loop, for a thread that waits for one answer at a time."""
+    """The same as `Bridge`, for a thread that waits for one answer at a time."""
 
     def __init__(self) -> None:
         self.doorbell = _core.Doorbell()
@@ -99,7 +99,7 @@ class Waiter:
         # Answers that a call took while it waited for its own. A signal's handler, or the destructor of an object that is
         # collected meanwhile, may make a call while another one of this thread waits.
         self._kept: dict[int, tuple[int, Any, TravelchatError | None]] = {}
-        # Calls that a signal broke off, whose answers nobody wants.
+        # Calls that a signal handler has ended by an exception; their answers are dropped.
         self._interrupted: set[int] = set()
 
     def call(self, start: Start[P], *args: P.args, **kwargs: P.kwargs) -> Any:

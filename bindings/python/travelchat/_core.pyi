@@ -1,4 +1,4 @@
-# The compiled half of the package: what engine.py, sync.py, server.py and asgi.py are made on. Not for use by itself.
+# The compiled half of the package, used by engine.py, sync.py, server.py and asgi.py. Not for use by itself.
 import os
 from collections.abc import Iterable
 from datetime import timedelta
@@ -34,12 +34,12 @@ def open_postgres(
 def memory_storage() -> NativeStorage: ...
 @final
 class NativeBackplane:
-    """What wakes the other nodes, until an engine takes it."""
+    """A backplane, until an engine takes it."""
 
 def make_nats(servers: list[str], subject_prefix: str, token: str, key: str) -> NativeBackplane: ...
 @final
 class Doorbell:
-    """What the engine's threads leave for a Python thread."""
+    """A queue of values from the engine's threads to one Python thread."""
 
     def __init__(self) -> None: ...
     def fileno(self) -> int: ...
@@ -162,7 +162,7 @@ default_max_body_bytes: int
 
 @final
 class Server:
-    """The transport over an engine."""
+    """The HTTP and WebSocket server on an engine."""
 
     def __init__(self, engine: Engine, max_host_calls: int, calls_application: bool, **options: Any) -> None: ...
     def answer_at(self, doorbell: Doorbell, token: int, http_token: int) -> None: ...

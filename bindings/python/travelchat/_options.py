@@ -1,6 +1,6 @@
 """Options are checked when they are given: a wrong one is refused by its name, with what came and what would be right.
 
-None is no way to ask for a default: it is what a look-up of a misspelled environment variable gives.
+None does not stand for the default: it is what a look-up of a misspelled environment variable gives.
 """
 
 from __future__ import annotations

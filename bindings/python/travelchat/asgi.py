@@ -152,7 +152,7 @@ class ChatApp:
         received_headers = list(scope["headers"])
         body = b""
         too_long = self._max_body_bytes + 1
-        # One byte too many is enough for a refusal, and so is its announcement.
+        # One byte more than allowed, or a Content-Length that announces it, is enough to refuse the request.
         if _content_length(scope) >= too_long:
             body = bytes(too_long)
         while len(body) < too_long:
@@ -174,7 +174,7 @@ class ChatApp:
         finally:
             del self._transport.scopes[context]
         if status not in (204, 304):
-            # HTTP wants the length of what GET would have had.
+            # The length of the body that GET would have had (RFC 9110 section 9.3.2).
             headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
@@ -259,7 +259,7 @@ class _Socket:
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                # After this ASGI allows nothing to be sent, not even a close.
+                # After this message ASGI allows nothing to be sent, not even a close.
                 self._has_disconnected = True
                 self._on_arrival(None)
                 return
@@ -283,7 +283,7 @@ def _error_body(error: TravelchatError) -> bytes:
 
 
 async def _refuse_socket(error: TravelchatError, scope: Scope, send: Send) -> None:
-    """It is accepted first: a page is not told the status of a handshake."""
+    """Accepts the socket first: a browser does not tell a page the status of a refused handshake."""
     subprotocol = "travelchat.v1" if "travelchat.v1" in scope.get("subprotocols", ()) else None
     await send({"type": "websocket.accept", "subprotocol": subprotocol})
     await send({"type": "websocket.close", "code": error.close_code, "reason": error.code})

@@ -1,6 +1,6 @@
 """The chat engine for asyncio."""
 
-# What an answer is made of is decided in _core, which mypy cannot see.
+# The types of answers come from _core, which mypy cannot see.
 # mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Subscription:
         return await self._next_batch()
 
     async def __aenter__(self) -> Self:
-        """Waits until the subscription stands: whatever happens from then on is heard."""
+        """Waits until the subscription is established: every event from then on is delivered."""
         await self._joined()
         return self
 
@@ -111,7 +111,7 @@ class Subscription:
         joining = self._joining
         if joining is None:
             return
-        # Shielded: whoever gives up waiting for an event has not given up the subscription.
+        # Shielded: cancelling the wait for an event must not cancel the subscription.
         listening = await asyncio.shield(joining)
         if self._joining is joining:
             self._listening = listening
@@ -174,7 +174,7 @@ class ChatEngine(EngineBase):
         return await self._call(self._core.open_conversation, org_id, client_id)
 
     async def find_conversation(self, conversation_id: str) -> Conversation:
-        """For a program that decides itself who may know of it.
+        """For a caller that checks itself who may see it.
 
         Raises:
             NotFound: there is none.
@@ -353,7 +353,7 @@ class ChatEngine(EngineBase):
         await asyncio.to_thread(self._close)
 
     async def __aenter__(self) -> Self:
-        running_bridge()  # what cannot be left in order is not entered
+        running_bridge()  # raises now what __aexit__ would raise
         return self
 
     async def __aexit__(

@@ -84,7 +84,7 @@ _MAY_BE_ZERO = {"session_check_interval": "never", "share_check_interval": "not 
 
 
 class Transport:
-    """A `_core.Server` and the loop on which its host answers: what `Server` and the ASGI app share."""
+    """A `_core.Server` and the loop on which its host answers; used by `Server` and by the ASGI app."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class Transport:
         """Called when it has ended, by whichever thread ended it."""
         engine._transports.add(self)
         if engine.closed:
-            # Another thread closes the engine, and may have ended its servers before this one was among them.
+            # Another thread may have closed the engine and ended its servers before this one was added to them.
             self.end(timedelta(0))
             raise by_code["closed"]("the engine is closed")
 

@@ -1,4 +1,4 @@
-"""Where conversations live: the library's own storages, and the base class for one written in Python."""
+"""The library's own storages, and the base class for one written in Python."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def postgres(
         StorageFull, StorageFailed: the database, or the way to it. The exception's text says what is wrong.
     """
     return _core.open_postgres(
-        # Empty, libpq would take whatever database its environment leads to.
+        # With an empty URL libpq would connect to the database that its environment names.
         _options.text("url", url, wanted="a connection URL, like 'postgres://user@host/database'"),
         _options.count("lanes", lanes, 1, 1024),
         _options.count("max_readers", max_readers, 0, 1024),
@@ -202,6 +202,6 @@ _METHODS = tuple(sorted(Storage.__abstractmethods__))
 
 
 def require_storage(value: object) -> None:
-    """TypeError unless an engine can stand on it."""
+    """TypeError unless it is a storage."""
     if not isinstance(value, NativeStorage):
         _options.methods("storage", value, _METHODS, "what sqlite(), postgres() or memory() gives, or a travelchat.Storage")

@@ -7,7 +7,7 @@ The signatures are those of `travelchat.ChatEngine` once more, because type chec
 tests/test_sync.py compares the two.
 """
 
-# What an answer is made of is decided in _core, which mypy cannot see.
+# The types of answers come from _core, which mypy cannot see.
 # mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class ChatEngine(EngineBase):
         return self._call(self._core.open_conversation, org_id, client_id)
 
     def find_conversation(self, conversation_id: str) -> Conversation:
-        """For a program that decides itself who may know of it. `NotFound`."""
+        """For a caller that checks itself who may see it. `NotFound`."""
         return self._call(self._core.find_conversation, conversation_id)
 
     def list_conversations(
@@ -210,7 +210,7 @@ class ChatEngine(EngineBase):
         listener: Participant | Everything = EVERYTHING,
         max_pending: int = 10_000,
     ) -> Subscription:
-        """Follows a conversation; returns once the subscription stands."""
+        """Follows a conversation; returns once the subscription is established."""
         return self._subscribe(Subscription, conversation_id, since, epoch, listener, max_pending)
 
     def subscribe_inbox(self, org_id: str, *, max_pending: int = 10_000) -> Subscription:

@@ -399,7 +399,7 @@ Event: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class ConversationRow:
-    """A conversation as a storage keeps it: also with what only the next write asks for."""
+    """A conversation as a storage keeps it, with members that only writes need."""
 
     conversation: Conversation
     unseen_count: int = 0
@@ -465,7 +465,7 @@ class TokenQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """The rows that a transaction's decision depends on. What is not there is left out; what is told twice does no harm."""
+    """The rows that a transaction's decision depends on. Missing rows are left out; rows that appear twice do no harm."""
 
     conversations: tuple[str, ...]
     """By id. Ascending: who locks rows locks them in this order."""
@@ -567,7 +567,7 @@ class RemovedReaction:
 class ChangedMessage:
     """An entry of what `Storage.list_changes` lists: this message changed, whatever of it.
 
-    That a message came is none, for it has its ``created_rev``.
+    A new message has none: its ``created_rev`` tells.
     """
 
     conversation_id: str
@@ -705,7 +705,7 @@ class ChangeList:
 
 @dataclass(frozen=True, slots=True)
 class RevisionQuery:
-    """Where things stand."""
+    """Asks for the newest revisions of conversations and organizations."""
 
     conversation_ids: tuple[str, ...]
     org_ids: tuple[str, ...]
@@ -718,9 +718,9 @@ class Revisions:
     conversations: tuple[int, ...]
     """``rev`` of each conversation; 0: no such one."""
     organizations: tuple[int, ...]
-    """A figure that another one follows whenever a conversation of the organization is made or changes."""
+    """A number that is different after a conversation of the organization was made or changed."""
     epoch: str | None = None
-    """Which history the revisions are of: a lower-case UUID, made with the storage and made anew after a restore.
+    """Identifies the history of the revisions: a lower-case UUID, made with the storage and made anew after a restore.
     None: the storage keeps none, and a restored backup is not noticed."""
 
 
@@ -733,7 +733,7 @@ class PruneChanges:
     keep_revisions: int
     """Of each conversation the changes of its newest revisions stay, this many. 0: all of them."""
     older_than: datetime | None
-    """What is older goes, too. None: nothing goes for its age."""
+    """Older ones are deleted, too. None: none is deleted for its age."""
     max_conversations: int
     """To be looked at, at the most."""
     max_changes: int
