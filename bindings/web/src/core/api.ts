@@ -1,4 +1,4 @@
-// The HTTP half of the wire: JSON in and out, refusals as ChatError, one renewal of a chat token that was refused.
+// The HTTP requests of the protocol: JSON in and out, refusals as ChatError, one renewal of a refused chat token.
 import { parseRetryAfter } from './backoff';
 import type { SessionCredential, TokenCredential } from './credential';
 import type { Environment } from './environment';
@@ -24,7 +24,7 @@ export class ChatError extends Error implements ChatFailure {
   }
 }
 
-/** What a snapshot may hold of it. */
+/** The error as plain data for a snapshot. */
 export const toFailure = (error: unknown): ChatFailure =>
   error instanceof ChatError
     ? { code: error.code, status: error.status, message: error.message }
@@ -60,7 +60,7 @@ async function exchange(env: Environment, url: string, init: RequestInit): Promi
     try {
       data = JSON.parse(text);
     } catch {
-      // The sign-in page of a hotel's network, with 200, or what a proxy says while its server restarts.
+      // Not JSON: the sign-in page of a hotel's network, with status 200, or a proxy's page while the server restarts.
     }
     if (ok && data !== undefined) {
       // A list that has a next page names it by a cursor.
@@ -127,7 +127,7 @@ export class Api {
     return this.#renewing;
   }
 
-  /** The session is over: told once, until it works again. */
+  /** Reports that the session is over, once until it works again. */
   expire(): void {
     const { credential } = this;
     if (credential.kind !== 'session' || this.#isExpired) return;
@@ -154,8 +154,8 @@ export class Api {
   }
 }
 
-/** What the share link of a trip gives. Throws a ChatError. The secret of the link travels in the body: an address stays
- * in the logs of whatever it passes. */
+/** What the share link of a trip gives. Throws a ChatError. The secret of the link is sent in the body, because URLs
+ *  are kept in the logs of proxies and servers. */
 export async function fetchChatGrant(options: {
   readonly baseUrl?: string;
   readonly tripId: string;

@@ -3,7 +3,7 @@
 
 const FIRST = 500;
 const LONGEST = 20_000;
-/** A longer Retry-After is cut to this: a gateway may mean days, or write a point in time in place of seconds. */
+/** A longer Retry-After is cut to this: a gateway may ask for days, or send a timestamp in place of seconds. */
 const LONGEST_ASKED = 5 * 60_000;
 
 /** Milliseconds after `failures` (1, 2, 3 …) in a row; `random` is in [0, 1). */

@@ -8,7 +8,7 @@ import { encodeFrame, parseServerEvent } from './events';
 import type { ConnectionStatus } from './model';
 import { Polling } from './polling';
 
-/** With what a socket is opened: the part of `Api` that concerns it. */
+/** The part of `Api` that opening a socket needs. */
 export interface Credential {
   /** Null for a session. */
   readonly token: string | null;
@@ -24,7 +24,8 @@ export interface ConnectionOwner {
   /** The handshake is done; the server may still refuse it by a close code. `number` is for `ready` and `fail`. */
   onJoined?(number: number): void;
   onEvent(event: ChatEvent | InboxEvent): void;
-  /** Asks by HTTP what has happened, and takes it. Whether there was anything that no socket has told. */
+  /** Asks by HTTP what has happened, and applies it. Resolves to whether there was anything new that no socket has
+   *  told. */
   poll(): Promise<boolean>;
   /** The status changed. */
   onStatus(status: ConnectionStatus): void;
@@ -80,7 +81,7 @@ export class Connection {
     this.#step({ type: 'reconnect' });
   }
 
-  /** The socket misses something, or is not to be trusted: a new one resumes in its place. */
+  /** An event is missing, or the socket may be dead: a new one resumes in its place. */
   replace(): void {
     this.#step({ type: 'replace' });
   }
@@ -90,7 +91,7 @@ export class Connection {
     this.#step({ type: 'ready', try: number });
   }
 
-  /** What belongs to an open socket could not be had. */
+  /** Something that is needed before the socket counts as open could not be loaded. */
   fail(number: number, error: unknown): void {
     this.#step({ type: 'closed', try: number, code: codeOf(error) });
   }
@@ -115,7 +116,7 @@ export class Connection {
   async #poll(): Promise<void> {
     const { try: number, heardAt } = this.#state;
     const isNews = await this.owner.poll();
-    // A socket that is still silent then, and should have told it, is dead.
+    // The poll found news, and the socket, which should have told them, is still silent: it is dead.
     if (isNews && this.isOpen && this.#state.try === number && this.#state.heardAt === heardAt) this.replace();
   }
 
@@ -139,7 +140,7 @@ export class Connection {
   #run(effect: ConnectionEffect): void {
     switch (effect.type) {
       case 'drop':
-        // Its events are of an old try from here on.
+        // From here on its events belong to an old try and are ignored.
         this.#socket?.close();
         this.#socket = null;
         break;

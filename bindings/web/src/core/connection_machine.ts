@@ -10,9 +10,9 @@
 // So a socket is replaced, which costs one round trip because it resumes, whenever its silence cannot be trusted: the
 // network came back, the page came back from the back/forward cache or was hidden and without a sound for half a
 // minute, the timers show that the machine slept, or the server did not say `alive` in time. An older server never says
-// it, which its first socket that stays silent shows. While such a server's socket is silent, and where no socket opens,
-// polling.ts asks by HTTP. That alone would not do: the browser's other connections are as dead then, and it goes on
-// using them.
+// it; that is noticed when its first socket stays silent. While such a server's socket is silent, and where no socket
+// opens, polling.ts asks by HTTP. Polling alone would not be enough: after a sleep the browser's HTTP connections may
+// be dead as well, and it goes on using them.
 import { backoff } from './backoff';
 import type { ConnectionPhase, ConnectionStatus } from './model';
 
@@ -22,22 +22,22 @@ export interface ConnectionState extends ConnectionStatus {
   readonly stage: Stage;
   /** The number of the present try. */
   readonly try: number;
-  /** Failures since a socket last stayed open for a while: what the waiting grows by. */
+  /** Failures since a socket last stayed open for a while; the wait grows with it. */
   readonly failures: number;
   /** The credential was refused; the next try begins with a new one. */
   readonly mustRenew: boolean;
-  /** It was renewed and no socket has opened since: another refusal waits first. */
+  /** It was renewed and no socket has opened since: after another refusal the next try waits. */
   readonly hasRenewed: boolean;
   readonly hasReplaced: boolean;
   readonly openedAt: number;
   readonly heardAt: number;
-  /** Within which the server says that it is there; null for one that does not. */
+  /** The server says `alive` at least this often; null for one that does not. */
   readonly interval: number | null;
   /** The server has said `alive`, so that `interval` is its own. */
   readonly sendsAlive: boolean;
   readonly isOffline: boolean;
   readonly hiddenAt: number | null;
-  /** The server asked for patience; nothing shortens the wait before this. */
+  /** The server asked to wait until this time; nothing shortens that. */
   readonly notBefore: number;
   readonly timerDue: number;
 }
@@ -71,7 +71,7 @@ export type Step = readonly [ConnectionState, readonly ConnectionEffect[]];
 
 /** A socket that says nothing for this long before it is open has failed. */
 const JOIN_TIMEOUT = 10_000;
-/** A bound for what the host's `renew` and the owner's `prepare` may take; both have time-outs of their own. */
+/** The longest time for the host's `renew` and the owner's `prepare`, which have shorter time-outs of their own. */
 const PREPARE_TIMEOUT = 45_000;
 const SILENCE = 30_000;
 /** The period of the timer while open. */
@@ -80,11 +80,11 @@ const CHECK_PERIOD = 30_000;
 const SLEEP_THRESHOLD = 90_000;
 /** Of a server that has told none yet. */
 const USUAL_INTERVAL = 25_000;
-/** After the interval: silence is suspicious, and the rest may be asked for by HTTP. */
+/** This long after the interval a silent socket may be dead, and polling may begin. */
 const SUSPICIOUS_AFTER = 10_000;
-/** After the interval: the socket counts as dead. A connection may stall for less than that, and recover. */
+/** This long after the interval the socket counts as dead. A connection may stall for less than that, and recover. */
 const DEAD_AFTER = 30_000;
-/** A socket that was open for this long ends a row of failures: one that opens and dies at once does not. */
+/** A socket that was open for this long resets the count of failures: one that opens and dies at once does not. */
 const STABLE_AFTER = 10_000;
 
 export const initialConnection: ConnectionState = {
@@ -133,7 +133,8 @@ function timer(state: ConnectionState, now: number, ms: number, effects: readonl
   return [{ ...state, timerDue: now + ms }, [...effects, { type: 'timer', ms }]];
 }
 
-/** Since when, or from when on, no socket is believed to tell what happens; null where nobody wants to know. */
+/** The time, past or future, from which no socket is trusted to deliver events; null while the connection is not
+ *  wanted. */
 export function silentSince({ phase, heardAt, interval, downSince }: ConnectionState): number | null {
   if (phase === 'idle' || phase === 'stopped') return null;
   return phase === 'open' ? heardAt + (interval ?? USUAL_INTERVAL) + SUSPICIOUS_AFTER : downSince;
@@ -200,7 +201,7 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
   const retryNow = (then: ConnectionState = state): Step =>
     then.phase === 'waiting' && now >= then.notBefore ? begin(then, at) : [then, []];
 
-  // `in` rather than a list of types: every input of a try has its number.
+  // Every input that belongs to a try has its number in the member `try`.
   if ('try' in input && (input.try !== state.try || !isTrying(state))) return unchanged;
 
   switch (input.type) {
@@ -216,7 +217,8 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
       }
       return state.phase === 'waiting' || state.phase === 'connecting' ? begin(state, at) : unchanged;
     case 'replace':
-      // Once: a socket that has to be replaced again before it ever opened would be replaced for ever without a pause.
+      // Only once: a socket that must be replaced again before it has opened would otherwise be replaced for ever
+      // without a pause.
       if (!isTrying(state)) return unchanged;
       return state.hasReplaced ? wait(state, at, 0) : begin({ ...state, hasReplaced: true }, at);
 
@@ -258,7 +260,7 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
     case 'timer':
       if (state.phase === 'waiting') return begin(state, at);
       if (state.phase === 'open') {
-        // After a clock was set back, the last sign of life would lie in the future, and silence would go unnoticed.
+        // After the clock was set back, `heardAt` would lie in the future, and silence would go unnoticed.
         const heard = { ...state, heardAt: Math.min(state.heardAt, now) };
         if (now - state.timerDue > SLEEP_THRESHOLD) return begin(heard, at);
         if (now < deadAt(heard)) return watch(heard, now);
@@ -278,7 +280,7 @@ export function stepConnection(state: ConnectionState, input: ConnectionInput, a
     case 'hidden':
       return [{ ...state, hiddenAt: now }, []];
     case 'visible': {
-      // Without a time, the page was hidden from the start.
+      // Without `hiddenAt`, the page was hidden from the start.
       const shown = { ...state, hiddenAt: null };
       const silence = now - Math.max(state.hiddenAt ?? 0, state.heardAt);
       return state.phase === 'open' && silence > SILENCE ? begin(shown, at) : retryNow(shown);

@@ -1,19 +1,19 @@
-// A browser does not tell a page that a socket died without a word. But a message that was stored has an event, and where
-// that does not come within ten seconds, no other will: the socket is replaced.
+// Notices a dead socket, which a browser does not report. Every stored message has an event: when that does not come
+// within ten seconds after the answer, the socket is dead and is replaced.
 import type { Connection } from './connection';
 import type { Environment, Timer } from './environment';
 
 const TIMEOUT = 10_000;
 
 export class EchoWatch {
-  /** The newest change that an answer told. */
+  /** The highest revision in an answer. */
   #storedRev = 0;
   #timer: Timer | null = null;
 
   constructor(
     private readonly env: Environment,
     private readonly connection: Pick<Connection, 'isOpen' | 'replace'>,
-    /** Up to which every event has come. */
+    /** The revision up to which every event has come. */
     private readonly rev: () => number,
   ) {}
 
@@ -23,7 +23,7 @@ export class EchoWatch {
     this.#await();
   }
 
-  /** What was stored is of another storage than the present one. */
+  /** The revisions are of another storage than the present one. */
   forget(): void {
     this.#storedRev = 0;
   }

@@ -1,7 +1,7 @@
 // Everything that the core takes from the outside: time, randomness, network, storage, other tabs. Tests hand in their own.
 //
-// Importing has no effect and needs no browser; what a place does not have is null and its use falls away: no IndexedDB
-// (private windows), no Web Locks or BroadcastChannel (pages without https), no document (servers).
+// Importing has no effect and needs no browser. What an environment does not have is null and is not used: IndexedDB in
+// private windows, Web Locks and BroadcastChannel on pages without https, a document on servers.
 
 export type PageEvent = 'online' | 'offline' | 'visible' | 'hidden' | 'focus' | 'restored';
 
@@ -18,7 +18,7 @@ export interface Socket {
 
 export type Timer = ReturnType<typeof setTimeout>;
 
-/** A browser holds the time of a timer in 32 bits, and runs one that is longer at once. */
+/** Browsers store a timer's delay in 32 bits, and run one with a longer delay at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 export interface Environment {
@@ -83,7 +83,8 @@ export function browserEnvironment(overrides: Partial<Environment> = {}): Enviro
     openChannel: (name) => attempt(() => new BroadcastChannel(name)),
     // Node has a localStorage of its own in later versions, which is no page's.
     localStorage: attempt(() => (typeof window === 'undefined' ? undefined : window.localStorage)),
-    // Of a sandboxed frame it is "null", whatever its location's; of a `srcdoc` frame, whose location has none, that around.
+    // globalThis.origin rather than location.origin: in a sandboxed frame it is "null", and in a `srcdoc` frame that of
+    // the page around it.
     origin: attempt(() => globalThis.origin) ?? '',
     onPageEvent,
     ...overrides,

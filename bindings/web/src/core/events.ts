@@ -1,9 +1,9 @@
 // What travels over the sockets, both ways (docs/protocol.md, "Events from the server", "Frames from the client").
 //
-// tests/vectors/events.json holds this file and the C++ codec to the same texts. What is not understood is null, never
-// an exception. Later servers add events, members and values such as a further role. A client passes over what it does
-// not know, but counts the `rev` of such an event as applied: otherwise the next event would look as if one before it
-// had been lost.
+// tests/vectors/events.json tests this file and the C++ codec with the same texts. What is not understood gives null,
+// never an exception. Later servers add events, members and values such as a further role. A client ignores what it
+// does not know, but counts the `rev` of such an event as applied: otherwise the next event would look as if one had
+// been lost.
 import type { Message, Reaction } from './types';
 import type * as wire from './wire';
 

@@ -1,4 +1,4 @@
-// What people leave behind in a browser that others use, too: what they wrote and did not send.
+// Removes unsent text and drafts from a browser that several people use.
 import type { Environment } from './environment';
 import { browserEnvironment } from './environment';
 import { openOutboxStore } from './outbox_store';
@@ -8,7 +8,7 @@ import type { Participant } from './types';
 export interface ForgetOptions {
   /** As `ChatClient` was given it. */
   readonly baseUrl?: string;
-  /** Whose: an advisor who signs out takes nothing from a client of the same browser. */
+  /** Advisors' or clients': an advisor who signs out does not remove what a client wrote in the same browser. */
   readonly type: Participant['type'];
   /** The id of the one person who is not meant: who has just signed in. */
   readonly except?: string;
@@ -44,6 +44,6 @@ function forgetDrafts({ localStorage }: Environment, isMeant: (scope: string) =>
       if (scope !== null && isMeant(scope)) localStorage?.removeItem(key);
     }
   } catch {
-    // The storage is closed to this page, which so has kept nothing in it.
+    // The page may not use localStorage, so nothing is in it.
   }
 }

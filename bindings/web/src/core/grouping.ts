@@ -1,6 +1,6 @@
 // How a thread of messages is laid out: groups, dividers and their labels, as pure functions.
 //
-// The C++ twin is include/travelchat/grouping.hpp; tests/vectors/grouping.json holds both to the same answers.
+// include/travelchat/grouping.hpp has the same in C++; tests/vectors/grouping.json tests both.
 import { languageTag } from './language';
 import type { Message } from './types';
 
@@ -107,7 +107,7 @@ function dayOf(at: Date, timeZone: string | undefined): { count: number; year: n
   return { count: Date.UTC(year, month - 1, day) / 86_400_000, year };
 }
 
-// Newer Intl data put U+202F before "PM"; a plain space wraps and copies better, and is what the C++ twin writes.
+// Newer Intl data put U+202F before "PM"; a plain space wraps and copies better, and is what the C++ version writes.
 const plain = (text: string): string => text.replace(/[\u202f\u00a0]/g, ' ');
 
 /** "2:34 PM", in the words of `locale`. Here and below a locale that is no language tag counts as what it begins with, or
@@ -131,7 +131,8 @@ export function dividerLabel(
   if (day.count === today.count) return `${words.today} ${time}`;
   if (day.count === today.count - 1) return `${words.yesterday} ${time}`;
   const date = format(locale, timeZone, day.year === today.year ? 'date' : 'datedYear');
-  // English writes "Mon, Dec 14"; without that comma it is what the twin writes. Other languages keep their own.
+  // English writes "Mon, Dec 14"; without that comma it is what the C++ version writes. Other languages keep their own
+  // form.
   const parts = date.formatToParts(at);
   const isEnglish = /^en\b/i.test(languageTag(locale) ?? 'en');
   const text = parts

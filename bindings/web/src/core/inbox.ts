@@ -1,9 +1,10 @@
 // The advisor's list of conversations, live: the rows of the organization, kept by /ws/inbox, and a search over them.
 //
-// /ws/inbox has no replay. So the list is loaded each time the socket has opened, and now and then while none is. A list
-// is the truth about every conversation, also about names and trips, which have no revision, and about those that are
-// no more: all but what the socket tells while the list is on its way, where whichever of row and event has the larger
-// `rev` stays. Revisions of two epochs do not compare: where the list names another one, nothing from before is kept.
+// /ws/inbox has no replay. So the list is loaded each time the socket has opened, and at intervals while there is none.
+// A loaded list replaces everything that is known, also names and trips, which have no revision, and conversations that
+// are gone. The exception is what the socket tells while the list is loading: then the larger `rev` of row and event
+// wins. Revisions of different epochs cannot be compared: when the list names another epoch, nothing from before is
+// kept.
 import type { Api } from './api';
 import { ChatError, toFailure } from './api';
 import { Connection } from './connection';
@@ -50,7 +51,7 @@ const isSame = (a: Conversation, b: Conversation): boolean => JSON.stringify(a) 
 
 export class LiveInbox implements Inbox {
   #all: ReadonlyMap<string, Conversation> = new Map();
-  /** Lists that were asked for and rows that the socket told, in one count. */
+  /** Numbers the lists that were requested and the rows that the socket told, in one sequence. */
   #count = 0;
   /** By conversation, when the socket last told its row. */
   #toldAt = new Map<string, number>();
@@ -183,7 +184,7 @@ export class LiveInbox implements Inbox {
     }
   }
 
-  /** Where no socket opens, the list comes without one. */
+  /** Loads the list also where no socket opens. */
   async #prepare(): Promise<void> {
     if (!this.#isLoaded && !this.#hasJoined && this.#connection.status.attempt > 0) await this.#poll();
   }
@@ -241,7 +242,7 @@ export class LiveInbox implements Inbox {
       all.set(row.id, known && (isSame(row, known) || !isNewer(row, known)) ? known : row);
     }
     this.#all = all;
-    // A search tells nothing of the others in the new storage.
+    // A search result lacks the other conversations of the new storage, so the list is loaded with a new socket.
     if (isAnother && !isWhole) this.#connection.replace();
     return all.size !== before.size || [...all].some(([id, row]) => before.get(id) !== row);
   }

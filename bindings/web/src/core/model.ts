@@ -1,8 +1,8 @@
 // What a user interface sees of the chat: immutable snapshots to render, and the few things that people do.
 //
 // `ChatClient` (client.ts) makes the implementations. Every `subscribe` follows React's useSyncExternalStore: the
-// callback is called after a change, `snapshot()` returns the same object until the next one. Nothing here throws for a
-// refused request or a lost connection: both are states in a snapshot.
+// callback is called after a change, `snapshot()` returns the same object until the next one. A refused request or a
+// lost connection does not throw: both are states in a snapshot.
 import type { Conversation, Emoji, Message, Participant } from './types';
 
 export interface Store<Snapshot> {

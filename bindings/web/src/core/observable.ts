@@ -7,7 +7,7 @@ export class Listeners<T extends unknown[] = []> {
     return this.#listeners.length === 0;
   }
 
-  /** Returns the end of it. The same function may be added twice, and is then called twice. */
+  /** Returns a function that removes it. The same function may be added twice, and is then called twice. */
   add(listener: (...args: T) => void): () => void {
     const own = (...args: T): void => listener(...args);
     this.#listeners = [...this.#listeners, own];

@@ -1,10 +1,10 @@
-// What was written and is not known to be stored yet, for one person in one conversation: kept on disk, sent in order,
-// one at a time, exactly once.
+// The unsent messages of one person in one conversation: kept on disk until they are known to be stored, and sent in
+// order, one at a time, exactly once.
 //
-// Every tab of the origin sees the same outbox. A Web Lock lets one of them send, one message at a time (send_lock.ts); a
-// BroadcastChannel tells the others. Exactly once comes from the server: a repeat with the same `clientMessageId` gives
-// the first message again. So an entry leaves only when its message was seen, in an answer or as an event, and whatever is
-// in doubt is sent again. Every tab begins with the oldest entry, so whoever sends keeps the order.
+// Every tab of the origin sees the same outbox. A Web Lock lets one of them send, one message at a time (send_lock.ts);
+// a BroadcastChannel tells the others. Exactly once comes from the server: a repeat with the same `clientMessageId`
+// gives the first message again. So an entry is removed only when its message was seen, in an answer or as an event,
+// and is sent again whenever that is in doubt. Every tab begins with the oldest entry, which keeps the order.
 import { ChatError, isPassing, toFailure } from './api';
 import { backoff } from './backoff';
 import type { Environment, Timer } from './environment';
@@ -27,7 +27,7 @@ type Notice = LockNotice | { readonly type: 'changed' } | { readonly type: 'stor
 
 /** A server that says 500 or 507 this often for one message has refused it. */
 const MAX_SERVER_FAILURES = 5;
-/** A session that is over comes back when somebody signs in, which `retryNow` tells. */
+/** After a 401: the session is back when somebody signs in, and then `retryNow` is called. */
 const UNAUTHORIZED_PAUSE = 60_000;
 /** A store that could not be read is read again after this, or with the next connection. */
 const READ_PAUSE = 30_000;
@@ -36,7 +36,7 @@ export class Outbox {
   #entries: readonly OutboxEntry[] = [];
   /** Operations on the store run one after another, so that what is read is never older than what was written. */
   #work: Promise<unknown> = Promise.resolve();
-  /** Keys that are being removed from the store: an older reading does not bring them back. */
+  /** Keys that are being removed from the store, so that a concurrent reload does not bring them back. */
   #leaving = new Set<string>();
   /** The last reading of the store gave all that is in it. */
   #isComplete = false;
@@ -134,7 +134,7 @@ export class Outbox {
       await this.store.remove(this.scope, key);
       this.#leaving.delete(key);
     } catch {
-      // It stays among those that leave: the next reading that finds it takes it out.
+      // It stays in `#leaving`: the next reload that finds it removes it again.
     }
   }
 
@@ -165,7 +165,8 @@ export class Outbox {
     else if (isMessage(notice.message)) this.owner.onStored(notice.message);
   }
 
-  /** What the store has, and behind it what is on its way there. A store that cannot be read takes nothing away. */
+  /** Reads the entries from the store, and appends those that are still being written. When the store cannot be read,
+   *  nothing is removed. */
   #reload(): Promise<void> {
     return this.#enqueue(async () => {
       const { entries: kept, isComplete } = await this.store.all(this.scope);
@@ -223,12 +224,13 @@ export class Outbox {
     while (!signal.aborted && this.#hasUnsent()) {
       const pause = await this.#lock.hold(signal, () => this.#sendNext(signal));
       if (pause === null) return;
-      // Another tab may have what this one lacks, and need not wait for it.
+      // Gives up the lock during a long pause: another tab may be able to send.
       if (pause > 0) await this.#pause(pause, true, signal);
     }
   }
 
-  /** Gives how long to wait before the next one while others send; null when there is nothing to be sent. */
+  /** Sends the oldest entry. Resolves to the pause before the next one, in ms, during which other tabs may send; null
+   *  when there is nothing to send. */
   async #sendNext(signal: AbortSignal): Promise<number | null> {
     // Another tab may have sent or added while this one waited for the lock.
     await this.#reload();
@@ -243,7 +245,7 @@ export class Outbox {
       this.discard(entry.key);
       await this.#work;
     } catch (error) {
-      // Its event came although its answer did not, or a person took it back.
+      // Its event came although its answer did not, or a person discarded it.
       if (!this.#has(entry.key)) return 0;
       this.#failures += 1;
       const failure = toFailure(error);

@@ -11,7 +11,7 @@ const STORE = 'outbox';
 export const SCOPE = 'scope';
 /** Some browsers leave a request to IndexedDB unanswered for ever: a page's first one, or those before a suspension. */
 const TIMEOUT = 3000;
-/** A database that did not open is left alone for this long. */
+/** A database that did not open is not tried again for this long. */
 const PAUSE = 30_000;
 
 const isFull = (error: unknown): boolean => (error as Partial<DOMException> | null)?.name === 'QuotaExceededError';
@@ -67,7 +67,7 @@ export class OutboxDatabase {
     }
   }
 
-  /** Closes the connection, after what is under way. Whoever uses it still gets one for as long as that takes. */
+  /** Closes the connection after the uses that are under way. A later use still gets a connection for its duration. */
   close(): void {
     this.#isClosed = true;
     this.#closeUnused();
@@ -108,14 +108,14 @@ export class OutboxDatabase {
       request.onsuccess = () => {
         env.clearTimeout(timer);
         const { result } = request;
-        // Another one was asked for after this had taken too long, or nobody wants any.
+        // It took too long and another connection was requested, or none is wanted any more.
         if (this.#opening !== own || (this.#isClosed && this.#uses === 0)) return result.close();
         result.onclose = () => this.#drop(result);
         // Another page deletes the database, or a later version of this one changes its schema.
         result.onversionchange = () => this.#drop(result);
         this.#database = result;
         this.#failedAt = null;
-        // Also where nobody waits any more: the next use finds it.
+        // Kept also when nobody waits any more: the next use takes it.
         this.#opening = Promise.resolve(result);
         resolve(result);
       };

@@ -1,5 +1,5 @@
 // Where outboxes are kept: IndexedDB, or this page's memory where there is none (private windows, a full disk, a
-// browser that never answers). What memory holds is lost with the page; nothing else changes.
+// browser that never answers). Entries in memory are lost with the page; otherwise they behave the same.
 //
 // Every write may be repeated, as outbox_database.ts does: it goes by an entry's key. What memory holds moves to the
 // database as soon as that works again.
@@ -37,7 +37,7 @@ export interface OutboxStore {
   remove(scope: string, key: string): Promise<void>;
   /** Removes whole outboxes; gives their scopes. */
   clear(isMeant: (scope: string) => boolean): Promise<ReadonlySet<string>>;
-  /** Closes the connection, after what is under way. Whoever uses the store still gets one for as long as that takes. */
+  /** Closes the connection after the uses that are under way. A later use still gets a connection for its duration. */
   close(): void;
 }
 
@@ -51,7 +51,8 @@ function find(store: IDBObjectStore, scope: string | null, found: (kept: OutboxE
 
 export function openOutboxStore(env: Environment): OutboxStore {
   const database = new OutboxDatabase(env);
-  // What the database would not take. Its orders are between the database's, which counts in whole numbers.
+  // Entries that the database did not accept. Their `order` is a fraction between two orders of the database, which are
+  // whole numbers.
   let memory: readonly OutboxEntry[] = [];
   let newest = 0;
 
@@ -74,7 +75,7 @@ export function openOutboxStore(env: Environment): OutboxStore {
       return () => {};
     });
 
-  /** What found no room before goes first. */
+  /** Moves the entries in memory to the database, in their order. */
   async function moveToDatabase(scope: string): Promise<void> {
     for (const entry of memory.filter((other) => other.scope === scope).sort(byOrder)) {
       newest = await insert(entry);

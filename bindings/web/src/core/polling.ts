@@ -1,7 +1,8 @@
-// When to ask by HTTP what has happened: while no socket is believed to tell it. A network may let no WebSocket through,
-// a person may have more tabs than the server has sockets for them, and a socket may have died without a word.
+// When to ask by HTTP what has happened: while no socket is trusted to deliver events. A network may block WebSockets,
+// a person may have more tabs than the server allows sockets, and a socket may have died unnoticed.
 //
-// Slowly, with jitter; more slowly where nobody looks, and after each failure; and not at all without a network.
+// It polls slowly, with jitter; more slowly while the page is hidden, and after each failure; and not at all while
+// offline.
 import { ChatError } from './api';
 import type { Environment, PageEvent, Timer } from './environment';
 
@@ -24,7 +25,7 @@ export class Polling {
 
   constructor(
     private readonly env: Environment,
-    /** Since when no socket has told anything, or from when on it will count as silent; null: there is nothing to ask. */
+    /** The time, past or future, from which the socket counts as silent; null: no polling. */
     private readonly silentSince: () => number | null,
     private readonly poll: () => Promise<void>,
   ) {

@@ -1,5 +1,5 @@
-// What this person's reactions ask of the server: one request for a message at a time, repeated while it may still
-// succeed. What was wanted last counts, however often that changed while a request was on its way.
+// Sends this person's reactions to the server: one request for a message at a time, repeated while it may still
+// succeed. The last wish counts, however often it changed while a request was under way.
 import { isPassing, toFailure } from './api';
 import { backoff } from './backoff';
 import type { Environment } from './environment';
@@ -22,7 +22,7 @@ interface Wanted {
   readonly emoji: Emoji;
   /** False: no reaction (any more). */
   readonly isWanted: boolean;
-  /** A request is on its way, be it for what was wanted before. */
+  /** A request is under way, perhaps for an earlier wish. */
   isBusy: boolean;
   tries: number;
 }
@@ -46,7 +46,7 @@ export class ReactionRequests {
     void this.#ask(messageId);
   }
 
-  /** There is a connection: whatever waits for its next try need not wait longer. */
+  /** There is a connection: requests that wait for their next try are sent now. */
   retryNow(): void {
     for (const id of this.#wanted.keys()) void this.#ask(id);
   }

@@ -1,11 +1,12 @@
 // Which tab of an origin sends: a Web Lock that a suspended tab does not keep.
 //
-// A browser stops a tab in the background (to save memory, or a phone's battery) together with the locks that it holds,
-// and even grants it one that it waits for. So a tab that waits asks whether there is anybody: a holder that lives says so,
-// however long it has to do. Where nobody answers the lock is taken away from whoever has it.
+// A browser may suspend a background tab (to save memory or battery) while it holds locks, and may even grant it one
+// that it waits for. So a waiting tab asks by broadcast whether the holder is alive: one that is answers, also while it
+// is busy. Without an answer the waiting tab steals the lock.
 //
-// The one that wakes up goes on with what it was doing. So a lock is for one message: for the next one it is asked for
-// again, and the outbox is read again. The message itself may then be sent by both, which the server recognizes.
+// A suspended tab that resumes goes on with what it was doing. So the lock covers one message: for the next one it is
+// requested again, and the outbox is read again. That one message may be sent by both tabs, which the server
+// recognizes.
 import type { Environment, Timer } from './environment';
 
 export interface LockNotice {
@@ -18,13 +19,13 @@ const ANSWER_TIMEOUT = 4000;
 
 export class SendLock {
   #isHeld = false;
-  /** While it waits: somebody holds the lock, and lives. */
+  /** While this tab waits: called when the holder answers that it is alive. */
   #onAnswer: (() => void) | null = null;
 
   constructor(
     private readonly env: Environment,
     private readonly name: string,
-    /** False: there is no way to the other tabs, so that their silence says nothing. */
+    /** False: other tabs cannot be reached, so that a missing answer means nothing. */
     private readonly broadcast: (notice: LockNotice) => boolean,
   ) {}
 
@@ -49,9 +50,9 @@ export class SendLock {
         await this.#request(signal, run);
       } catch (error) {
         if (!running && signal.aborted) throw error;
-        // Taken away before it had begun.
+        // Stolen before the work had begun.
         if (!running && (error as Partial<DOMException>).name === 'AbortError') continue;
-        // Taken away, which `running` does not know. Or this frame has no right to use locks, and sends as if it were alone.
+        // Stolen while `running` goes on. Or this frame may not use locks, and sends without one.
       }
       return running ?? run();
     }

@@ -1,7 +1,7 @@
 // A short soft chime of two tones, made by the browser itself, and the switch for it. Importing them makes nothing; a
 // browser that allows no sound yet (nobody has touched the page) stays silent.
 //
-// A machine whose audio device is in use does not go to sleep, so it is in use only while the chime sounds.
+// An audio device in use keeps a machine from sleeping, so the audio context runs only while the chime sounds.
 import type { Store } from './model';
 import { Listeners } from './observable';
 
@@ -53,7 +53,7 @@ export const soundSwitch: SoundSwitch = {
     try {
       window.localStorage.setItem(KEY, isOn ? 'on' : 'off');
     } catch {
-      // It holds for this page.
+      // The setting then holds for this page only.
     }
     switched.notify();
   },
@@ -75,7 +75,7 @@ function ring(context: AudioContext): OscillatorNode {
   }).at(-1)!;
 }
 
-// The locks are named after this second and the next, so that one which a suspended tab keeps blocks nobody for long.
+// The locks' names contain the present second and the next, so that a lock of a suspended tab blocks nobody for long.
 function inOneTab(play: () => void): void {
   const locks = globalThis.navigator?.locks;
   if (!locks) return play();
@@ -132,7 +132,7 @@ export function createChime(): Chime {
       sounding -= 1;
       suspendIfSilent();
     };
-    // It may need another act; by then the message is an old one.
+    // It may need another act of the person; by then the message is an old one.
     const isReady = await Promise.race([
       ready.resume().then(
         () => true,

@@ -1,10 +1,10 @@
-// One conversation, live: the shell around thread_state.ts. It loads pages, keeps a socket, empties the outbox, and
-// makes the snapshots that a user interface renders.
+// One conversation, live. thread_state.ts decides; this class loads pages, keeps a socket, sends the outbox, and makes
+// the snapshots that a user interface renders.
 //
-// The newest page comes first and the socket resumes from it, so there is one way for what was missed: the replay. A
-// lost event (a gap in `rev`) or a `resync` of the server takes the same way with a new socket. So does another epoch: a
-// backup has taken the place of the storage that told what this tab knows, and that is forgotten with the next page.
-// What is asked for by HTTP while there is no socket is shown, and comes again with the replay of the next one.
+// The newest page is loaded first and the socket resumes from it, so missed events always come by the replay. After a
+// lost event (a gap in `rev`) or a `resync` of the server, a new socket does the same. So it does for another epoch:
+// then a backup has replaced the storage, and everything known from before is forgotten with the next page. What
+// polling finds while there is no socket is shown at once, and comes again with the replay of the next socket.
 import type { Api } from './api';
 import { ChatError, toFailure } from './api';
 import { isBlank } from './blank';
@@ -47,7 +47,7 @@ export class LiveThread implements Thread {
   /** The replay is over: events are live. */
   #isLive = false;
   #isReading = false;
-  /** The seq up to which this tab has told that it saw. */
+  /** The seq up to which this tab has sent "seen". */
   #markedSeq = 0;
   /** The page must be loaded anew: the server said so, at this rev, or named another epoch. */
   #stale: { readonly rev: number | null; readonly epoch: string | null } | null = null;
@@ -55,7 +55,7 @@ export class LiveThread implements Thread {
   #epoch: string | null = null;
   /** Pages asked for under an older number are not wanted any more. */
   #loads = 0;
-  /** Up to where HTTP has told what changed: further than the state's `rev`, or not. */
+  /** The revision up to which polling has told what changed; it may be beyond the state's `rev`. */
   #polledRev = 0;
   #older: Promise<void> | null = null;
   #forgetTyping: Timer | null = null;
@@ -68,7 +68,7 @@ export class LiveThread implements Thread {
     private readonly socketBase: string,
     readonly conversationId: string,
     readonly me: Participant & { readonly name: string },
-    /** It is in here while it is open. */
+    /** The set of open threads, to which it belongs while it is open. */
     private readonly inUse = new Set<LiveThread>(),
   ) {
     this.#state = states.initialThread(conversationId, me);
@@ -108,7 +108,8 @@ export class LiveThread implements Thread {
       onAsked: (id) => this.#set(states.askReaction(this.#state, id, false)),
       onAnswered: (id) => {
         this.#set(states.askReaction(this.#state, id, true));
-        // No event of its own comes for what another tab had changed to and away from meanwhile.
+        // Drops the wish when no event confirms it: another tab may have changed the reaction and changed it back
+        // meanwhile.
         env.setTimeout(() => this.#set(states.settleReactions(this.#state)), REACTION_MEMORY);
       },
       onFailed: (id) => this.#set(states.undoReaction(this.#state, id)),
@@ -129,7 +130,7 @@ export class LiveThread implements Thread {
     return this.#incoming.add(listener);
   }
 
-  /** Closed, and nobody looks at it; nothing is lost with it that the server does not have. */
+  /** Closed and without subscribers, and everything in it is on the server: it may be dropped. */
   get isIdle(): boolean {
     return this.#opened === 0 && this.#changes.isEmpty && this.#incoming.isEmpty && this.#reactions.isEmpty;
   }
@@ -202,7 +203,7 @@ export class LiveThread implements Thread {
   loadOlder(): Promise<void> {
     const { hasOlder, rows, eventsDuringLoad } = this.#state;
     const first = rows[0];
-    // While the newest page is on its way, what would be above it is not known.
+    // While the newest page is loading, it is not known what an older page would be.
     if (!hasOlder || !first || eventsDuringLoad) return this.#older ?? Promise.resolve();
     this.#older ??= this.#loadOlder(first.message.seq).finally(() => {
       this.#older = null;
@@ -232,13 +233,13 @@ export class LiveThread implements Thread {
       if (load !== this.#loads) return;
       this.#stale = null;
       const named = epoch ?? stale?.epoch ?? null;
-      // A revision of another storage says nothing of this page.
+      // A revision of another storage does not compare with this page's.
       const rev = stale?.epoch != null && stale.epoch !== named ? null : (stale?.rev ?? null);
       const isAnother = this.#isAnotherEpoch(named);
       this.#epoch = named ?? this.#epoch;
       this.#polledRev = 0;
       if (isAnother) {
-        // Neither is a revision of this storage.
+        // Neither revision is of this storage.
         this.#echo.forget();
         this.#markedSeq = 0;
       }
@@ -251,7 +252,7 @@ export class LiveThread implements Thread {
     }
   }
 
-  /** Where either is not known there is nothing to compare. */
+  /** False where either of them is not known. */
   #isAnotherEpoch(epoch: string | null): boolean {
     return this.#epoch !== null && epoch !== null && epoch !== this.#epoch;
   }
@@ -281,7 +282,7 @@ export class LiveThread implements Thread {
   }
 
   async #poll(): Promise<boolean> {
-    // The next try loads the page.
+    // The next connection loads the page, so there is nothing to poll.
     if (!this.#state.hasPage || this.#stale !== null) return false;
     const load = this.#loads;
     const since = Math.max(this.#state.rev, this.#polledRev);
@@ -319,7 +320,7 @@ export class LiveThread implements Thread {
   }
 
   #url(): string {
-    // What the new socket tells first is its replay.
+    // The first events of the new socket are its replay.
     this.#isLive = false;
     const query = new URLSearchParams({
       conversationId: this.conversationId,
@@ -393,7 +394,7 @@ export class LiveThread implements Thread {
     this.#markSeen();
   }
 
-  /** While this person looks: what is unseen is told to be seen, once for each newest one and socket. */
+  /** While this person reads: marks what is unseen as seen, once for each newest message and socket. */
   #markSeen(): void {
     const newest = states.newestUnseen(this.#state);
     if (!this.#isReading || newest <= this.#markedSeq || this.#opened === 0) return;

@@ -1,4 +1,4 @@
-// Conversations for one person: all of the core that a client with a share link needs. client.ts adds what advisors have.
+// Conversations for one person: everything that a client with a share link needs. client.ts adds what advisors need.
 import { Api } from './api';
 import type { SessionCredential, TokenCredential } from './credential';
 import type { Environment } from './environment';
@@ -19,7 +19,7 @@ export interface ChatClientOptions {
   readonly environment?: Partial<Environment>;
 }
 
-/** Conversations that somebody looked at are kept for when they come back, the last ones. */
+/** This many of the conversations that were closed last are kept, so that they open at once again. */
 const MAX_IDLE_THREADS = 20;
 
 export class ThreadClient {

@@ -1,11 +1,11 @@
 // One conversation as this side knows it: what the server has told, what is written and not sent yet, who types. Pure
-// functions from one state to the next; thread.ts is the shell.
+// functions from one state to the next; thread.ts does the I/O.
 //
-// Events, answers and pages tell of the same messages in any order, and repeat themselves. Two rules make every order
-// end the same: a whole message replaces one of the same or a smaller `rev`, and an event that tells a part of a
-// message (reactions, seen, read) applies to messages of a smaller `rev` only. The second is sound because events come
-// in the order of `rev` with none left out: whoever has a message of rev n has every part up to n. What comes during
-// the load of a page is kept and applied once more on the page, since the page may be older than it.
+// Events, answers and pages may tell of the same messages in any order, and repeatedly. By two rules the result does
+// not depend on the order: a whole message replaces one of the same or a smaller `rev`, and an event that tells a part
+// of a message (reactions, seen, read) applies to messages of a smaller `rev` only. The second is sound because events
+// come in the order of `rev` with none left out: whoever has a message of rev n has every part up to n. What comes
+// during the load of a page is kept and applied once more on the page, since the page may be older than it.
 import type { ChatEvent } from './events';
 import type { ChatFailure, ConnectionStatus, ThreadRow, ThreadSnapshot } from './model';
 import type { OutboxEntry } from './outbox_store';
@@ -143,7 +143,7 @@ export function hasStored({ rows }: ThreadState, seq: number): boolean {
   return rows[positionOf(rows, seq)]?.message.seq === seq;
 }
 
-/** Out of those that wait, what turned out to be stored. */
+/** Removes a message that turned out to be stored from those that wait. */
 function withoutStored(state: ThreadState, key: string): ThreadState {
   const pending = state.pending.filter((row) => row.key !== key);
   return pending.length === state.pending.length ? state : { ...state, pending };
@@ -156,7 +156,7 @@ function setStored(state: ThreadState, message: Message): ThreadState {
   if (row?.message.seq === message.seq) {
     return message.rev > confirmedOf(state, row).rev ? setConfirmed(state, at, message) : state;
   }
-  // It is older than the loaded pages, and will come with its own page.
+  // It is older than the loaded pages, and will come with an older page.
   if (at === 0 && state.hasOlder) return withoutStored(state, keyOf(state, message));
   const added = toRow(state, message);
   return withoutStored({ ...state, rows: [...rows.slice(0, at), added, ...rows.slice(at)] }, added.key);
@@ -217,7 +217,7 @@ function applyConfirmed(state: ThreadState, event: ChatEvent): ThreadState {
   }
 }
 
-/** Of a socket, in its order. */
+/** Applies an event of a socket; they come in order. */
 export function applyEvent(state: ThreadState, event: ChatEvent): ThreadState {
   const next = applyConfirmed(state, event);
   if (event.type === 'typing' || event.type === 'error') return next;
@@ -228,7 +228,7 @@ export function applyEvent(state: ThreadState, event: ChatEvent): ThreadState {
 /** Whether a live event does not follow on what is applied: something between got lost. */
 export const isGap = (state: ThreadState, event: ChatEvent): boolean => 'rev' in event && event.rev > state.rev + 1;
 
-/** As an answer tells it: `rev` stays, since what came before it may not have been told. */
+/** Applies a message from an answer. `rev` is not raised, since earlier events may not have come yet. */
 export function applyStored(state: ThreadState, message: Message): ThreadState {
   const next = setStored(state, message);
   const { eventsDuringLoad } = next;
@@ -276,8 +276,8 @@ export function applyNewest(
   );
 }
 
-/** What one storage had told is nothing to another, such as the backup that took its place: the same `rev` may stand for
- * something else there. What this person writes and wants stays. */
+/** Forgets what another storage has told, which a backup has replaced: the same `rev` may mean another change there.
+ *  Unsent messages and wanted reactions stay. */
 export const forgetStorage = (state: ThreadState): ThreadState => ({
   ...state,
   rows: [],
@@ -304,7 +304,7 @@ export function applyOlder(state: ThreadState, page: readonly Message[], hasOlde
   );
 }
 
-// Some rows of the page are older than these events, others have them already, which does no harm.
+// Applies the events to the loaded page. Some of its rows contain them already, which does no harm.
 const applyEventsDuringLoad = (state: ThreadState, next: ThreadState): ThreadState =>
   (state.eventsDuringLoad ?? []).reduce(applyConfirmed, next);
 
@@ -393,7 +393,7 @@ export function undoReaction(state: ThreadState, messageId: string): ThreadState
   return at < 0 ? next : setMessage(next, at, wanted.confirmed);
 }
 
-/** Everything missed was replayed: events of what had been answered before are among it. */
+/** Called when the replay is over: it contained the events of all requests that had been answered before. */
 export function settleReactions(state: ThreadState): ThreadState {
   let next = state;
   for (const [id, { isAnswered }] of state.wanted) if (isAnswered) next = undoReaction(next, id);

@@ -26,7 +26,7 @@ export interface AvatarProps {
   className?: string;
 }
 
-/** Says nothing to assistive tools: the name stands beside it wherever it is used. */
+/** Hidden from assistive tools: the name is beside it wherever it is used. */
 export function Avatar({ name, url, className = '' }: AvatarProps) {
   const [failedUrl, setFailedUrl] = useState<string | null>(null);
   return (

@@ -52,7 +52,8 @@ function ThreadView(props: ChatThreadProps) {
   const focusComposer = useCallback(() => composer.current?.focus(), []);
   const jumpToEnd = () => {
     list.current?.toEnd();
-    // The button vanishes. The focus goes to the list, because on a phone the input would raise the keyboard.
+    // The button that had the focus disappears. The focus goes to the list: on a phone, the input would raise the
+    // keyboard.
     root.current?.querySelector<HTMLElement>('.tc-scroller')?.focus({ preventScroll: true });
   };
 
@@ -161,7 +162,8 @@ function JumpButton({ unseenCount, onClick }: { unseenCount: number; onClick: ()
   );
 }
 
-// Where the unread began. Told once everything missed is there, and then frozen: undefined until that, null for nowhere.
+// The seq of the first unread message when the thread was opened, fixed once everything missed has come. Undefined
+// until then; null when nothing was unread.
 function useNewSeq({ loading, connection, firstUnseenSeq, rows }: ThreadSnapshot): number | null | undefined {
   const [newSeq, setNewSeq] = useState<number | null | undefined>(undefined);
   const isKnown = loading !== 'opening' && (connection.phase === 'open' || (firstUnseenSeq !== null && rows.length > 0));
@@ -169,7 +171,7 @@ function useNewSeq({ loading, connection, firstUnseenSeq, rows }: ThreadSnapshot
   return newSeq;
 }
 
-// Somebody reads while the page is visible and has the focus, and the list is near its end.
+// Whether somebody reads: the page is visible and has the focus, and the list is near its end.
 function useReading(thread: Thread, isInView: boolean): boolean {
   const [isAttending, setAttending] = useState(false);
   useEffect(() => {
@@ -200,8 +202,9 @@ interface Draft {
   discard(key: string): void;
 }
 
-// The text in the input. A message that was refused while the input is empty is put back into it. The same words sent from
-// there are that message once more, so there are never two of it; other words leave its row, which has the only copy.
+// The text in the input. A message that is refused while the input is empty is put back into it. When it is sent from
+// there unchanged, its failed row is replaced, so that it is not there twice; when it was changed, the row stays, as
+// the only copy of the old text.
 function useDraft(thread: Thread, rows: readonly ThreadRow[]): Draft {
   const [text, setText] = useState(() => thread.draft());
   const [restored, setRestored] = useState<string | null>(null);
@@ -237,7 +240,7 @@ function useDraft(thread: Thread, rows: readonly ThreadRow[]): Draft {
   );
   const send = useCallback(
     (next: string) => {
-      // As it is now: what another tab has taken out cannot go again.
+      // Looked up now: another tab may have discarded the row meanwhile.
       const failed = thread
         .snapshot()
         .rows.findLast((row) => row.status === 'failed' && row.message.content.trim() === next.trim());
@@ -262,7 +265,7 @@ function useDraft(thread: Thread, rows: readonly ThreadRow[]): Draft {
       const { text, restored } = latest.current;
       if (restored === key) {
         setRestored(null);
-        // Until now the row was the only copy.
+        // Kept as the draft, because the row was the only copy.
         thread.setDraft(text);
       }
       thread.discard(key);
@@ -277,7 +280,7 @@ interface Announcement {
   readonly text: string;
 }
 
-// What a screen reader is told, and the sound of a message while nobody reads.
+// Announcements for screen readers, and the sound of a message while nobody reads.
 function useIncoming(
   thread: Thread,
   { otherTyping }: ThreadSnapshot,

@@ -1,5 +1,5 @@
-// The client's chat on any page: a round button in the corner and the window that it opens. All it needs is a trip's
-// share link; while that grants no chat, it renders nothing.
+// The client's chat on any page: a round button in the corner and the window that it opens. It needs a trip's share
+// link, and renders nothing while the server grants no chat for that.
 //
 // The client itself is loaded after the grant: a trip's page without a chat does not pay for one.
 import {
@@ -222,7 +222,7 @@ function ChatWindow(props: ChatWindowProps) {
   const { locale, strings } = useChatText();
   useScrollLock(isFullScreen && isOpen);
   useVisibleArea(isFullScreen && isOpen, frame);
-  // Clients never signed in, and need not know which of the two it is.
+  // Clients do not sign in, so a session that is over is shown to them like a lost connection.
   const words = useMemo(
     () => ({ ...strings, signedOut: strings.chatUnavailable, refused: strings.chatUnavailable }),
     [strings],
@@ -323,8 +323,8 @@ function absoluteUrl(url: string | null, baseUrl: string): string | null {
   }
 }
 
-// Keeps the closed window mounted while it moves out. There may be no such animation (reduced motion, a page that
-// overrides the styles); then there is nothing to wait for, and no event would come.
+// Keeps the closed window mounted during its closing animation. Without an animation (reduced motion, a page that
+// overrides the styles) no event would come, so it does not wait.
 function useExit(isOpen: boolean, frame: RefObject<HTMLElement | null>): boolean {
   const [isShown, setIsShown] = useState(isOpen);
   if (isOpen && !isShown) setIsShown(true);
@@ -367,7 +367,7 @@ function focusIsIn(element: HTMLElement | null): boolean {
   return (root instanceof Document || root instanceof ShadowRoot) && element!.contains(root.activeElement);
 }
 
-// The focus falls to the body when its element becomes inert.
+// Whether nothing has the focus: it falls to the body when its element becomes inert.
 function focusIsNowhere(): boolean {
   return document.activeElement === null || document.activeElement === document.body;
 }
@@ -390,7 +390,7 @@ function useChime(thread: Thread, isOpen: boolean, hasSound: boolean): void {
   }, [thread, hasSound]);
 }
 
-// The page behind a window that fills the screen stays where it is.
+// Keeps the page from scrolling behind a window that fills the screen.
 function useScrollLock(isLocked: boolean): void {
   useLayoutEffect(() => {
     if (!isLocked) return;
@@ -403,8 +403,9 @@ function useScrollLock(isLocked: boolean): void {
   }, [isLocked]);
 }
 
-// On iOS the keyboard lies over the page and moves the visible part of it; `dvh` knows nothing of either. While it is
-// there the window takes the visible part's place. A pinch zoom changes the same figures and must not.
+// On iOS the keyboard lies over the page and moves its visible part, and `dvh` reflects neither. While the keyboard is
+// shown, the window is placed on the visible part. A pinch zoom changes the visual viewport as well, but must not move
+// the window.
 function useVisibleArea(isActive: boolean, frame: RefObject<HTMLElement | null>): void {
   useLayoutEffect(() => {
     const style = frame.current?.style;

@@ -32,7 +32,7 @@ export function Composer({ text, onText, onSend, onTyped, onLeave, onEscape, aut
   const input = useRef<HTMLTextAreaElement>(null);
   const problemId = useId();
   const trimmed = text.trim();
-  // Counting takes time in proportion, so only where the answer is open: no text has more code points than UTF-16 units.
+  // Counted only when the text has more UTF-16 units than the limit: it never has more code points than units.
   const excess = trimmed.length > MAX_LENGTH ? Math.max(0, codePoints(trimmed) - MAX_LENGTH) : 0;
   const canSend = excess === 0 && !isBlank(text);
 
@@ -47,12 +47,13 @@ export function Composer({ text, onText, onSend, onTyped, onLeave, onEscape, aut
   const send = () => {
     if (!canSend) return;
     onSend(text);
-    // Where the button had the focus it is disabled now; and on a phone the keyboard stays.
+    // The button, which may have had the focus, is disabled now; and on a phone this keeps the keyboard up.
     input.current?.focus({ preventScroll: true });
   };
 
   const onKeyDown = (event: KeyboardEvent<HTMLTextAreaElement>) => {
-    // An input method takes Enter and Escape for itself. Safari ends the composition first and tells by 229 only.
+    // An input method uses Enter and Escape itself. In Safari the composition has ended by then, and only key code 229
+    // shows it.
     if (event.nativeEvent.isComposing || event.keyCode === 229) return;
     if (event.key === 'Enter' && !event.shiftKey && !event.altKey && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
@@ -92,7 +93,7 @@ export function Composer({ text, onText, onSend, onTyped, onLeave, onEscape, aut
             autoComplete="off"
             onChange={(event) => {
               onText(event.currentTarget.value);
-              // An emptied input is the end of typing, which its owner tells.
+              // Emptying the input ends the typing; the owner reports that.
               if (event.currentTarget.value !== '') onTyped?.();
             }}
             onKeyDown={onKeyDown}

@@ -1,4 +1,4 @@
-// What a row of the list says: pure functions of a conversation, the clock and the language.
+// The texts of a row of the list: pure functions of a conversation, the clock and the language.
 import { timeLabel } from '../core/grouping';
 import type { Conversation, Participant } from '../core/types';
 import type { ChatStrings } from './strings';
@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000;
 // A message may hold 10,000 code points; the one line of a row never shows more than these.
 const PREVIEW_LENGTH = 160;
 
-// The calendar day in the viewer's zone, as a number that grows by one from day to day whatever summer time does.
+// The calendar day in the viewer's zone, as a number that grows by one each day, also when summer time begins or ends.
 function dayNumber(at: Date): number {
   return Date.UTC(at.getFullYear(), at.getMonth(), at.getDate()) / DAY_MS;
 }
@@ -57,7 +57,7 @@ export function rowPreview(conversation: Conversation, me: Participant | undefin
 }
 
 function oneLine(text: string): string {
-  // Four units for each code point that is kept leave room for long runs of white space, and bound the work.
+  // Cut first to bound the work: four units for each code point that is shown leave room for runs of white space.
   const line = text.slice(0, PREVIEW_LENGTH * 4).replace(/\s+/gu, ' ').trim();
   const points = [...line];
   return points.length > PREVIEW_LENGTH ? `${points.slice(0, PREVIEW_LENGTH).join('')}…` : line;

@@ -194,8 +194,8 @@ const Row = memo(function Row({ conversation, isSelected, isTabStop, today, text
   );
 });
 
-// What is typed shows at once. A query that comes back late must not undo newer typing: the box follows its owner only
-// while nobody writes in it.
+// The typed text is shown at once. The `query` of the owner may come late and must not undo newer typing, so the box
+// takes it over only while it has no focus.
 interface SearchBoxProps {
   query: string;
   onSearch: (query: string) => void;

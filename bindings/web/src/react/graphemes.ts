@@ -1,4 +1,4 @@
-// What people take for one character. Firefox has had Intl.Segmenter since 125 only.
+// Splits text into what people see as single characters. Firefox has Intl.Segmenter only since 125.
 
 // A flag, or a character with what is drawn onto it or joined to it: accents, skin tones, the tags of Scotland's flag. It
 // takes some writing systems' syllables for two.

@@ -198,7 +198,7 @@ function Attachment({ message, innerTab, baseUrl }: { message: Message; innerTab
       <bdi>{name}</bdi>
     </>
   );
-  // It takes the place that the image would have: an image that cannot be loaded moves no row.
+  // It has the size that the image would have, so that an image that cannot be loaded moves no row.
   const className = isBroken ? 'tc-file tc-image' : 'tc-file';
   return href === null ? (
     <span className={className}>{chip}</span>
@@ -228,7 +228,7 @@ function byEmoji(reactions: readonly Reaction[]): [Emoji, Reaction[]][] {
   return [...groups];
 }
 
-// An emoji that a later version adds has no name here, and stands for itself.
+// An emoji that a later version adds has no name here, and is shown as it is.
 function reactedBy(emoji: Emoji, people: string, strings: ChatStrings): string {
   return strings.reactedBy(Object.hasOwn(strings.emoji, emoji) ? strings.emoji[emoji] : emoji, people);
 }

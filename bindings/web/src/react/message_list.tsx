@@ -66,7 +66,7 @@ export const MessageList = memo(function MessageList(props: MessageListProps) {
 
   const receiptKey = newestOwnKey(rows);
   const tabKey = active?.key ?? keys.at(-1);
-  // The list itself is the Tab stop while that row is not rendered.
+  // While that row is not rendered, the list itself is the Tab stop.
   const isTabStopRendered = tabKey !== undefined && keys.slice(range.start, range.end).includes(tabKey);
   const pickerOf = (key: string) =>
     picker.open?.key !== key ? 'closed' : picker.open.by === 'key' ? 'entered' : 'open';

@@ -29,7 +29,7 @@ export function ReactionPicker({ selected, onPick, onClose, autoFocus = false }:
     element.dataset.side = fitsAbove ? 'above' : fitsBelow ? 'below' : 'inside';
     // A message taller than the view: at the top of what is seen of it.
     element.style.setProperty('--tc-picker-top', `${Math.max(bounds.top - bubble.top, 0) + 6}px`);
-    // Where it would hang when nothing held it, and how far that is past an edge.
+    // The side at which it is aligned, and how far it would extend beyond the list's edge there.
     const isAtRight = getComputedStyle(element).direction === 'rtl' ? !isOwnSide(element) : isOwnSide(element);
     const left = isAtRight ? bubble.right - offsetWidth : bubble.left;
     const shift = Math.max(bounds.left + 6 - left, 0) || Math.min(bounds.right - 6 - left - offsetWidth, 0);

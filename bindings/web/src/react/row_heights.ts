@@ -1,5 +1,5 @@
 // Where each row of the thread lies, though only few of them are rendered: measured heights where a row has been on the
-// screen, estimates for the rest. Pure; viewport.ts holds it against the document.
+// screen, estimates for the rest. Pure; viewport.ts measures the document.
 
 export interface RowRange {
   /** Index of the first rendered row. */
@@ -80,7 +80,7 @@ export class RowHeights {
     if (shift !== 0) while (++i < tops.length) tops[i]! += shift;
   }
 
-  /** At another width every text breaks elsewhere. */
+  /** Forgets all heights: at another width, texts wrap differently. */
   forget(): void {
     this.#measured.clear();
     this.#estimated.clear();

@@ -1,4 +1,4 @@
-// A trip's share link and the chat grant that it is good for.
+// Gets and keeps the chat grant of a trip's share link.
 //
 // The grant is kept in sessionStorage: the server lets a hundred chat tokens of a client and trip live, so a page that
 // asked for a new one at every reload would in time end those of the client's other devices. Decisions only; the clock,
@@ -21,7 +21,7 @@ export interface ShareLinkEnvironment {
   readonly fetchGrant: (address: ShareLinkAddress) => Promise<ChatGrant>;
   /** Whether the server answers at all, be it what this page may not read. */
   readonly isReachable: (baseUrl: string) => Promise<boolean>;
-  /** For whoever built the page. */
+  /** Reports a problem to the page's developer. */
   readonly tell: (problem: string) => void;
   /** Of the page. */
   readonly origin: string;

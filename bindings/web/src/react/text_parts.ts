@@ -1,4 +1,4 @@
-// A message's text as people wrote it: which of it is a link, and whether it is nothing but emoji.
+// Finds the links in a message's text, and whether it is nothing but emoji.
 import type { LinkifyIt } from 'linkify-it';
 import { graphemes } from './graphemes';
 
@@ -58,8 +58,8 @@ export function attachmentHref(url: string | null, baseUrl = ''): string | null 
   }
 }
 
-// `v` is younger than some phones in use; as a literal it would be a syntax error there. They also take for emoji what only
-// could be one: any two letters of a flag, any faces that are joined.
+// Some phones in use do not know the flag `v`, and as a literal it would be a syntax error there. For them the fallback
+// also accepts sequences that only look like emoji: any two letters of a flag, any joined faces.
 const onlyEmoji = (() => {
   try {
     return new RegExp('^\\p{RGI_Emoji}+$', 'v');
@@ -69,8 +69,8 @@ const onlyEmoji = (() => {
   }
 })();
 
-// Keyboards and other chats leave U+FE0F away, which says that a character is meant as an emoji. Of pictures and keys
-// nobody means anything else; of arrows and marks such as © one cannot know, and with U+FE0E it is a text's.
+// Some keyboards and chats omit U+FE0F, which marks a character as an emoji. It is assumed for pictures and keycaps;
+// not for arrows and marks such as ©, which may be text, nor before U+FE0E, which marks text.
 const unmarked = /[\d#*](?=\u20e3)|(?!\p{EPres})(?=\p{Emoji})[\u2600-\u27bf\u{1f000}-\u{1faff}](?![\ufe0e\ufe0f\p{EMod}])/gu;
 
 /** One to three emoji and nothing else but space around them. */

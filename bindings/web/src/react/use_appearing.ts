@@ -20,7 +20,7 @@ export function useAppearing(
     last.current = keys.at(-1);
     if (before === undefined || before === last.current || matches('(prefers-reduced-motion: reduce)')) return;
     const from = keys.lastIndexOf(before) + 1;
-    // 0: the thread was loaded anew, and the row that was last is not in it.
+    // 0: the row that was last is gone, since the thread was loaded anew.
     if (from === 0 || keys.length - from > MOST) return;
     for (let i = Math.max(from, range.start); i < range.end; ++i) {
       const body = items.current?.children[i - range.start]?.querySelector<HTMLElement>('.tc-body');

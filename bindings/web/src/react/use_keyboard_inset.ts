@@ -1,4 +1,4 @@
-// On phones the keyboard lies over the page, which is not told: only the visual viewport is.
+// On phones the keyboard lies over the page without changing its size; only the visual viewport changes.
 import { useLayoutEffect, type RefObject } from 'react';
 import { followVisualViewport } from './media';
 

@@ -37,7 +37,7 @@ export function useMessageActions(options: MessageActionsOptions): Messages {
     (key: string) => {
       const row = rowElement(key);
       if (row && focusedRow(row)) row.focus({ preventScroll: true });
-      // After that: the focus itself shows the picker.
+      // After the focus has moved, which itself opens the picker.
       latest.current.picker.show(null);
     },
     [rowElement],
@@ -54,7 +54,7 @@ export function useMessageActions(options: MessageActionsOptions): Messages {
       onReact: (row: ThreadRow, emoji: Emoji) => {
         const { options, picker } = latest.current;
         options.thread.toggleReaction(row.message.id, emoji);
-        // Opened by a mouse, it stays as long as the mouse does.
+        // Opened by the mouse, it stays until the mouse leaves.
         const by = picker.open?.by;
         if (by === 'press') picker.show(null);
         else if (by === 'key') onDismiss(row.key);

@@ -7,7 +7,8 @@ import { MAX_ROWS, Viewport } from './viewport';
 /** Rendered before the first measurement: more than a tall screen holds. */
 const FIRST_ROWS = 50;
 
-// The range by its keys, because pages come in above it. No `lastKey`: up to the end, whatever comes.
+// The range by keys, because older pages are inserted above it. Without `lastKey` it reaches to the end, also when rows
+// are added.
 interface Span {
   readonly start: number;
   readonly firstKey?: string | undefined;
@@ -40,7 +41,7 @@ export interface MessageWindowOptions {
   /** Changes when something other than a row came or went at the end. */
   tail: string;
   onNearStart: () => void;
-  /** Before other rows are rendered: the place to rescue the focus from those that go. */
+  /** Called before other rows are rendered, so that the focus can be moved from a row that will be removed. */
   onRange: (range: RowRange) => void;
 }
 

@@ -48,7 +48,8 @@ export function useReactionPicker(list: RefObject<HTMLElement | null>, onDismiss
     const hasMoved = x !== pointer.current.x || y !== pointer.current.y;
     pointer.current = { x, y };
     clearTimeout(leaveTimer.current);
-    // The browser tells of a move also when the list scrolls under a mouse that rests: no picker for each row that passes.
+    // Browsers also send move events when the list scrolls under a resting mouse: then no picker must open for each row
+    // that passes.
     if (!hasMoved || row.status !== 'sent') return;
     setOpen((now) =>
       now && (now.by === 'key' || now.by === 'press' || now.key === row.key) ? now : { key: row.key, by: 'hover' },
@@ -130,12 +131,12 @@ function useClosingElsewhere(
     const onDown = (event: Event) => {
       if (isInPicker(event)) return;
       close(openKey);
-      // The tap that closes it does nothing else, whatever it hits.
+      // The tap that closes it must have no other effect.
       if (by === 'press') swallowClick();
     };
     root.addEventListener('pointerdown', onDown, { signal, capture: true });
     if (root !== document) {
-      // From outside a shadow root one sees only that something in it was touched.
+      // Outside a shadow root, the event's target is the host, whatever was touched in it.
       const { host } = root as ShadowRoot;
       document.addEventListener('pointerdown', (event) => event.composedPath().includes(host) || onDown(event), {
         signal,

@@ -1,4 +1,5 @@
-// Links in messages, found as soon as the finder of links is there. They only get a line under them: nothing moves.
+// Links in messages, found as soon as the finder of links is there. Links are only underlined, so nothing moves when
+// they are found.
 import type { LinkifyIt } from 'linkify-it';
 import { useEffect, useMemo, useSyncExternalStore } from 'react';
 import { loadLinkFinder, mayHaveLink, textParts, type TextPart } from './text_parts';

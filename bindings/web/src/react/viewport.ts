@@ -1,13 +1,13 @@
-// The part of a long thread that is on the screen: which rows are rendered, and where the list stands.
+// The part of a long thread that is on the screen: which rows are rendered, and the scroll position.
 //
-// Two rules. Whoever reads sees nothing move: the first row in view, the anchor, keeps its place while rows come, go and
-// change their height around it. Whoever is at the end stays exactly there. Both are kept before the browser paints, in
-// layout effects and ResizeObserver callbacks; the browser's own anchoring is off (it cannot hold a row that is rendered
-// anew).
+// Two rules. While somebody reads, nothing moves: the first row in view, the anchor, keeps its place while rows around
+// it are added, removed or change their height. Who is at the end stays exactly there. Both are kept before the browser
+// paints, in layout effects and ResizeObserver callbacks; the browser's own anchoring is off (it cannot hold a row that
+// is rendered anew).
 //
-// Setting `scrollTop` while a finger, a wheel or momentum moves the list would stop that motion. So until the list rests,
-// errors of estimated heights go into the empty space above the rendered rows, `drift`, where nobody sees them; at rest
-// both are put right in one step, which changes no pixel.
+// Setting `scrollTop` while a finger, a wheel or momentum moves the list would stop that motion. So until the list
+// rests, errors of estimated heights are added to the empty space above the rendered rows (`drift`), out of sight; at
+// rest the space and `scrollTop` are corrected in one step, which changes no pixel.
 import { matches } from './media';
 import { RowHeights, type RowRange } from './row_heights';
 
@@ -118,8 +118,9 @@ export class Viewport {
     };
   }
 
-  /** In the layout effect of each render: of the rows that `heights` was told, these were rendered. `news`: what came to
-   * the end since. With a message goes whoever is near the end; with anything else, such as typing dots, whoever is at it. */
+  /** In the layout effect of each render: of the rows that `heights` was told, these were rendered. `news`: what came
+   *  to the end since. A message scrolls a list that is near its end along; anything else, such as typing dots, only
+   *  one that is at its end. */
   rendered(range: RowRange, news: 'message' | 'other' | null): void {
     this.#range = range;
     if (news === 'message' && this.#isNearEnd) this.#isAtEnd = true;
@@ -170,7 +171,7 @@ export class Viewport {
     return this.#elements?.scroller.clientHeight ?? 0;
   }
 
-  /** Makes both rules true again. `isUrgent`: not inside React's commit, so rows that are missing must be asked for at once. */
+  /** Restores both rules. `isUrgent`: not inside React's commit, so rows that are missing must be asked for at once. */
   settle(isUrgent: boolean): void {
     const elements = this.#elements;
     // A hidden list has no heights; it is put right when it is shown again.
@@ -222,7 +223,7 @@ export class Viewport {
     }
     this.#expectedTop = -1;
     const distance = this.#endTop() - top;
-    // Content that grew at the end is no reason to stay behind; only moving up is.
+    // Only scrolling up leaves the end; content that grows there does not.
     if (distance <= 2) this.#isAtEnd = true;
     else if (top < this.#top) this.#isAtEnd = false;
     this.#top = top;
@@ -232,8 +233,8 @@ export class Viewport {
     this.#reportEdges();
   }
 
-  // A person may have scrolled since the last event: holding the anchor where it was would take that back. The browser too
-  // moves a list that became shorter, but only ever to its new end.
+  // A person may have scrolled since the last event, and restoring the anchor would undo that. The browser itself moves
+  // a list that became shorter, but only to its new end.
   #adoptScroll(): void {
     const { scrollTop } = this.#elements!.scroller;
     const moved = scrollTop - this.#top;
@@ -270,7 +271,7 @@ export class Viewport {
     const before = scroller.scrollTop;
     if (Math.abs(top - before) < 0.5) return;
     scroller.scrollTop = top;
-    // The event of this comes later, and must not count as a person's.
+    // The scroll event of this comes later, and must not count as a person's.
     if (scroller.scrollTop !== before) this.#expectedTop = scroller.scrollTop;
   }
 
@@ -293,7 +294,7 @@ export class Viewport {
     const { start, end } = this.#range;
     const top = scroller.scrollTop - this.#drift;
     let index = this.firstInView();
-    // Best is one that a person sees already.
+    // Preferably a row that is on the screen already.
     if (index < start && heights.top(start) < top + scroller.clientHeight) index = start;
     else if (index >= end && heights.top(end) > top) index = end - 1;
     const key = heights.key(index);
@@ -303,7 +304,8 @@ export class Viewport {
 
   #requestRange(isUrgent: boolean): void {
     const { scroller } = this.#elements!;
-    // Without the style sheet nothing scrolls: the view is as high as what is rendered, and each range would ask for another.
+    // Without the style sheet nothing scrolls: the view is as high as the rendered rows, and each range would request a
+    // larger one.
     if (getComputedStyle(scroller).overflowY === 'visible') return;
     const top = scroller.scrollTop - this.#drift;
     const view = scroller.clientHeight;
@@ -321,8 +323,8 @@ export class Viewport {
     if (scroller.scrollTop - this.#drift < 1.5 * scroller.clientHeight) this.#events.onNearStart();
   }
 
-  // The list stands at its end at once, and what is seen glides there: a smooth `scrollTop` would not be exact meanwhile.
-  // `distance` is how far the rows jumped; null when those from before are gone.
+  // The list is scrolled to its end at once, and the visible rows are animated: a smooth `scrollTop` would not be exact
+  // meanwhile. `distance` is how far the rows jumped; null when those from before are gone.
   #slide(distance: number | null): void {
     const { scroller, items } = this.#elements!;
     if (!this.#mustSlide || matches('(prefers-reduced-motion: reduce)')) return;

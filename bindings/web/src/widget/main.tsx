@@ -2,9 +2,9 @@
 //
 //   <script src="https://chat.example/widget.js" data-trip-id="…" data-share-token="…" async></script>
 //
-// It lives in a shadow root at the end of the body, also of one that takes the first one's place (navigations of Turbo,
-// htmx or Astro, which leave everything else alive). Neither the page's styles nor its scripts' key bindings reach in;
-// the only thing that it leaves on the page is `window.travelchatWidget`.
+// It is in a shadow root at the end of the body, also after a navigation that replaces the body (Turbo, htmx, Astro).
+// Neither the page's styles nor its scripts' key bindings reach in; the only thing that it leaves on the page is
+// `window.travelchatWidget`.
 import { mountWidget, type MountedWidget } from './mount';
 import { keyOf, readScript, scriptsOf, takeScripts } from './script_tag';
 

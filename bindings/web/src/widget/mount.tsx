@@ -8,7 +8,7 @@ import type { ScriptTag } from './script_tag';
 import css from './shadow.css?inline';
 
 export interface MountedWidget {
-  /** The page has replaced what was around it. */
+  /** The element was removed with what was around it, and put back. */
   readonly hasBeenOut: boolean;
   setOpen(isOpen: boolean): void;
   destroy(): void;
@@ -62,8 +62,8 @@ export function mountWidget(tag: ScriptTag, place: number, onOpen: (widget: Moun
   return widget;
 }
 
-// A navigation that replaces the body, or what is in it, takes the element out: it comes back with everything that lives
-// in it. In a later task: were it put back at once, page code that removes it at once would never come to an end.
+// A navigation that replaces the body or its content removes the element: it is put back, with its state. In a later
+// task, because page code that removes it whenever it appears would otherwise loop for ever.
 function keepInBody(host: HTMLElement, onReturn: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const watch = () => {
@@ -78,7 +78,7 @@ function keepInBody(host: HTMLElement, onReturn: () => void): () => void {
   const enter = () => {
     timer = undefined;
     if (host.isConnected || !document.body) return;
-    // Copies in a page that was kept for the way back have nothing in them.
+    // Removes copies from a page that the navigation library has cached: they have no shadow root.
     for (const copy of document.querySelectorAll(host.localName)) if (!copy.shadowRoot) copy.remove();
     document.body.append(host);
     onReturn();
@@ -104,8 +104,8 @@ function adoptStyles(root: ShadowRoot): void {
   }
 }
 
-// To the page an event from inside comes from an element that is no input, so its single-key shortcuts would fire on
-// what is typed here.
+// For the page, the target of key events from inside is the host element, which is no input: so its single-key
+// shortcuts would run on what is typed here.
 function keepKeysInside(host: HTMLElement): void {
   for (const type of ['keydown', 'keypress', 'keyup']) host.addEventListener(type, (event) => event.stopPropagation());
 }

@@ -1,6 +1,6 @@
-// What the components need of React, on Preact: widget.js is built with this in place of `react`, `react-dom` and
-// `react-dom/client` (aliases.ts). `preact/compat` is four times as large. Where Preact's elements differ from React's,
-// this evens out what the components rely on, and no more: attributes have the names that the document knows.
+// The part of React that the components use, on Preact: widget.js is built with this in place of `react`, `react-dom`
+// and `react-dom/client` (aliases.ts). `preact/compat` is four times as large. Differences of Preact are adapted only
+// where the components rely on React's behaviour; attributes have their HTML names.
 import { createElement, options, render, type ComponentChild, type ContainerNode, type VNode } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
