@@ -34,7 +34,7 @@ bool is_email(std::string_view email) {
          email.find_first_of(" \t\r\n") == std::string_view::npos && travelchat::is_valid_utf8(email);
 }
 
-// How the terminal is to be left, also by a signal handler.
+// The terminal's settings before echo was turned off; a signal handler restores them, too.
 termios visible{};
 
 // While it lives, the terminal does not show what is typed. One at a time.
@@ -48,7 +48,7 @@ class Unseen {
       std::signal(number, end_visibly);
       sigaddset(&ending, number);
     }
-    // They are blocked, for the server takes them in its own time (main.cpp).
+    // main.cpp has blocked these signals, because the server waits for them with sigwait.
     pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
     termios quiet = visible;
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
@@ -77,7 +77,7 @@ std::string read_line(const char* prompt) {
   return line;
 }
 
-// nullopt: refused, and told so.
+// nullopt: the password was refused, and the reason printed.
 std::optional<std::string> read_password() {
   std::string password;
   if (isatty(STDIN_FILENO) != 0) {
@@ -118,7 +118,7 @@ int add_advisor(const AddAdvisorOptions& options) {
   const std::string password_hash = hash_password(*password);
   bool is_taken = false;
   const auto ec = database->write([&](Connection& connection) {
-    // Somebody else may add the same at the same time.
+    // Another process may add the same organization at the same time.
     Statement(connection, "INSERT INTO organizations (id, name) VALUES (?, ?) ON CONFLICT (name) DO NOTHING")
         .execute(random_id(), organization);
     const std::string org_id = look_up(connection, "SELECT id FROM organizations WHERE name = ?", organization);
@@ -201,7 +201,7 @@ int set_password(const SetPasswordOptions& options) {
       *database, options.email,
       [&](Connection& connection, const std::string& id) {
         Statement(connection, "UPDATE advisors SET password_hash = ? WHERE id = ?").execute(password_hash, id);
-        // Nobody else knows the password from now on.
+        // The password is no longer the demonstration's, which is public.
         Statement(connection, "DELETE FROM demo_logins WHERE advisor_id = ?").execute(id);
         end_sessions_of(connection, id);
       },
@@ -224,7 +224,7 @@ int set_access(const AdvisorAccessOptions& options) {
         Statement(connection, "UPDATE advisors SET disabled_at = ? WHERE id = ? AND disabled_at IS NULL")
             .execute(std::int64_t{current_time().time_since_epoch().count()}, id);
         end_sessions_of(connection, id);
-        // What browsers were promised: notifications hold what clients write.
+        // Push subscriptions end with the access, because notifications contain what clients write.
         Statement(connection, "DELETE FROM push_subscriptions WHERE advisor_id = ?").execute(id);
       },
       "Disabled, and ended the sessions of,");
@@ -241,7 +241,7 @@ int end_sessions(const EndSessionsOptions& options) {
 }
 
 int new_epoch(const NewEpochOptions& options) {
-  // Whoever restores a backup into the wrong folder must hear of it.
+  // Refused, because a backup may have been restored into another folder.
   if (options.storage.empty() && !std::filesystem::exists(sqlite_file(options.data))) {
     return refuse("there is no database " + sqlite_file(options.data).string());
   }

@@ -9,7 +9,7 @@ std::string encode_base64url(std::string_view bytes) {
   std::string text(sodium_base64_encoded_len(bytes.size(), variant), '\0');
   sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
                     variant);
-  text.pop_back();  // sodium ends it with a NUL
+  text.pop_back();  // sodium appends a NUL
   return text;
 }
 

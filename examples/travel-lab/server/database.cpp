@@ -89,7 +89,7 @@ CREATE TABLE directory_version (
 ) STRICT;
 INSERT INTO directory_version (version) VALUES (0);
 )",
-               // The transaction's own number, so that it writes the row once however many rows it changes.
+               // The transaction's number: it writes the row once, however many rows it changes.
                .only_postgres = R"(
 CREATE FUNCTION mark_directory_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

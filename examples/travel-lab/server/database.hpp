@@ -1,6 +1,6 @@
 // The host's own tables, in the database that also holds the chat: statements, transactions, migrations.
 //
-// Every statement is written once, in the words that SQLite and PostgreSQL share: `?` for parameters, INSERT ... ON
+// Every statement is written once, in the SQL that SQLite and PostgreSQL share: `?` for parameters, INSERT ... ON
 // CONFLICT, RETURNING. A Statement belongs to the call that made it, and so does the Connection that it was made on.
 #pragma once
 
@@ -52,8 +52,8 @@ class PreparedStatement {
 
 // What a migration runs: several statements without parameters.
 struct Definition {
-  std::string_view sql;            // in SQLite's words; PostgreSQL's names of types are put in their place
-  std::string_view only_postgres;  // what only a database needs that several processes share
+  std::string_view sql;            // SQLite's SQL; for PostgreSQL the names of types are replaced
+  std::string_view only_postgres;  // in addition, for a database that several processes share
 };
 
 // One transaction.
@@ -123,12 +123,13 @@ class Database {
   // The same for reading, in one snapshot.
   travelchat::error_code read(const Work& work);
 
-  // Whether other processes write here too. False: this one owns the database, and what it remembers is the truth.
+  // Whether other processes write here, too. False: this process owns the database, and what it has in memory is
+  // complete.
   virtual bool is_shared() const noexcept = 0;
   // Runs `work` while no other process does the same; waits for it. Exceptions go on to the caller.
   virtual void exclusively(const std::function<void()>& work) = 0;
 
-  // The chat's half.
+  // The chat's storage in the same database.
   travelchat::Storage& chat() noexcept { return chat_; }
   // For the engine, once. From then on the database lives by it, and is used only while that engine is there.
   std::unique_ptr<travelchat::Storage> release_chat() noexcept { return std::move(owned_chat_); }

@@ -76,8 +76,8 @@ struct Reacting {
 };
 struct Viewing {};
 
-// Something that happens in a conversation. Ids come later, when everything stands in the order of time: then they rise
-// with the time, as they do in a database that grew.
+// Something that happens in a conversation. Ids are given later, after everything was sorted by time, so that they rise
+// with the time as in real data.
 struct Happening {
   TimePoint at;
   std::size_t client = 0;
@@ -112,7 +112,7 @@ std::vector<TimePoint> schedule(const std::vector<demo::Line>& lines, TimePoint 
     if (i == 0) break;
     if (lines[i].begins_exchange) {
       at -= pick_between(random, 5h, 2 * 24h);
-      // People sleep: what would fall into the night was said the evening before.
+      // Nobody writes at night: such a time is moved to the evening before.
       const auto hour = std::chrono::floor<std::chrono::hours>(at - std::chrono::floor<std::chrono::days>(at));
       if (hour < 7h) at -= 10h;
     } else if (lines[i].by_advisor == lines[i - 1].by_advisor) {
@@ -136,7 +136,7 @@ void plan_conversation(std::size_t client, TimePoint now, std::vector<Happening>
 
   plan.push_back({times.front() - 30s, client, Role::advisor, Opening{}});
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    // Whoever answers has looked first.
+    // Who answers has read the messages first.
     if (i > 0 && role_of(i) != role_of(i - 1)) {
       plan.push_back({times[i] - (times[i] - times[i - 1]) / 3, client, role_of(i), Viewing{}});
     }
@@ -253,7 +253,7 @@ error_code store_people(Database& database, const World& world) {
   });
 }
 
-// What makes it a world that can be used, in one transaction.
+// The trips, logins and names that make the data usable, in one transaction.
 error_code store_trips_and_logins(Database& database, const World& world, TimePoint now) {
   const std::string password_hash = hash_password(demo_password);
   return database.write([&](Connection& connection) {
@@ -286,7 +286,7 @@ error_code store_trips_and_logins(Database& database, const World& world, TimePo
     for (std::size_t i = 0; i < world.client_ids.size(); ++i) {
       store_trip(i, world.client_ids[i], true, 24h * static_cast<int>(30 + i % 60));
     }
-    // What an advisor's desk also holds: an older trip that is no longer shared, and a draft for nobody yet.
+    // For variety: an older trip that is no longer shared, and a draft without a client.
     for (std::size_t i = 0; i < organization_names.size(); ++i) {
       if (i < world.client_ids.size()) store_trip(i, world.client_ids[i], false, 24h * 400);
       store_trip(i, std::nullopt, true, 24h * 2);

@@ -1,5 +1,5 @@
-// A little world to try the chat in: two organizations, four advisors, clients with a shared trip each, and the
-// conversations between them.
+// Demonstration data: two organizations, four advisors, clients with a shared trip each, and the conversations between
+// them.
 //
 // What is written is the same for the same number of clients (a fixed seed); ids and share tokens are random, and times
 // are relative to now.
@@ -25,9 +25,8 @@ struct DemoLogin {
 };
 
 // Fills a database without organizations through the storage itself, before an engine owns it; another one stays as it
-// is. What makes an organization one that can be used comes last, in one transaction: a load that was cut short leaves
-// only what nobody can sign in to, and is done again. `now` ends the newest conversation. One process at a time, see
-// `Database::exclusively`.
+// is. Names and logins come last, in one transaction: a load that was interrupted leaves data to which nobody can sign
+// in, and is done again. `now` ends the newest conversation. One process at a time, see `Database::exclusively`.
 travelchat::error_code load_demo(Database& database, std::size_t clients, travelchat::TimePoint now);
 
 // In the order in which they were made; empty when the database was not made by `load_demo`.

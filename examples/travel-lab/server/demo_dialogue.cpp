@@ -129,7 +129,7 @@ constexpr std::array<Exchange, 23> before_the_trip = {{
      "C: 😂😂", "C: Do exactly that"},
 }};
 
-// In this order, once the others are through: then the next trip is planned.
+// In this order, after all of the others; then the next trip is planned.
 constexpr std::array<Exchange, 7> on_the_trip = {{
     {"C: We landed!!! Everything smooth", "A: Wonderful. Your driver is Amir, white van, sign with your name.",
      "C: Found him. He has cold water, I might marry him", "A: He gets that a lot.", "C: 😂"},
@@ -196,7 +196,7 @@ std::string client_name(std::size_t number) {
   const std::size_t first = number % first_names.size();
   const std::size_t last = (first * 7 + round) % last_names.size();
   std::string name(first_names[first]);
-  // All pairs are used up: go on with a middle initial.
+  // When all pairs of names are used, a middle initial makes further ones.
   if (const std::size_t repeat = round / last_names.size(); repeat > 0) {
     name += ' ';
     name += static_cast<char>('A' + repeat % 26);

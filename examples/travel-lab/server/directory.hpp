@@ -1,4 +1,4 @@
-// Who and what there is beside the chat: organizations, advisors, clients, trips.
+// The application's own data: organizations, advisors, clients, trips.
 //
 // Read from the host's tables in one snapshot and then constant: no route changes these rows, so every look-up is a
 // hash look-up and no request waits for the database. Costs some hundred bytes a client. Any thread; what it returns
@@ -29,7 +29,7 @@ struct Organization {
 enum class Access : std::uint8_t {
   granted,
   disabled,       // by the operator
-  demonstration,  // its password is known to everybody, and this server is none for trying things out
+  demonstration,  // an account of the demonstration, whose password is public, on a server that runs without --demo
 };
 
 struct Advisor {
@@ -42,7 +42,7 @@ struct Advisor {
 };
 
 // What becomes of the accounts that --demo has made. Refused: they cannot sign in, and their share links are closed,
-// for whoever has seen the demonstration knows both.
+// because both are public.
 enum class DemoAccounts : std::uint8_t { refused, admitted };
 
 struct Client {
@@ -71,7 +71,7 @@ struct Trip {
 class Directory {
  public:
   static travelchat::result<Directory> load(Database& database, DemoAccounts demo_accounts);
-  // A figure that another one follows whenever a row of the directory's has changed in a database that is shared.
+  // A number that changes whenever a row of the directory has changed in a shared database.
   static std::int64_t read_version(Connection& connection);
 
   std::int64_t version() const noexcept { return version_; }

@@ -1,8 +1,9 @@
-// Threads for work that costs much and that anybody may ask for (password hashes): whoever asks often waits for itself.
+// Threads for expensive work that anybody may request (password hashes), shared fairly: who requests much delays only
+// themselves.
 //
-// Those who ask take turns, one job each. When as many jobs wait as may, room is made for whoever has fewer of them
-// waiting than somebody else has: that one's newest job is dropped. So nobody occupies the whole queue, and what an
-// asker who is alone may use is all of it.
+// Askers take turns, one job each. When the queue is full, an asker with fewer waiting jobs than another one gets a
+// place: the other one's newest job is dropped. So nobody occupies the whole queue while others wait, and a single
+// asker may use all of it.
 //
 // Owner: main. `submit` from any thread. Destroy it while everything that queued work still uses is alive.
 #pragma once
@@ -26,7 +27,7 @@ class FairPool {
     std::function<void()> run;
     std::function<void()> drop;
   };
-  // Where two have equally many jobs waiting, the known one gets the place of a stranger.
+  // Where two have equally many jobs, the known one is preferred to the stranger.
   enum class Standing : std::uint8_t { stranger, known };
 
   // At most `max_waiting` jobs wait; what runs is not counted.
@@ -45,14 +46,14 @@ class FairPool {
     std::list<Job> jobs;  // never empty
   };
 
-  // What has to make room for one more of this asker's; null: nobody.
+  // The asker whose newest job must make room for one more of an asker with `own_jobs`; null: none.
   Asker* find_victim(std::size_t own_jobs, Standing standing);
   void work();
 
   const std::size_t max_waiting_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::list<Asker> turns_;  // whoever is next in front; at most `max_waiting_`, so they are searched one by one
+  std::list<Asker> turns_;  // the next one in front; at most `max_waiting_`, few enough for a linear search
   std::size_t waiting_ = 0;
   bool is_stopping_ = false;
   std::vector<std::jthread> threads_;

@@ -70,7 +70,7 @@ std::optional<JwtClaims> JwtVerifier::verify(std::string_view token, TimePoint n
   const std::size_t last = token.rfind('.');
   if (first == std::string_view::npos || first == last) return std::nullopt;
 
-  // The signature first: nothing else of a token is looked at before it is known to be ours.
+  // The signature is checked first: nothing else of a forged token is parsed.
   const std::string_view covered = token.substr(0, last);
   const auto signature = decode_base64url(token.substr(last + 1));
   std::array<unsigned char, crypto_auth_hmacsha256_BYTES> expected{};
@@ -91,7 +91,7 @@ std::optional<JwtClaims> JwtVerifier::verify(std::string_view token, TimePoint n
   if (string_claim(*header, "alg") != "HS256" || header->contains("crit")) return std::nullopt;
 
   const auto expires_at = time_claim(*claims, "exp");
-  // Whoever signs a token for ever signs one that nobody can take back.
+  // A token cannot be revoked, so its lifetime is bounded.
   if (!expires_at || *expires_at <= now || *expires_at - now > max_lifetime_) return std::nullopt;
   if (claims->contains("iat")) {
     const auto issued_at = time_claim(*claims, "iat");

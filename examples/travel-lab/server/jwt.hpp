@@ -1,8 +1,7 @@
 // Bearer tokens of other Travel Lab services: JSON Web Tokens (RFC 7519) with HMAC-SHA256 and nothing else.
 //
-// Verified here in a page of code on libsodium, because the one algorithm is fixed by construction: a general library
-// takes the algorithm from the token and leaves it to its caller to refuse "none" and the rest.
-// Immutable once made; any thread.
+// Verified by a page of code on libsodium, which knows a single algorithm: a general library takes the algorithm from
+// the token, and its caller must refuse "none" and all others. Immutable once made; any thread.
 #pragma once
 
 #include <travelchat/types.hpp>

@@ -40,7 +40,7 @@ travelchat::error_code LiveDirectory::refresh() {
     const std::lock_guard lock(mutex_);
     std::swap(current_, fresh);
   }
-  return {};  // what was current may end here, outside of the lock
+  return {};  // the old directory may be destroyed here, outside of the lock
 }
 
 void LiveDirectory::stop() {
@@ -52,7 +52,7 @@ void LiveDirectory::keep_checking(const std::stop_token& stop) {
   std::unique_lock lock(waiting_);
   while (!stop.stop_requested()) {
     wake_.wait_for(lock, stop, check_interval, [] { return false; });
-    // An error leaves the directory as it is; the chat's own routes tell of a database that is gone.
+    // An error leaves the directory as it is; the chat's own routes report a database that is gone.
     if (!stop.stop_requested()) refresh();
   }
 }

@@ -27,8 +27,8 @@ class LiveDirectory {
 
   // Any thread.
   std::shared_ptr<const Directory> current() const;
-  // When it returns, `current` is as new as the call. At once where nobody else writes; else it may block: any thread
-  // but an I/O thread. After an error `current` is as it was.
+  // When it returns, `current` is at least as new as the call. Returns at once where nobody else writes; otherwise it
+  // may block: any thread but an I/O thread. After an error `current` is as it was.
   travelchat::error_code refresh();
   // Ends the checks. Idempotent.
   void stop();

@@ -1,12 +1,12 @@
 // How often somebody may try a password: counted for each pair of network and account, for each network, and for each
 // account.
 //
-// Wrong passwords count, and nothing else: a try is counted from the moment it is admitted, so that guesses made in
-// parallel count too, and taken back when it was right or when nobody checked it. Nothing that is counted is forgotten
-// before its time, so a flood of other names frees nobody.
+// Only wrong passwords count. A try is counted when it is admitted, so that parallel guesses count, too, and taken back
+// when it was right or was not checked. No count is dropped before its window ends, so a flood of other names does not
+// reset anybody's.
 //
-// A network from which an account has signed in before is known to it. There only the pair's own limit holds: whoever
-// spends the limits of the network or of the account does not lock out its owner.
+// A network from which an account has signed in before is known to it. For such a pair only its own limit holds: others
+// who use up the limits of the network or of the account do not lock out its owner.
 //
 // Each node counts for itself, in memory. Any thread.
 #pragma once
@@ -32,8 +32,8 @@ class LoginThrottle {
     std::size_t tries_of_network = 100;  // for accounts that do not know it
     std::size_t tries_of_account = 50;   // from networks that it does not know
     std::chrono::seconds window = std::chrono::minutes{5};
-    // Of each of the three kinds. More wrong passwords than the processors can check within a window, so it is not
-    // reached; if it were, whom nobody knows would have to wait.
+    // Of each of the three kinds. More than the processors can check within a window, so it is not reached in practice;
+    // at the bound, networks and accounts that do not know each other would have to wait.
     std::size_t max_windows = 32'768;
     std::size_t known_networks = 16;  // of an account; a further one takes the place of the one not used longest
   };

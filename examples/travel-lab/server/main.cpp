@@ -65,7 +65,7 @@ sigset_t stop_signals() {
   return signals;
 }
 
-// Returns the signal. From then on a second one ends the process at once, as it would have without us.
+// Returns the signal. From then on a second one ends the process at once, by the signal's default action.
 int wait_for_stop() {
   const sigset_t signals = stop_signals();
   int received = 0;
@@ -76,7 +76,7 @@ int wait_for_stop() {
   return received;
 }
 
-// What follows from --demo: loads it into an empty database, and refuses one that holds real data.
+// For --demo: loads the demonstration into an empty database, and refuses one that holds real data.
 std::vector<DemoLogin> prepare_demo(Database& database, std::size_t clients) {
   travelchat::error_code ec;
   database.exclusively([&] { ec = load_demo(database, clients, current_time()); });
@@ -112,7 +112,7 @@ LogLevel to_level(travelchat::LogLevel level) noexcept {
   return LogLevel::error;
 }
 
-// The server on the engine tells the same log.
+// The server on the engine uses the same log.
 travelchat::EngineOptions engine_options(const ServeOptions& options, Log& log) {
   travelchat::EngineOptions engine;
   engine.log = [&log](const travelchat::LogRecord& record) {
@@ -183,7 +183,7 @@ void log_requests(travelchat::BeastServer& server, Log& log) {
   });
 }
 
-// With pages, where to open them; without, the same by their routes.
+// Prints the URLs of the pages, or of the routes where no pages are served.
 void print_demo(const std::string& url, bool has_pages, const Directory& directory,
                 const std::vector<DemoLogin>& logins) {
   std::cout << "\nDemonstration. Sign in "
@@ -204,7 +204,7 @@ void print_demo(const std::string& url, bool has_pages, const Directory& directo
   std::cout << "All logins and trips: " << url << "/api/demo\n" << std::flush;
 }
 
-// OpenSSL's own words for a file that is not there are no help.
+// Checked here, because OpenSSL's message for a missing file does not help.
 void require_readable(const std::filesystem::path& file) {
   if (access(file.c_str(), R_OK) != 0) {
     throw std::runtime_error("cannot read " + file.string() + ": " + std::generic_category().message(errno));
@@ -233,7 +233,8 @@ int serve(const ServeOptions& options) {
     tell_of_demo_accounts(database, log);
   }
 
-  // The database lives by the engine's storage: what uses it comes after the engine, and goes before.
+  // The database uses the engine's storage, so everything that uses it is made after the engine and destroyed before
+  // it.
   travelchat::ChatEngine engine(database.release_chat(), engine_options(options, log), make_backplane(options, log));
   LiveDirectory directory(database, options.demo_clients ? DemoAccounts::admitted : DemoAccounts::refused);
   Sessions sessions(database, options.session_lifetime, options.session_idle_timeout);
@@ -243,7 +244,7 @@ int serve(const ServeOptions& options) {
   TravelLabHost host(directory, sessions, std::move(jwt), has_tls || options.secure_cookies, log);
   LoginThrottle throttle(options.rate_limits ? LoginThrottle::Limits{} : LoginThrottle::Limits{.tries = 0});
 
-  // In this order, so that the pools finish what they were given before the server goes.
+  // In this order, so that the pools finish their jobs before the server is destroyed.
   PushSubscriptions push_subscriptions(database);
   std::optional<WebPushSender> push;
   if (options.push) {

@@ -1,4 +1,4 @@
-// What counts as one place on the Internet, for limits.
+// The networks by which limits count remote addresses.
 //
 // Stateless; any thread.
 #pragma once

@@ -25,7 +25,7 @@ using std::chrono::milliseconds;
 
 constexpr const char* version_text = "travelchat-server " TRAVELCHAT_VERSION_STRING;
 constexpr std::size_t default_demo_clients = 20;
-constexpr std::size_t max_demo_clients = 50'000;  // as many names as the demonstration knows
+constexpr std::size_t max_demo_clients = 50'000;  // the number of names in the demonstration
 
 // A mistake of the operator's; the text is one sentence.
 class OptionError : public std::runtime_error {
@@ -151,7 +151,7 @@ std::string environment_name(const std::string& option) {
 CLI::Option* CommandLine::option(const std::string& name, CLI::callback_t callback, const std::string& type,
                                  const std::string& description, const std::string& shown_default) {
   CLI::Option* added = app_.add_option(name, std::move(callback), description)->envname(environment_name(name));
-  added->type_name(type)->take_last();  // so that a script's options can be followed by its user's
+  added->type_name(type)->take_last();  // the last one counts, so that a script can be called with further options
   if (!shown_default.empty()) added->default_str(shown_default);
   return added;
 }
@@ -220,7 +220,7 @@ void CommandLine::limit(const std::string& name, travelchat::RateLimit& target, 
       name,
       [&target, name](const CLI::results_t& given) {
         const std::string& text = given.at(0);
-        constexpr std::size_t most = 10'000;  // each of them is a time that is remembered
+        constexpr std::size_t most = 10'000;  // a time is stored for each of them
         const std::size_t slash = text.find('/');
         const auto times = parse_number<std::size_t>(std::string_view(text).substr(0, slash));
         const auto window =

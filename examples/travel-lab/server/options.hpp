@@ -103,7 +103,7 @@ struct EndSessionsOptions {
   std::optional<std::string> email;  // empty: everybody
 };
 
-// `new-epoch`: after a backup was restored, so that no client takes it for what it saw before.
+// `new-epoch`: to be run after a backup was restored, so that clients load everything again.
 struct NewEpochOptions {
   std::filesystem::path data;
   std::string storage;

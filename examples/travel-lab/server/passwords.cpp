@@ -28,7 +28,7 @@ bool verify_password(std::string_view password, const std::string& hash) noexcep
 }
 
 bool verify_against_nobody(std::string_view password) noexcept {
-  // The result is dropped on purpose: whoever knew those 32 bytes must not get in either.
+  // The result is ignored: even the right 32 bytes must not be accepted.
   [[maybe_unused]] const int result = crypto_pwhash_str_verify(nobodys_hash, password.data(), password.size());
   return false;
 }

@@ -9,7 +9,7 @@
 
 namespace travel_lab {
 
-// Longer ones are refused unseen, so that nobody makes the server hash a megabyte.
+// Longer ones are refused without hashing, so that nobody makes the server hash a megabyte.
 inline constexpr std::size_t max_password_bytes = 1'024;
 
 // A self-contained string: algorithm, limits, salt and hash. Throws std::bad_alloc when there is no memory for it.

@@ -1,8 +1,8 @@
 // Where a push message goes: the address that a browser's push service has given it.
 //
 // It comes from a browser, so anybody who may sign in can name any address; this server must not become a way into the
-// network behind it. Hence https only, and public addresses only, told twice: by the name when it is stored, and by the
-// address when it is connected to. Pure; any thread.
+// network behind it. So it must be https and public, which is checked twice: by the name when it is stored, and by the
+// address when a connection is made. Pure; any thread.
 #pragma once
 
 #include <boost/asio/ip/address.hpp>

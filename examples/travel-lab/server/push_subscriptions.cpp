@@ -13,7 +13,7 @@ namespace {
 using travelchat::errc;
 using travelchat::error_code;
 
-// Not both: the row was written by nobody we know.
+// nullopt: the row is invalid, and was not written by this class.
 std::optional<PushKeys> keys_of(std::span<const std::uint8_t> p256dh, std::span<const std::uint8_t> auth) {
   PushKeys keys;
   if (p256dh.size() != keys.p256dh.size() || auth.size() != keys.auth.size()) return std::nullopt;
@@ -80,7 +80,7 @@ travelchat::result<std::vector<PushSubscription>> PushSubscriptions::of_organiza
   }
   auto found = read(org_id);
   const std::lock_guard lock(mutex_);
-  // What was written since may be missing in it.
+  // Not kept when something was written since the read.
   if (found && generation == generation_) known_.insert_or_assign(org_id, *found);
   return found;
 }

@@ -1,7 +1,7 @@
 // The browsers that advisors want to be notified on: rows of the host's table `push_subscriptions`.
 //
 // Owner: main. Every function reads or writes the database and may block; any thread but an I/O thread. Each message of
-// a client asks for those of its organization, so where nobody else writes the table, what was read stays in memory.
+// a client needs those of its organization, so they are cached where no other process writes the table.
 #pragma once
 
 #include "web_push_message.hpp"

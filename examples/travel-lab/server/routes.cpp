@@ -53,8 +53,8 @@ travelchat::RequestCredentials credentials_of(const HttpRequest& request) {
   return {std::string(request.header("cookie")), std::string(request.header("authorization"))};
 }
 
-// What a route needs that gives the browser another session, or takes it away. A request of another site's page comes
-// without the cookie, for it is SameSite=Lax, but the browser would do what the answer says to it.
+// Required by routes that set or clear the session cookie. Another site's request comes without the cookie, which is
+// SameSite=Lax, but the browser would still obey the Set-Cookie of the answer.
 bool comes_from_our_pages(const HttpRequest& request) {
   return request.from_trusted_origin && request.header("sec-fetch-site") != "cross-site";
 }
@@ -63,7 +63,7 @@ bool comes_from_our_pages(const HttpRequest& request) {
 void finish_login(const Site& site, const Directory& directory, const Advisor& advisor, const std::string& replaced,
                   const HttpRespond& respond) {
   const travelchat::TimePoint now = current_time();
-  // First, so that it is the one that makes room for the new session.
+  // The old session is closed first, so that it does not count against `max_per_advisor`.
   if (const auto ec = travelchat::is_token(replaced) ? site.sessions.close(replaced) : travelchat::error_code()) {
     site.log.write(LogLevel::error, "session_not_deleted", {{"reason", travelchat::describe(ec).name}});
     return respond(error_response(ec));
@@ -92,9 +92,9 @@ struct Login {
   std::string replaced;  // see `finish_login`
 };
 
-// Where a password may be hashed.
+// Runs on a thread that may hash a password.
 void check_login(const Site& site, const Login& login, const HttpRespond& respond) {
-  // Of every login, so that the time tells nothing about whether there is such an advisor.
+  // For every login, so that the time does not tell whether there is such an advisor.
   if (const auto ec = site.directory.refresh()) {
     site.throttle.not_checked(login.attempt);
     return respond(error_response(ec));
@@ -135,7 +135,7 @@ void login(const Site& site, HttpRequest request, HttpRespond respond) {
                                                    std::string(site.host.session_token(request.header("cookie")))});
   const auto wait = site.throttle.admit(login->attempt, LoginThrottle::Clock::now());
   if (wait.count() > 0) return respond(too_many_logins(wait));
-  // A network waits in one queue for all the names that it tries, except for those who have signed in from it.
+  // All tries from one network are one asker, except for accounts that have signed in from it before.
   const auto& [network, account, admitted_at, is_known] = login->attempt;
   site.passwords.submit(is_known ? network + '\n' + account : network,
                         is_known ? FairPool::Standing::known : FairPool::Standing::stranger,
@@ -179,7 +179,7 @@ void trip_view(const Site& site, const HttpRequest& request, HttpRespond respond
     };
     if (token) {
       if (found->trip == nullptr) return respond(error_response(errc::not_found));
-      // A trip that was never shared may have an empty token, which is not one that opens it.
+      // A trip that was never shared may have an empty token, which must not match.
       const bool is_open = found->trip->share_enabled && !found->trip->share_token.empty() &&
                            equal_in_constant_time(*token, found->trip->share_token);
       return respond(is_open ? show(*found) : error_response(errc::sharing_disabled));
@@ -261,7 +261,7 @@ void write_subscription(const Site& site, int status, HttpRespond respond,
   if (!is_accepted) respond(error_response(errc::overloaded));
 }
 
-// A member of the object `keys`, which wire::Body passes over.
+// A member of the object `keys`, which wire::Body ignores.
 travelchat::result<std::string> push_key(const json::value& body, std::string_view name) {
   const json::value* keys = body.as_object().if_contains("keys");
   if (keys == nullptr) return errc::missing_field;

@@ -13,7 +13,7 @@ namespace travel_lab {
 std::string random_hex(std::size_t bytes) {
   std::vector<unsigned char> random(bytes);
   randombytes_buf(random.data(), random.size());
-  std::string hex(2 * bytes + 1, '\0');  // sodium ends it with a NUL
+  std::string hex(2 * bytes + 1, '\0');  // sodium appends a NUL
   sodium_bin2hex(hex.data(), hex.size(), random.data(), random.size());
   hex.pop_back();
   return hex;

@@ -18,12 +18,12 @@ std::string random_hex(std::size_t bytes);
 // A random UUID (version 4): what this host calls its organizations, advisors, clients and trips.
 std::string random_id();
 
-// What stands in the file, without the end of its line. Throws std::runtime_error, which calls it by `name`.
+// The content of the file, without its final line break. Throws std::runtime_error, which calls it by `name`.
 std::string read_secret_file(const std::filesystem::path& file, std::string_view name);
 
 travelchat::Sha256Digest sha256(std::string_view data) noexcept;
 
-// Only the lengths show in the time that it takes.
+// Its time depends on the lengths only.
 bool equal_in_constant_time(std::string_view left, std::string_view right) noexcept;
 
 }  // namespace travel_lab

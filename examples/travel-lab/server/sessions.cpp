@@ -65,7 +65,7 @@ bool Sessions::is_over(const Remembered& remembered, TimePoint now) const noexce
 void Sessions::remember(const Sha256Digest& digest, Session session, std::optional<std::int64_t> noted_at,
                         TimePoint now) {
   session.id = travel_lab::id_of(digest);
-  // A row of before there was an idle time-out counts from now on.
+  // A row from before the idle time-out existed counts as used now.
   Remembered fresh{std::move(session), now, noted_at.value_or(milliseconds(now)), noted_at.value_or(0)};
   const auto found = live_.find(digest);
   if (found != live_.end()) {
@@ -134,7 +134,7 @@ std::optional<Session> Sessions::recall(std::string_view token, TimePoint now) c
   std::atomic_ref last_use(found->second.used_at);
   for (auto seen = last_use.load(); seen < used_at && !last_use.compare_exchange_weak(seen, used_at);) {
   }
-  // One of those who find it is told.
+  // Only one caller is told that it is due.
   std::atomic_ref noted(found->second.noted_at);
   auto noted_at = noted.load();
   session.is_use_due =
@@ -186,7 +186,7 @@ error_code Sessions::close(std::string_view token) {
   const error_code ec = database_.write(
       [&](Connection& connection) { Statement(connection, "DELETE FROM sessions WHERE digest = ?").execute(digest); });
   {
-    // Once more, and with a mark: a `reread` may have found the row before it went.
+    // Erased again, and counted: a `reread` may have found the row before it was deleted.
     const std::lock_guard lock(mutex_);
     ++closed_;
     live_.erase(digest);
@@ -202,7 +202,8 @@ std::string Sessions::id_of(std::string_view token) {
 travelchat::result<std::vector<std::string>> Sessions::find_live(const std::vector<std::string>& ids,
                                                                  TimePoint now) const {
   std::vector<std::string> live;
-  // Being asked about is no use: an open page that nobody looks at any more goes the way of its session.
+  // This check is no use of the session: an open page that nobody looks at is closed when its session has been idle for
+  // too long.
   const auto is_remembered = [&](const Sha256Digest& digest) {
     const auto found = live_.find(digest);
     return found != live_.end() && !is_over(found->second, now);
@@ -220,7 +221,7 @@ travelchat::result<std::vector<std::string>> Sessions::find_live(const std::vect
     for (std::size_t i = 1; i < ids_in_query; ++i) sql += ", ?";
     const auto rows = connection.prepare(sql + ")");
     for (std::size_t first = 0; first < ids.size(); first += ids_in_query) {
-      // What there are too few of repeats the first: one statement for any number.
+      // The last query is filled up with repeats of an id, so that one statement serves for any number.
       std::array<Sha256Digest, ids_in_query> digests{};
       std::array<Value, 1 + ids_in_query> parameters{milliseconds(now)};
       for (std::size_t i = 0; i < ids_in_query; ++i) {

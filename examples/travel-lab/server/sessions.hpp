@@ -1,10 +1,10 @@
 // Advisors' browser sessions: a cookie with 32 random bytes, of which only the SHA-256 is kept.
 //
-// The table is the truth. Its rows are in memory too, so that a request with a cookie costs a hash and a look-up. Where
-// this process owns the database, memory holds all of them and no request waits for it. Where other nodes open and end
-// sessions too, memory is asked first, and the database about what memory does not hold or read longer ago than
-// `trust`. Memory is bounded by `max_per_advisor`. `recall` from any thread; what reads or writes the database may
-// block.
+// The table is authoritative. Its rows are cached in memory, so that a request with a cookie costs a hash and a
+// look-up. Where this process owns the database, all of them are in memory, and no request waits for the database.
+// Where other nodes open and end sessions, too, the database is asked about sessions that are not in memory, or were
+// read longer ago than `trust`. Memory is bounded by `max_per_advisor`. `recall` from any thread; what reads or writes
+// the database may block.
 #pragma once
 
 #include <travelchat/error.hpp>
@@ -58,19 +58,20 @@ class Sessions {
 
   // Durable once it returns.
   travelchat::result<OpenedSession> open(const std::string& advisor_id, travelchat::TimePoint now);
-  // What memory says. nullopt: malformed, unknown, closed, expired or idle for too long, or `reread` has to say.
+  // Looks in memory only. nullopt: malformed, unknown, closed, expired or idle for too long, or `reread` is needed.
   std::optional<Session> recall(std::string_view token, travelchat::TimePoint now) const;
-  // Brings what memory says of this session up to date; without effect where memory is always right.
+  // Reads this session from the database again; without effect where this process owns the database.
   travelchat::error_code reread(std::string_view token, travelchat::TimePoint now);
   // Writes down that it was used at `now`, for other nodes and for after a restart. Asked for by `recall` once in a
   // while, so that a use costs no commit: what is written is at most an eighth of the idle time-out old.
   travelchat::error_code note_use(std::string_view token, travelchat::TimePoint now);
-  // Ends it at once; the error says that a restart would bring it back. Unknown tokens are no error.
+  // Ends it at once. After an error its row may still be there, and a restart, or a read from a shared database, brings
+  // it back. Unknown tokens are no error.
   travelchat::error_code close(std::string_view token);
 
   // What names the session of this token to the chat: its digest in hexadecimal.
   static std::string id_of(std::string_view token);
-  // Those of `ids` that have not ended, by the database where others end sessions too. That is no use of theirs.
+  // Those of `ids` that have not ended, by the database where others end sessions, too. Does not count as a use.
   travelchat::result<std::vector<std::string>> find_live(const std::vector<std::string>& ids,
                                                          travelchat::TimePoint now) const;
   // Before anything else: called with the id of each session that this process ends, on the thread that ends it.
@@ -82,9 +83,9 @@ class Sessions {
     travelchat::TimePoint read_at;
     // Milliseconds since 1970. Under the lock for reading they are changed too, by std::atomic_ref.
     mutable std::int64_t used_at;
-    mutable std::int64_t noted_at;  // what the row says, or will when whoever was told that it is due has written it
+    mutable std::int64_t noted_at;  // the row's value, or the one that is being written to it
   };
-  // Both as the row says. What memory knows of a later use is kept.
+  // Takes over the values of a row; a later use that is in memory is kept.
   void remember(const travelchat::Sha256Digest& digest, Session session, std::optional<std::int64_t> noted_at,
                 travelchat::TimePoint now);
   bool is_over(const Remembered& remembered, travelchat::TimePoint now) const noexcept;
@@ -102,7 +103,7 @@ class Sessions {
   mutable std::shared_mutex mutex_;
   std::unordered_map<travelchat::Sha256Digest, Remembered, DigestHash> live_;
   std::function<void(const std::string& id)> ended_ = [](const std::string&) {};
-  std::uint64_t closed_ = 0;  // how many; what was read before one of them may be of that one
+  std::uint64_t closed_ = 0;  // `close` calls; one may have deleted a row that was read before
 };
 
 }  // namespace travel_lab

@@ -110,7 +110,7 @@ class SqliteDatabase final : public Database {
   travelchat::SqliteStorage& storage_;
 };
 
-// Of the host's own tables.
+// For an error with the host's own tables.
 [[noreturn]] void refuse(const std::filesystem::path& file, const error_code& ec) {
   const errc code = travelchat::describe(ec).code;
   std::string reason(travelchat::describe(ec).message);
@@ -129,7 +129,7 @@ std::unique_ptr<Database> open_sqlite(const std::filesystem::path& folder, Datab
   if (made) throw std::runtime_error("cannot make the data folder " + folder.string() + ": " + made.message());
 
   const fs::path file = sqlite_file(folder);
-  // While it is opened, what is told is this function's to tell.
+  // Until it is open, lines become the text of this function's exception.
   struct Told {
     bool is_open = false;
     std::string last;

@@ -58,8 +58,8 @@ constexpr const char* content_security_policy =
     "font-src 'self' data:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-// The one file that is made for other sites' pages. It holds nothing of anybody's, so every site may load it, also with
-// the `integrity` attribute, for which a browser wants CORS.
+// The one file that is made for other sites' pages. It has no private data, so every site may load it, also with the
+// `integrity` attribute, which needs CORS.
 constexpr std::string_view widget_path = "/widget.js";
 
 std::string read_file(const std::filesystem::path& path) {

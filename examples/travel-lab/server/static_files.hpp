@@ -1,7 +1,7 @@
 // The web pages of a folder, served from memory.
 //
-// Read once: a path names an entry of a table or nothing, so no request can reach outside the folder and none waits for
-// the disk. New files are seen after a restart. Constant once loaded; any thread.
+// Read once: a path is looked up in a table, so no request can reach outside the folder and none waits for the disk.
+// New files are seen after a restart. Constant once loaded; any thread.
 #pragma once
 
 #include <travelchat/beast_server.hpp>

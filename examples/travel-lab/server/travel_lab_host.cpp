@@ -30,8 +30,8 @@ std::string_view bearer_token(std::string_view authorization) {
   return trim(value.substr(scheme.size()));
 }
 
-// What stands for the session of an advisor who comes with a JWT, which no store knows: it lasts for as long as the
-// advisor is one of that organization and may sign in. No session of a cookie is called so: theirs are hexadecimal.
+// The session id for an advisor with a JWT, who has no stored session: it is live while the advisor is one of that
+// organization and may sign in. It differs from those of cookies, which are hexadecimal.
 std::string jwt_session_of(const Advisor& advisor) {
   return "jwt " + advisor.org_id + ' ' + advisor.id;
 }
@@ -124,7 +124,7 @@ TravelLabHost::Recalled<std::optional<SignedIn>> TravelLabHost::recall_advisor(
 }
 
 void TravelLabHost::note_use(std::string_view token, travelchat::TimePoint now) const {
-  // One that finds no room is left out: an eighth of the idle time-out later it is due again.
+  // When the queue is full it is skipped: an eighth of the idle time-out later it is due again.
   static_cast<void>(writers_->submit([this, token = std::string(token), now] {
     if (const auto ec = sessions_.note_use(token, now)) {
       log_.write(LogLevel::error, "session_use_not_stored", {{"reason", travelchat::describe(ec).name}});

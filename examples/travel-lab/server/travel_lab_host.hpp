@@ -74,13 +74,13 @@ class TravelLabHost final : public travelchat::Host {
   void notify(travelchat::PushNotification notification) override;
 
  private:
-  // What memory says. Not final: memory that was read again may say more.
+  // An answer from memory. Not final: it may differ after memory was read again.
   template <class T>
   struct Recalled {
     T answer;
     bool is_final = true;
   };
-  // Replies with what memory says, after `reread` when that is not final.
+  // Replies with the answer from memory, after `reread` when it is not final.
   template <class T>
   void answer(std::function<Recalled<T>()> recall, std::function<travelchat::error_code()> reread,
               travelchat::Reply<T> reply) const;

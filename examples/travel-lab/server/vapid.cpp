@@ -51,8 +51,8 @@ class Descriptor {
   int fd_;
 };
 
-// All of it or nothing is there after a crash. This process alone writes in its data folder, so the name is free; what
-// a crash left under it is overwritten.
+// Atomic: after a crash the file is complete or absent. Only this process writes in its data folder, so a temporary
+// file of that name is left from a crash and is overwritten.
 void store(const fs::path& file, std::string_view content) {
   const fs::path fresh = file.string() + ".new";
   {

@@ -1,7 +1,7 @@
 // How this server tells push services who it is: Voluntary Application Server Identification (RFC 8292).
 //
-// Its key pair is made once and kept, because browsers tie their subscriptions to it: a new key would orphan all of
-// them. Owner: main. `public_key` from any thread, `authorization` from one.
+// Its key pair is made once and kept, because browsers' subscriptions are bound to it: with a new key, all of them
+// would be useless. Owner: main. `public_key` from any thread, `authorization` from one.
 #pragma once
 
 #include "p256.hpp"

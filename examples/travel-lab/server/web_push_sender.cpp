@@ -88,8 +88,7 @@ struct Connection {
   bool timed_out = false;
 };
 
-// Between the threads that look names up, which nothing can interrupt, and the sender, which may be gone when they are
-// done.
+// Shared by the sender and the threads that look names up, which cannot be interrupted and may outlive it.
 struct Gate {
   std::mutex mutex;
   bool is_open = true;
@@ -119,7 +118,7 @@ std::vector<asio::ip::address> resolve(const std::string& host) {
   return found;
 }
 
-// Delta-seconds only; a date is as good as nothing said.
+// Delta-seconds only; a date is ignored.
 std::optional<seconds> parse_retry_after(std::string_view text) {
   std::uint32_t number = 0;
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -135,7 +134,7 @@ Outcome outcome_of(const http::response_header<>& answer) {
     const auto after = answer[http::field::retry_after];
     return {Fate::retry, "busy", status, parse_retry_after({after.data(), after.size()})};
   }
-  // Redirects too: where an endpoint leads is for its browser to say, not for whoever answers there.
+  // Redirects, too: only the browser may say where its endpoint is.
   return {Fate::refused, "refused", status, {}};
 }
 
@@ -206,8 +205,8 @@ class WebPushSender::Impl {
   }
 
  private:
-  // What is on its way to one browser: one message at a time, so that none overtakes an earlier one and an endpoint
-  // that never answers takes one connection.
+  // The deliveries to one browser: one at a time, so that none overtakes an earlier one, and an endpoint that never
+  // answers takes a single connection.
   struct Traffic {
     std::deque<DeliveryPointer> waiting;
     std::unordered_map<std::string, std::uint64_t> newest;  // number of the last delivery, by topic
@@ -393,8 +392,8 @@ asio::awaitable<Outcome> WebPushSender::Impl::attempt(const Delivery& delivery) 
   co_return outcome_of(parser.get());
 }
 
-// Empty: none, or not in time. A resolver of Asio's would hold up the end of the process until the last name server has
-// been asked in vain; a thread of its own that nobody joins does not.
+// Empty: none, or not in time. Uses a detached thread, because the destructor of an Asio resolver would wait until the
+// last name server has timed out.
 asio::awaitable<std::vector<asio::ip::address>> WebPushSender::Impl::look_up(std::string host) {
   std::vector<asio::ip::address> addresses;
   const std::uint64_t id = ++last_lookup_;
@@ -472,7 +471,7 @@ void WebPushSender::Impl::retry_later(const DeliveryPointer& delivery, const Out
   });
 }
 
-// Of the counts.
+// Removes it from the counts.
 void WebPushSender::Impl::forget(const Delivery& delivery) {
   --deliveries_;
   auto& newest = traffic_.at(delivery.subscription.endpoint).newest;
@@ -480,7 +479,7 @@ void WebPushSender::Impl::forget(const Delivery& delivery) {
   if (found != newest.end() && found->second == delivery.number) newest.erase(found);
 }
 
-// The endpoint's next one may travel.
+// Lets the endpoint's next delivery start.
 void WebPushSender::Impl::finish(const Delivery& delivery) {
   forget(delivery);
   const auto traffic = traffic_.find(delivery.subscription.endpoint);

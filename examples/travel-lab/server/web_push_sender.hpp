@@ -1,12 +1,12 @@
-// Carries notifications to the push services of an organization's advisors (RFC 8030).
+// Sends notifications to the push services of an organization's advisors (RFC 8030).
 //
-// Owner: main. It has a thread of its own, on which everything waits for the network and for the database, so that no
-// I/O thread of the chat ever does. What is on its way when it stops is lost: the message itself is stored, and its
-// sender has been answered. `send` from any thread.
+// Owner: main. It has a thread of its own for everything that waits for the network and the database, so that no I/O
+// thread of the chat does. Deliveries under way are lost when it stops; the message itself is stored. `send` from any
+// thread.
 //
-// Endpoints come from browsers, so a delivery trusts them with nothing: https with the certificate and the name
-// verified, only public addresses, checked on the addresses that are connected to, no redirects, nothing read beyond
-// the head of the answer, and a deadline over all of it. Endpoints and keys never reach the log, only hosts.
+// Endpoints come from browsers and are not trusted: https with the certificate and the name verified, only public
+// addresses, checked on the addresses that are connected to, no redirects, nothing read beyond the head of the answer,
+// and a deadline over all of it. Endpoints and keys never reach the log, only hosts.
 #pragma once
 
 #include "log.hpp"
