@@ -79,7 +79,7 @@ Consequences consequences_of(const Write& write, const Written& written, bool ha
 }
 
 // What one shard gets of one transaction: its events, by conversation, and the answers that belong to its context.
-struct Parcel {
+struct ShardBatch {
   std::vector<Publication> publications;
   std::unordered_map<Uuid, std::size_t> by_room;
   struct Answer {
@@ -273,9 +273,9 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
                         std::vector<result<Written>>& results) {
   failed ? ++failed_commits_ : ++commits_;
   writes_ += jobs.size();
-  std::vector<Parcel> parcels(shards_.size());
+  std::vector<ShardBatch> batches(shards_.size());
   std::vector<Sha256Digest> ended;
-  std::vector<Parcel::Answer> elsewhere;  // whose executor belongs to no shard
+  std::vector<ShardBatch::Answer> elsewhere;  // whose executor belongs to no shard
   const bool others_listen = backplane_ != nullptr;
   const bool has_inbox = others_listen || std::any_of(shards_.begin(), shards_.end(),
                                                       [](const auto& shard) { return shard->inbox_listeners() > 0; });
@@ -293,21 +293,21 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
       const bool has_listeners = others_listen || shards_[home]->listeners() > 0;
       Consequences brought = consequences_of(job->write, *written, has_listeners, has_inbox);
       if (brought.event) {
-        Publication& publication = parcels[home].publication(room);
+        Publication& publication = batches[home].publication(room);
         publication.events.push_back(std::move(*brought.event));
         publication.rev = written->conversation.rev;
       } else if (!written->changed && has_listeners && std::holds_alternative<AppendMessage>(job->write)) {
         // A repeat: the node that stored the first request may have crashed before it told the listeners.
-        Publication& publication = parcels[home].publication(room);
+        Publication& publication = batches[home].publication(room);
         publication.rev = std::max(publication.rev, written->conversation.rev);
       }
       if (brought.update) {
         const Uuid inbox = inbox_room(written->conversation.org_id);
-        parcels[shard_of(inbox)].publication(inbox).events.emplace_back(std::move(*brought.update));
+        batches[shard_of(inbox)].publication(inbox).events.emplace_back(std::move(*brought.update));
       }
     } else if (written.error() == make_error_code(errc::storage_failed)) {
       if (const auto conversation = conversation_of(job->write)) {
-        parcels[shard_of(*conversation)].doubtful.push_back(*conversation);
+        batches[shard_of(*conversation)].doubtful.push_back(*conversation);
       }
     }
     // Answers that belong to a shard's thread travel with its events: one wake-up for all of a transaction.
@@ -317,8 +317,8 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
     const auto answering =
         std::find_if(shards_.begin(), shards_.end(), [&](const auto& shard) { return &shard->context() == context; });
     if (answering != shards_.end()) {
-      Parcel& parcel = parcels[static_cast<std::size_t>(answering - shards_.begin())];
-      parcel.answers.push_back({std::move(job), executor, std::move(written)});
+      ShardBatch& batch = batches[static_cast<std::size_t>(answering - shards_.begin())];
+      batch.answers.push_back({std::move(job), executor, std::move(written)});
     } else {
       elsewhere.push_back({std::move(job), executor, std::move(written)});
     }
@@ -328,21 +328,21 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
     for (const Sha256Digest& digest : ended) tokens_.erase(digest);
     tell_others_ended(ended);
     const auto shared = std::make_shared<const std::vector<Sha256Digest>>(std::move(ended));
-    for (Parcel& parcel : parcels) parcel.ended = shared;
+    for (ShardBatch& batch : batches) batch.ended = shared;
   }
-  for (std::size_t i = 0; i < parcels.size(); ++i) {
+  for (std::size_t i = 0; i < batches.size(); ++i) {
     Shard* const shard = shards_[i].get();
     if (others_listen) {
       // Before the answers: whoever has one may rely on the other nodes' having been told.
-      for (Publication& publication : parcels[i].publications) publish_to_others(publication);
-      if (shard->listeners() == 0) parcels[i].publications.clear();
+      for (Publication& publication : batches[i].publications) publish_to_others(publication);
+      if (shard->listeners() == 0) batches[i].publications.clear();
     }
-    if (parcels[i].empty()) continue;
-    asio::post(shard->context(), [shard, parcel = std::move(parcels[i])]() mutable {
-      if (parcel.ended) shard->end_credentials(*parcel.ended);
-      for (const Uuid& conversation : parcel.doubtful) shard->doubt(conversation);
-      for (Publication& publication : parcel.publications) shard->publish(std::move(publication));
-      for (auto& [job, executor, written] : parcel.answers) {
+    if (batches[i].empty()) continue;
+    asio::post(shard->context(), [shard, batch = std::move(batches[i])]() mutable {
+      if (batch.ended) shard->end_credentials(*batch.ended);
+      for (const Uuid& conversation : batch.doubtful) shard->doubt(conversation);
+      for (Publication& publication : batch.publications) shard->publish(std::move(publication));
+      for (auto& [job, executor, written] : batch.answers) {
         asio::dispatch(executor, [answered = std::move(job), value = std::move(written)]() mutable {
           answered->complete(std::move(value));
         });
