@@ -17,7 +17,7 @@ namespace {
 
 // How long to wait for a missing event before it is read: hints of nodes that write to one conversation at the same
 // time often arrive in another order than that of their revisions.
-constexpr auto patience = 10ms;
+constexpr auto missing_event_wait = 10ms;
 constexpr std::size_t max_reads_under_way = 16;  // of what was missed, so that requests find readers, too
 constexpr std::size_t poll_slice = 500;          // conversations in one read
 constexpr unsigned rounds_per_list = 6;          // a list is compared in every sixth round: it is read as a whole
@@ -386,7 +386,7 @@ void Shard::await_missing(const Uuid& id, RoomEntry& entry) {
   entry.is_awaited = true;
   awaited_.push_back(id);
   if (awaited_.size() > 1) return;
-  await_timer_.expires_after(patience);
+  await_timer_.expires_after(missing_event_wait);
   await_timer_.async_wait([this](const error_code& error) {
     if (!error) stop_awaiting();
   });

@@ -32,7 +32,7 @@ bool can_be_written(const HttpRequest& request) noexcept {
 }
 
 // How long `stop` waits, beyond its grace, for threads that may be gone.
-constexpr auto patience = std::chrono::seconds{1};
+constexpr auto extra_stop_wait = std::chrono::seconds{1};
 
 }  // namespace
 
@@ -94,9 +94,9 @@ void Server::stop(std::chrono::milliseconds grace) {
       self->changed_.notify_all();
     });
   }
-  changed_.wait_for(lock, patience, [&] { return loops_aborted_ == loops_.size(); });
+  changed_.wait_for(lock, extra_stop_wait, [&] { return loops_aborted_ == loops_.size(); });
   // Closed sockets are destroyed in the next round of their loop.
-  changed_.wait_for(lock, patience, [&] { return connections_ == 0; });
+  changed_.wait_for(lock, extra_stop_wait, [&] { return connections_ == 0; });
   lock.unlock();
   run_state_->end();
   lock.lock();

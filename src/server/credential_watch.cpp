@@ -25,7 +25,7 @@ constexpr auto no_lasts = 1s;
 // Before the host is asked again after an error.
 constexpr auto failure_pause = 1s;
 // A question without an answer by then counts as failed.
-constexpr auto host_patience = 10s;
+constexpr auto host_answer_timeout = 10s;
 // Of open sockets at once, so that the host has time for requests.
 constexpr std::size_t max_checks_under_way = 16;
 
@@ -174,7 +174,7 @@ void CredentialWatch::answer_waiting(Trip& trip) {
 void CredentialWatch::check_links(SteadyTime now) {
   std::vector<std::string> silent;
   for (const auto& [trip_id, trip] : trips_) {
-    if (trip.is_asked && now - trip.asked_at >= host_patience) silent.push_back(trip_id);
+    if (trip.is_asked && now - trip.asked_at >= host_answer_timeout) silent.push_back(trip_id);
   }
   for (const std::string& trip_id : silent) {
     const auto known = trips_.find(trip_id);
@@ -216,7 +216,7 @@ void CredentialWatch::continue_checks() {
 // ---- Sessions ----
 
 void CredentialWatch::check_sessions(SteadyTime now) {
-  if (sessions_asked_at_ && now - *sessions_asked_at_ < host_patience) return;
+  if (sessions_asked_at_ && now - *sessions_asked_at_ < host_answer_timeout) return;
   std::unordered_set<std::string> open;
   loop_.sockets().for_each([&](SubscriberSocket& socket) {
     const SocketClaim* claim = socket.claim();
