@@ -245,18 +245,18 @@ bool is_lock_trouble(const Failure& failure) noexcept {
   return failure.is_class("40") || failure.sqlstate == "55P03" || failure.sqlstate == "57014";
 }
 
-void Lane::start(std::vector<Hand> hands, Patience& patience, Patience& locks) noexcept {
+void Lane::start(std::vector<LaneBatch> batches, Patience& patience, Patience& locks) noexcept {
   patience_ = &patience;
   locks_ = &locks;
   parts_.clear();
   postponed_.clear();
   // Each token removal is a part of its own; the writes between two of them are one part. Parts are taken from the
   // back.
-  for (auto hand = hands.rbegin(); hand != hands.rend(); ++hand) {
+  for (auto batch = batches.rbegin(); batch != batches.rend(); ++batch) {
     bool joins = false;
-    for (auto write = hand->writes.rbegin(); write != hand->writes.rend(); ++write) {
+    for (auto write = batch->writes.rbegin(); write != batch->writes.rend(); ++write) {
       const bool stands_alone = is_token_removal(*write->write);
-      if (stands_alone || !joins) parts_.push_back({{}, hand->waits, false});
+      if (stands_alone || !joins) parts_.push_back({{}, batch->waits, false});
       parts_.back().writes.push_back(*write);
       joins = !stands_alone;
     }
@@ -479,7 +479,7 @@ void Lane::write(const Effects& effects) {
     connection_->send(put_members, parameters);
   }
   write_tokens(effects);
-  witness_ = witness_of(effects);
+  proof_ = proof_of(effects);
   connection_->send(commit);
   // From here on a lost connection leaves open whether the transaction is there.
   phase_ = Phase::committing;
@@ -622,42 +622,42 @@ void Lane::make_way() {
   parts_.push_back(std::move(first));
 }
 
-std::optional<Lane::Witness> Lane::witness_of(const Effects& effects) const {
+std::optional<Lane::CommitProof> Lane::proof_of(const Effects& effects) const {
   if (!effects.messages.empty()) {
     const Message& message = effects.messages.front().message;
-    return Witness{&has_message, Parameters(message.id), message.conversation_id};
+    return CommitProof{&has_message, Parameters(message.id), message.conversation_id};
   }
   if (const auto changes = logged_changes(effects); !changes.empty()) {
     const LoggedChange& change = changes.front();
-    return Witness{&has_change,
-                   Parameters(*change.conversation_id, change.rev, static_cast<std::uint64_t>(change.kind),
-                              change.first_seq, change.at),
-                   *change.conversation_id};
+    return CommitProof{&has_change,
+                       Parameters(*change.conversation_id, change.rev, static_cast<std::uint64_t>(change.kind),
+                                  change.first_seq, change.at),
+                       *change.conversation_id};
   }
   if (!effects.members.empty()) {
     const auto& [conversation_id, member] = effects.members.front();
-    return Witness{&has_member, Parameters(conversation_id, to_string(member.type), member.id, member.seen_seq),
-                   conversation_id};
+    return CommitProof{&has_member, Parameters(conversation_id, to_string(member.type), member.id, member.seen_seq),
+                       conversation_id};
   }
   if (!effects.tokens.empty()) {
     const TokenRow& token = effects.tokens.front();
-    return Witness{&has_token, Parameters(token.digest), token.claims.conversation_id};
+    return CommitProof{&has_token, Parameters(token.digest), token.claims.conversation_id};
   }
-  if (made_) return Witness{&has_conversation, Parameters(*made_), *made_};
+  if (made_) return CommitProof{&has_conversation, Parameters(*made_), *made_};
   return std::nullopt;
 }
 
 bool Lane::was_committed() {
   // A token removal can be repeated; a transaction that changes nothing needs no commit.
   if (is_token_removal(*parts_.back().writes.front().write)) return false;
-  if (!witness_) return true;
+  if (!proof_) return true;
   for (;;) {
     try {
       connection_ = std::make_unique<Connection>(target_, Use::lane, patience_->end());
       connection_->send(begin);
       // Waits until a server process that is still committing has ended; the next statement sees its outcome.
-      connection_->send(lock_conversation, Parameters(witness_->conversation_id));
-      connection_->send(*witness_->query, witness_->parameters);
+      connection_->send(lock_conversation, Parameters(proof_->conversation_id));
+      connection_->send(*proof_->query, proof_->parameters);
       const auto answers = connection_->exchange(patience_->end());
       const bool is_there = answers.back()[0].boolean(0);
       connection_->roll_back();

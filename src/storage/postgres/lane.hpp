@@ -49,7 +49,7 @@ struct LaneWrite {
 };
 
 // Writes that a lane carries out one after the other, where possible in one transaction.
-struct Hand {
+struct LaneBatch {
   std::vector<LaneWrite> writes;
   // Whether to queue up for locks for a moment; else the writes of what is locked are postponed at once.
   bool waits = true;
@@ -60,9 +60,10 @@ class Lane {
   // `target` outlives the lane.
   explicit Lane(const Target& target) : target_(target) {}
 
-  // Begins to carry out the writes, hand after hand. They, `patience` (for a database that went away) and `locks` (for
-  // finding out what is locked; then whatever meets a lock is postponed) must live until the lane is no longer busy.
-  void start(std::vector<Hand> hands, Patience& patience, Patience& locks) noexcept;
+  // Begins to carry out the writes, batch after batch. They, `patience` (for a database that went away) and `locks`
+  // (for finding out what is locked; then whatever meets a lock is postponed) must live until the lane is no longer
+  // busy.
+  void start(std::vector<LaneBatch> batches, Patience& patience, Patience& locks) noexcept;
   bool is_busy() const noexcept { return phase_ != Phase::idle; }
 
   // Busy only: what to wait for, and until when.
@@ -100,12 +101,12 @@ class Lane {
   // A row that only this transaction makes. When the answer to COMMIT was lost, its presence shows that the transaction
   // was committed. The transaction's id would not do: PostgreSQL may give it again when it was not yet on disk at a
   // crash.
-  struct Witness {
+  struct CommitProof {
     const Query* query = nullptr;
     Parameters parameters;
     Uuid conversation_id;  // locked by the transaction
   };
-  std::optional<Witness> witness_of(const Effects& effects) const;
+  std::optional<CommitProof> proof_of(const Effects& effects) const;
   void fail_part(error_code error) noexcept;
   // After a lock was not granted in time: tries again without waiting, postpones the writes, or halves the part.
   void make_way();
@@ -124,8 +125,8 @@ class Lane {
   // too.
   std::set<std::string> postponed_;
   Clock::time_point answer_due_;
-  std::optional<Uuid> made_;        // a conversation that the transaction makes
-  std::optional<Witness> witness_;  // none: the transaction changes nothing
+  std::optional<Uuid> made_;          // a conversation that the transaction makes
+  std::optional<CommitProof> proof_;  // none: the transaction changes nothing
   Questions questions_;
   std::vector<result<Written>> decided_;
 };

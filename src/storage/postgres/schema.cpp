@@ -555,7 +555,7 @@ void give_to_owner(Connection& database, const Target& target) {
 // The statements that take from everybody but its owner the right to execute a SECURITY DEFINER function of ours. The
 // default gives it to PUBLIC, ALTER DEFAULT PRIVILEGES may give it to others, and a restored dump may have lost what
 // was said here.
-std::vector<std::string> open_doors(Connection& database, const Target& target) {
+std::vector<std::string> revocations(Connection& database, const Target& target) {
   const Result doors = database.execute(
       "SELECT format('REVOKE ALL ON FUNCTION %s FROM %s CASCADE', p.oid::regprocedure,"
       " CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)"
@@ -571,9 +571,9 @@ std::vector<std::string> open_doors(Connection& database, const Target& target) 
 }
 
 void close_doors(Connection& database, const Target& target) {
-  for (const std::string& statement : open_doors(database, target)) database.execute(statement);
+  for (const std::string& statement : revocations(database, target)) database.execute(statement);
   // Whoever is not the owner is only warned that nothing was revoked.
-  if (const auto left = open_doors(database, target); !left.empty()) {
+  if (const auto left = revocations(database, target); !left.empty()) {
     throw refusal("others may run a function that has the rights of the tables' owner, who must take that from them: " +
                   left.front());
   }
@@ -672,7 +672,7 @@ void prepare_database(Target& target, Clock::time_point connect_by) {
   Connection database(target, Use::migrate, connect_by);
   try {
     const auto is_prepared = [&] {
-      return schema_version(database) == newest_version && open_doors(database, target).empty();
+      return schema_version(database) == newest_version && revocations(database, target).empty();
     };
     if (!is_prepared()) {
       MigrationLock lock(database, target);

@@ -33,8 +33,8 @@ namespace {
 using postgres::Clock;
 using postgres::Connection;
 using postgres::Failure;
-using postgres::Hand;
 using postgres::Lane;
+using postgres::LaneBatch;
 using postgres::LaneWrite;
 using postgres::Patience;
 using postgres::Reader;
@@ -145,7 +145,7 @@ class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, Sha
     Patience patience(options_.patience);
     Patience locks(time_for_locks);
     try {
-      deal(writes, results, patience, locks);
+      distribute(writes, results, patience, locks);
     } catch (const Failure& failure) {
       target_.log("a commit failed: " + failure.message);
       results.clear();
@@ -207,9 +207,10 @@ class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, Sha
 
   // Gives each lane its writes, all of one conversation to the same lane, and starts it. Postponed writes form batches
   // of their own, after those that are not known to be locked.
-  void deal(std::span<const Write> writes, std::vector<result<Written>>& results, Patience& patience, Patience& locks) {
-    Hand waiting{{}, false};
-    Hand queueing{{}, true};
+  void distribute(std::span<const Write> writes, std::vector<result<Written>>& results, Patience& patience,
+                  Patience& locks) {
+    LaneBatch waiting{{}, false};
+    LaneBatch queueing{{}, true};
     std::vector<std::size_t> free;
     const std::string queue_for = postponed_.empty() ? std::string() : choose_to_queue();
     for (std::size_t i = 0; i < writes.size(); ++i) {
@@ -230,20 +231,20 @@ class SharedDatabase final : public storage::ReadingStorage<PostgresStorage, Sha
       if (!postgres::is_lock_trouble(failure)) throw;
       lanes = 1;  // somebody has locked the table; a single lane waits for it
     }
-    std::vector<std::vector<Hand>> hands(lanes_.size());
-    for (std::size_t i = 0; i < lanes; ++i) hands[i].emplace_back();
+    std::vector<std::vector<LaneBatch>> batches(lanes_.size());
+    for (std::size_t i = 0; i < lanes; ++i) batches[i].emplace_back();
     for (const std::size_t i : free) {
       std::size_t lane = 0;
       if (lanes > 1) {
         const Uuid* id = conversation_behind(writes[i]);
         lane = std::hash<Uuid>{}(id != nullptr ? *id : opened.at(&writes[i])) % lanes;
       }
-      hands[lane].front().writes.push_back({&writes[i], &results[i]});
+      batches[lane].front().writes.push_back({&writes[i], &results[i]});
     }
-    if (!waiting.writes.empty()) hands.back().push_back(std::move(waiting));
-    if (!queueing.writes.empty()) hands.back().push_back(std::move(queueing));
-    for (std::size_t i = 0; i < hands.size(); ++i) {
-      if (!hands[i].empty()) lanes_[i].start(std::move(hands[i]), patience, locks);
+    if (!waiting.writes.empty()) batches.back().push_back(std::move(waiting));
+    if (!queueing.writes.empty()) batches.back().push_back(std::move(queueing));
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      if (!batches[i].empty()) lanes_[i].start(std::move(batches[i]), patience, locks);
     }
   }
 

@@ -37,11 +37,11 @@ using sqlite::Writer;
 constexpr std::chrono::milliseconds reader_grace{100};
 constexpr std::chrono::milliseconds reader_grace_step{10};
 // From this many times `checkpoint_bytes` on, a checkpoint waits for readers until it can empty the WAL.
-constexpr std::size_t patience = 4;
+constexpr std::size_t thresholds_before_waiting = 4;
 
 // After a repeat, this many commits look for repeats before they write. Repeats come in groups, when many clients have
 // lost their connection, and one that was not looked for costs a second transaction.
-constexpr std::size_t watchful_commits_after_a_repeat = 64;
+constexpr std::size_t checked_commits_after_a_repeat = 64;
 
 void configure_for_writing(Database& database, std::size_t checkpoint_bytes) {
   {
@@ -169,15 +169,15 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
   error_code commit(std::span<const Write> writes, std::vector<result<Written>>& results) override {
     results.clear();
     if (writes.empty()) return {};
-    using Manner = Writer::Manner;
-    auto manner = watchful_commits_ > 0 ? Manner::together : Manner::hopefully;
-    if (watchful_commits_ > 0) --watchful_commits_;
+    using Mode = Writer::Mode;
+    auto mode = checked_commits_ > 0 ? Mode::together : Mode::expecting_no_repeat;
+    if (checked_commits_ > 0) --checked_commits_;
     for (bool done = false;;) {
-      const error_code failed = transact([&] { return done = writer_.apply(writes, manner, results); });
+      const error_code failed = transact([&] { return done = writer_.apply(writes, mode, results); });
       if (failed) results.clear();
       if (failed || done) return failed;
-      watchful_commits_ = watchful_commits_after_a_repeat;
-      manner = manner == Manner::hopefully ? Manner::together : Manner::one_by_one;
+      checked_commits_ = checked_commits_after_a_repeat;
+      mode = mode == Mode::expecting_no_repeat ? Mode::together : Mode::one_by_one;
     }
   }
 
@@ -276,7 +276,7 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
     const auto run = [this](int mode) {
       return sqlite3_wal_checkpoint_v2(database_->handle(), nullptr, mode, nullptr, nullptr);
     };
-    if (wal_bytes_ < patience * checkpoint_bytes_) {
+    if (wal_bytes_ < thresholds_before_waiting * checkpoint_bytes_) {
       run(SQLITE_CHECKPOINT_PASSIVE);
       return;
     }
@@ -359,7 +359,7 @@ class OwnedFile final : public storage::ReadingStorage<SqliteStorage, OwnedFile>
   const Log log_;
 
   // Of the thread that commits: how many commits look for repeats before they write.
-  std::size_t watchful_commits_ = 0;
+  std::size_t checked_commits_ = 0;
 
   // Guarded by `writer_mutex_`, as is all use of the writing connection.
   std::mutex writer_mutex_;

@@ -144,7 +144,7 @@ Writer::Writer(Database& database)
       put_epoch_(database, "INSERT OR REPLACE INTO travelchat_epoch (only_row, epoch) VALUES (1, ?)"),
       find_epoch_(database, "SELECT epoch FROM travelchat_epoch") {}
 
-bool Writer::apply(std::span<const Write> writes, Manner manner, std::vector<result<Written>>& results) {
+bool Writer::apply(std::span<const Write> writes, Mode mode, std::vector<result<Written>>& results) {
   if (conversations_.size() >= max_known_conversations) forget();
   results.clear();
   results.reserve(writes.size());
@@ -154,10 +154,10 @@ bool Writer::apply(std::span<const Write> writes, Manner manner, std::vector<res
       results.emplace_back(to_written(remove_tokens(to_token_removal(rest.front()))));
       continue;
     }
-    if (manner != Manner::one_by_one) {
+    if (mode != Mode::one_by_one) {
       const auto end = std::find_if(rest.begin(), rest.end(), is_token_removal);
       try {
-        decide(rest.first(static_cast<std::size_t>(end - rest.begin())), manner, results);
+        decide(rest.first(static_cast<std::size_t>(end - rest.begin())), mode, results);
       } catch (const KeyTaken&) {
         return false;
       }
@@ -166,7 +166,7 @@ bool Writer::apply(std::span<const Write> writes, Manner manner, std::vector<res
     const std::size_t answered = results.size();
     database_.execute("SAVEPOINT one_write");
     try {
-      decide(rest.first(1), manner, results);
+      decide(rest.first(1), mode, results);
     } catch (const KeyTaken&) {
       database_.execute("ROLLBACK TO one_write");
       forget();
@@ -178,12 +178,12 @@ bool Writer::apply(std::span<const Write> writes, Manner manner, std::vector<res
   return true;
 }
 
-void Writer::decide(std::span<const Write> writes, Manner manner, std::vector<result<Written>>& results) {
+void Writer::decide(std::span<const Write> writes, Mode mode, std::vector<result<Written>>& results) {
   std::vector<const Write*> pointers;
   pointers.reserve(writes.size());
   for (const Write& write : writes) pointers.push_back(&write);
-  Questions questions = questions_of(pointers, manner == Manner::one_by_one);
-  if (manner == Manner::hopefully) questions.repeatable.clear();
+  Questions questions = questions_of(pointers, mode == Mode::one_by_one);
+  if (mode == Mode::expecting_no_repeat) questions.repeatable.clear();
   Decision decision(load(questions), writes.size());
   for (const Write& write : writes) results.push_back(decision.apply(write));
   store(decision.take_effects());

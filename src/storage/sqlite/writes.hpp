@@ -21,14 +21,14 @@ class Writer {
   explicit Writer(Database& database);
 
   // How to carry out writes, from the fastest to the slowest:
-  enum class Manner {
-    hopefully,  // without a look for repeated client message ids: an index refuses the row of one
+  enum class Mode {
+    expecting_no_repeat,  // without a look for repeated client message ids: an index refuses the row of one
     together,
     one_by_one,  // so that a write whose new id is taken fails alone
   };
   // Carries out the writes inside the transaction that the caller has begun, and answers each. False: a row was
   // refused, and the transaction must be undone; `one_by_one` never says so.
-  [[nodiscard]] bool apply(std::span<const Write> writes, Manner manner, std::vector<result<Written>>& results);
+  [[nodiscard]] bool apply(std::span<const Write> writes, Mode mode, std::vector<result<Written>>& results);
 
   // Also inside a transaction of the caller's.
   Pruned prune_changes(const PruneChanges& step);
@@ -44,7 +44,7 @@ class Writer {
   // The key of a new row is taken, or its client message id: thrown while effects are stored.
   struct KeyTaken {};
 
-  void decide(std::span<const Write> writes, Manner manner, std::vector<result<Written>>& results);
+  void decide(std::span<const Write> writes, Mode mode, std::vector<result<Written>>& results);
   Facts load(const Questions& questions);
   void store(Effects effects);
   RemovedTokens remove_tokens(const TokenRemoval& removal);
