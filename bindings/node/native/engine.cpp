@@ -313,7 +313,7 @@ std::shared_ptr<LocalBus> bus_of(const std::string& url) {
 
 // Storages that others may write to, too, get a backplane: only with one does the engine compare what it has told with
 // the storage.
-Floor to_floor(const std::shared_ptr<Loop>& loop, const Arguments& from) {
+StorageAndBackplane open_storage(const std::shared_ptr<Loop>& loop, const Arguments& from) {
   const std::string kind = from.string("kind");
   if (kind == "memory") return {make_memory_storage(), nullptr};
   if (kind == "sqlite") {
@@ -401,10 +401,10 @@ void settle(Loop& loop, std::uint64_t done, const error_code& error, std::string
 
 // ---- EngineState ----
 
-EngineState::EngineState(std::shared_ptr<Loop> loop, Floor floor, const EngineOptions& options)
+EngineState::EngineState(std::shared_ptr<Loop> loop, StorageAndBackplane parts, const EngineOptions& options)
     : loop_(std::move(loop)),
-      has_other_writers_(floor.backplane != nullptr),
-      engine_(std::make_unique<ChatEngine>(std::move(floor.storage), options, std::move(floor.backplane))) {}
+      has_other_writers_(parts.backplane != nullptr),
+      engine_(std::make_unique<ChatEngine>(std::move(parts.storage), options, std::move(parts.backplane))) {}
 
 EngineState::~EngineState() {
   end();
@@ -473,7 +473,7 @@ Engine::Engine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine>(info) 
   if (loop->has_ended()) throw named_error(info.Env(), errc::closed, "the process or the worker ends");
   try {
     const EngineOptions options = to_options(loop, Arguments::of(info[1], "options"));
-    state_ = std::make_shared<EngineState>(loop, to_floor(loop, Arguments::of(info[0], "storage")), options);
+    state_ = std::make_shared<EngineState>(loop, open_storage(loop, Arguments::of(info[0], "storage")), options);
   } catch (const Refused& refused) {
     throw named_error(info.Env(), refused.code, refused.detail);
   } catch (const Unavailable& unavailable) {

@@ -25,8 +25,8 @@ namespace travelchat::node {
 
 class JsHost;
 
-// What an engine is made with.
-struct Floor {
+// What an engine is made of.
+struct StorageAndBackplane {
   std::unique_ptr<Storage> storage;
   std::unique_ptr<Backplane> backplane;  // null: nobody else writes to the storage
 };
@@ -35,7 +35,7 @@ struct Floor {
 // loop.
 class EngineState final : public Ending, public std::enable_shared_from_this<EngineState> {
  public:
-  EngineState(std::shared_ptr<Loop> loop, Floor floor, const EngineOptions& options);
+  EngineState(std::shared_ptr<Loop> loop, StorageAndBackplane parts, const EngineOptions& options);
   ~EngineState() override;
 
   Loop& loop() const noexcept { return *loop_; }
