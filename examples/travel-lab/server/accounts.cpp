@@ -38,9 +38,9 @@ bool is_email(std::string_view email) {
 termios visible{};
 
 // While it lives, the terminal does not show what is typed. One at a time.
-class Unseen {
+class HiddenInput {
  public:
-  Unseen() {
+  HiddenInput() {
     tcgetattr(STDIN_FILENO, &visible);
     sigset_t ending;
     sigemptyset(&ending);
@@ -54,9 +54,9 @@ class Unseen {
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
   }
-  Unseen(const Unseen&) = delete;
-  Unseen& operator=(const Unseen&) = delete;
-  ~Unseen() {
+  HiddenInput(const HiddenInput&) = delete;
+  HiddenInput& operator=(const HiddenInput&) = delete;
+  ~HiddenInput() {
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &visible);
     for (const int number : {SIGINT, SIGTERM}) std::signal(number, SIG_DFL);
   }
@@ -81,7 +81,7 @@ std::string read_line(const char* prompt) {
 std::optional<std::string> read_password() {
   std::string password;
   if (isatty(STDIN_FILENO) != 0) {
-    const Unseen unseen;
+    const HiddenInput hidden;
     password = read_line("Password: ");
     if (read_line("The same again: ") != password) {
       refuse("the two are not the same");
