@@ -41,7 +41,7 @@ class SignalsBlocked {
   sigset_t before_{};
 };
 
-using Bell = std::shared_ptr<Doorbell>;
+using Queue = std::shared_ptr<ArrivalQueue>;
 
 // The id that a call is about. A text that is no id is answered like an unknown one.
 Uuid require_id(py::handle value, const char* name) {
@@ -258,7 +258,7 @@ py::object to_python(Arrival& arrival) {
   return py::make_tuple(arrival.token, std::move(value), std::move(error));
 }
 
-void subscribe(const Engine& self, const Bell& bell, std::uint64_t token, const std::shared_ptr<Feed>& feed,
+void subscribe(const Engine& self, const Queue& queue, std::uint64_t token, const std::shared_ptr<Feed>& feed,
                py::handle conversation_id, py::handle listener, py::handle since, py::handle epoch) {
   std::optional<Participant> who;
   if (!listener.is_none()) who = to_participant(listener);
@@ -267,7 +267,7 @@ void subscribe(const Engine& self, const Bell& bell, std::uint64_t token, const 
   options.epoch = to_optional_epoch(epoch);
   const Uuid id = require_id(conversation_id, "conversation_id");
   ChatEngine& engine = self.running();
-  engine.async_find_conversation(id, [&engine, answer = Answer(bell, token), feed, who = std::move(who),
+  engine.async_find_conversation(id, [&engine, answer = Answer(queue, token), feed, who = std::move(who),
                                       options](result<Conversation> found) mutable {
     if (!found) return answer.fail(describe(found.error()).code);
     // Without a listener, a program may read everything.
@@ -381,13 +381,13 @@ void bind_engine(py::module_& module) {
   py::class_<NativeBackplane>(module, "NativeBackplane", "What wakes the other nodes, until an engine takes it.");
   module.def("make_nats", &make_nats, py::arg("servers"), py::arg("subject_prefix"), py::arg("token"), py::arg("key"));
 
-  py::class_<Doorbell, Bell>(module, "Doorbell")
+  py::class_<ArrivalQueue, Queue>(module, "ArrivalQueue")
       .def(py::init<>())
-      .def("fileno", &Doorbell::descriptor)
-      .def("wait", &Doorbell::wait)
-      .def("take", [](Doorbell& bell) {
+      .def("fileno", &ArrivalQueue::descriptor)
+      .def("wait", &ArrivalQueue::wait)
+      .def("take", [](ArrivalQueue& queue) {
         // All are converted first; this fails only when memory runs out.
-        std::vector<Arrival> arrivals = bell.take();
+        std::vector<Arrival> arrivals = queue.take();
         py::list list(arrivals.size());
         std::size_t at = 0;
         for (Arrival& arrival : arrivals) list[at++] = to_python(arrival);
@@ -395,7 +395,7 @@ void bind_engine(py::module_& module) {
       });
 
   py::class_<Feed, std::shared_ptr<Feed>>(module, "Feed")
-      .def(py::init<const Bell&, std::uint64_t, std::size_t>(), py::arg("bell"), py::arg("token"),
+      .def(py::init<const Queue&, std::uint64_t, std::size_t>(), py::arg("queue"), py::arg("token"),
            py::arg("max_pending"))
       .def("take", &Feed::take, py::arg("max_events"))
       .def("end", &Feed::end)
@@ -418,121 +418,121 @@ void bind_engine(py::module_& module) {
       .def("close", &Engine::close)
       .def("stats", [](const Engine& self) { return to_python(self.running().stats()); })
       .def("open_conversation",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id, py::handle client_id) {
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle org_id, py::handle client_id) {
              auto org = to_text(org_id, "org_id");
              auto client = to_text(client_id, "client_id");
              require_none(find_problem_of_host_id("org_id", org));
              require_none(find_problem_of_host_id("client_id", client));
-             self.running().async_open_conversation(std::move(org), std::move(client), Answer(bell, token));
+             self.running().async_open_conversation(std::move(org), std::move(client), Answer(queue, token));
            })
       .def("find_conversation",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle id) {
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle id) {
              const Uuid conversation = require_id(id, "conversation_id");
-             self.running().async_find_conversation(conversation, Answer(bell, token));
+             self.running().async_find_conversation(conversation, Answer(queue, token));
            })
       .def("list_conversations",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id, py::handle text,
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle org_id, py::handle text,
               py::handle client_ids) {
              ConversationQuery query{to_text(org_id, "org_id"), to_optional_text(text, "text"),
                                      to_texts(client_ids, "client_ids")};
              require_none(find_problem(query));
-             self.running().async_list_conversations(std::move(query), Answer(bell, token));
+             self.running().async_list_conversations(std::move(query), Answer(queue, token));
            })
       .def("count_unread",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id) {
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle org_id) {
              auto org = to_text(org_id, "org_id");
-             self.running().async_count_unread(std::move(org), Answer(bell, token));
+             self.running().async_count_unread(std::move(org), Answer(queue, token));
            })
       .def("send",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle sender, const py::dict& given) {
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle sender, const py::dict& given) {
              auto who = to_participant(sender);
              Draft draft = to_draft(given);
              require_none(find_problem(who), "sender");
              require_none(find_problem(draft));
-             self.running().async_send(std::move(who), std::move(draft), Answer(bell, token));
+             self.running().async_send(std::move(who), std::move(draft), Answer(queue, token));
            })
       .def("list_messages",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle reader, py::handle conversation_id,
-              py::handle before, py::handle since, py::handle limit, py::handle epoch) {
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle reader,
+              py::handle conversation_id, py::handle before, py::handle since, py::handle limit, py::handle epoch) {
              auto who = to_participant(reader);
              MessageQuery query{require_id(conversation_id, "conversation_id"), to_optional_count(before, "before"),
                                 to_optional_count(since, "since"), to_count(limit, "limit"), to_optional_epoch(epoch)};
              require_none(find_problem(query));
-             self.running().async_list_messages(std::move(who), std::move(query), Answer(bell, token));
+             self.running().async_list_messages(std::move(who), std::move(query), Answer(queue, token));
            })
       .def("react",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle reactor, py::handle conversation_id,
-              py::handle message_id, py::handle emoji) {
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle reactor,
+              py::handle conversation_id, py::handle message_id, py::handle emoji) {
              const auto known = parse_emoji(to_text(emoji, "emoji"));
              if (!known) throw Failure{errc::invalid_emoji};
              auto who = to_participant(reactor);
              const Uuid conversation = require_id(conversation_id, "conversation_id");
              const Uuid message = require_id(message_id, "message_id");
              require_none(find_problem(who), "reactor");
-             self.running().async_react(std::move(who), conversation, message, *known, Answer(bell, token));
+             self.running().async_react(std::move(who), conversation, message, *known, Answer(queue, token));
            })
       .def("unreact",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle reactor, py::handle conversation_id,
-              py::handle message_id) {
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle reactor,
+              py::handle conversation_id, py::handle message_id) {
              auto who = to_participant(reactor);
              const Uuid conversation = require_id(conversation_id, "conversation_id");
              const Uuid message = require_id(message_id, "message_id");
              require_none(find_problem(who), "reactor");
-             self.running().async_unreact(std::move(who), conversation, message, Answer(bell, token));
+             self.running().async_unreact(std::move(who), conversation, message, Answer(queue, token));
            })
-      .def(
-          "mark",
-          [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle viewer, py::handle conversation_id) {
-            auto who = to_participant(viewer);
-            const Uuid conversation = require_id(conversation_id, "conversation_id");
-            require_none(find_problem(who), "viewer");
-            self.running().async_mark(std::move(who), conversation, Answer(bell, token));
-          })
+      .def("mark",
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle viewer,
+              py::handle conversation_id) {
+             auto who = to_participant(viewer);
+             const Uuid conversation = require_id(conversation_id, "conversation_id");
+             require_none(find_problem(who), "viewer");
+             self.running().async_mark(std::move(who), conversation, Answer(queue, token));
+           })
       .def("issue_token",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id, py::handle client_id,
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle org_id, py::handle client_id,
               py::handle trip_id, py::handle conversation_id, py::handle share_token) {
              TokenGrant grant{
                  to_text(org_id, "org_id"), to_text(client_id, "client_id"), to_text(trip_id, "trip_id"),
                  require_id(conversation_id, "conversation_id"),
                  share_token.is_none() ? std::nullopt : std::optional(to_well_formed(share_token, "share_token"))};
              require_none(find_problem(grant));
-             self.running().async_issue_token(std::move(grant), Answer(bell, token));
+             self.running().async_issue_token(std::move(grant), Answer(queue, token));
            })
       .def("authenticate_token",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle chat_token) {
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle chat_token) {
              auto secret = to_text(chat_token, "chat_token");
-             self.running().async_authenticate_token(std::move(secret), Answer(bell, token));
+             self.running().async_authenticate_token(std::move(secret), Answer(queue, token));
            })
       .def("revoke_token",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle chat_token) {
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle chat_token) {
              auto secret = to_text(chat_token, "chat_token");
-             self.running().async_revoke_token(std::move(secret), Answer(bell, token));
+             self.running().async_revoke_token(std::move(secret), Answer(queue, token));
            })
       .def("revoke_tokens",
-           [](const Engine& self, const Bell& bell, std::uint64_t token, py::handle org_id, py::handle client_id,
+           [](const Engine& self, const Queue& queue, std::uint64_t token, py::handle org_id, py::handle client_id,
               py::handle trip_id) {
              TokenFilter filter{to_text(org_id, "org_id"), to_optional_text(client_id, "client_id"),
                                 to_optional_text(trip_id, "trip_id")};
              require_none(find_problem(filter));
-             self.running().async_revoke_tokens(std::move(filter), Answer(bell, token));
+             self.running().async_revoke_tokens(std::move(filter), Answer(queue, token));
            })
       .def("end_session",
            [](const Engine& self, py::handle session_id) {
              self.running().end_session(to_well_formed(session_id, "session_id"));
            })
-      .def("sweep_tokens", [](const Engine& self, const Bell& bell,
-                              std::uint64_t token) { self.running().async_sweep_tokens(Answer(bell, token)); })
-      .def("prune_changes", [](const Engine& self, const Bell& bell,
-                               std::uint64_t token) { self.running().async_prune_changes(Answer(bell, token)); })
-      .def("begin_epoch", [](const Engine& self, const Bell& bell,
-                             std::uint64_t token) { self.running().async_begin_epoch(Answer(bell, token)); })
-      .def("ping", [](const Engine& self, const Bell& bell,
-                      std::uint64_t token) { self.running().async_ping(Answer(bell, token)); })
+      .def("sweep_tokens", [](const Engine& self, const Queue& queue,
+                              std::uint64_t token) { self.running().async_sweep_tokens(Answer(queue, token)); })
+      .def("prune_changes", [](const Engine& self, const Queue& queue,
+                               std::uint64_t token) { self.running().async_prune_changes(Answer(queue, token)); })
+      .def("begin_epoch", [](const Engine& self, const Queue& queue,
+                             std::uint64_t token) { self.running().async_begin_epoch(Answer(queue, token)); })
+      .def("ping", [](const Engine& self, const Queue& queue,
+                      std::uint64_t token) { self.running().async_ping(Answer(queue, token)); })
       .def("subscribe", &subscribe)
-      .def("subscribe_inbox", [](const Engine& self, const Bell& bell, std::uint64_t token,
+      .def("subscribe_inbox", [](const Engine& self, const Queue& queue, std::uint64_t token,
                                  const std::shared_ptr<Feed>& feed, py::handle org_id) {
         auto org = to_text(org_id, "org_id");
-        self.running().async_subscribe_inbox(std::move(org), feed, Answer(bell, token));
+        self.running().async_subscribe_inbox(std::move(org), feed, Answer(queue, token));
       });
 }
 

@@ -4,7 +4,7 @@
 // only pass a command on keep it: they take less time than a release would.
 #pragma once
 
-#include "doorbell.hpp"
+#include "arrival_queue.hpp"
 #include "feed.hpp"
 
 #include <travelchat/engine.hpp>

@@ -9,13 +9,13 @@ namespace travelchat::python {
 void PythonConnection::accept(std::string_view subprotocol) noexcept {
   std::unique_lock lock(mutex_);
   accepted_ = std::string(subprotocol);
-  ring_if_awaited(std::move(lock));
+  wake_if_awaited(std::move(lock));
 }
 
 void PythonConnection::send(TextBatch batch) noexcept {
   std::unique_lock lock(mutex_);
   batches_.push_back(std::move(batch));
-  ring_if_awaited(std::move(lock));
+  wake_if_awaited(std::move(lock));
 }
 
 void PythonConnection::close(std::uint16_t code, std::string_view reason) noexcept {
@@ -26,13 +26,13 @@ void PythonConnection::close(std::uint16_t code, std::string_view reason) noexce
     batches_.clear();
     is_awaited_ = true;
   }
-  ring_if_awaited(std::move(lock));
+  wake_if_awaited(std::move(lock));
 }
 
-void PythonConnection::ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept {
+void PythonConnection::wake_if_awaited(std::unique_lock<std::mutex> lock) noexcept {
   if (!std::exchange(is_awaited_, false)) return;
   lock.unlock();
-  if (const auto bell = bell_.lock()) bell->put({token_, FeedReady{}});
+  if (const auto queue = queue_.lock()) queue->put({token_, FeedReady{}});
 }
 
 py::object PythonConnection::take() {

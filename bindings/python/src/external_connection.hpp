@@ -2,7 +2,7 @@
 // takes it.
 #pragma once
 
-#include "doorbell.hpp"
+#include "arrival_queue.hpp"
 
 #include <travelchat/external_socket.hpp>
 
@@ -19,7 +19,7 @@ namespace travelchat::python {
 // against `max_outbox_bytes`, and beyond that the socket is closed.
 class PythonConnection final : public ExternalConnection {
  public:
-  PythonConnection(const std::shared_ptr<Doorbell>& bell, std::uint64_t token) : bell_(bell), token_(token) {}
+  PythonConnection(const std::shared_ptr<ArrivalQueue>& queue, std::uint64_t token) : queue_(queue), token_(token) {}
 
   void accept(std::string_view subprotocol) noexcept override;
   void send(TextBatch batch) noexcept override;
@@ -31,9 +31,9 @@ class PythonConnection final : public ExternalConnection {
   py::object take();
 
  private:
-  void ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept;
+  void wake_if_awaited(std::unique_lock<std::mutex> lock) noexcept;
 
-  const std::weak_ptr<Doorbell> bell_;
+  const std::weak_ptr<ArrivalQueue> queue_;
   const std::uint64_t token_;
   std::mutex mutex_;
   std::optional<std::string> accepted_;

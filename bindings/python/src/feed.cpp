@@ -19,23 +19,23 @@ void Feed::deliver(const std::shared_ptr<const EventBatch>& batch) noexcept {
     waiting_.clear();
     waiting_.push_back({std::make_shared<const EventBatch>(std::move(rest), nullptr)});
   }
-  ring_if_awaited(std::move(lock));
+  wake_if_awaited(std::move(lock));
 }
 
 void Feed::close(errc reason) noexcept {
   std::unique_lock lock(mutex_);
   closed_ = reason;
-  ring_if_awaited(std::move(lock));
+  wake_if_awaited(std::move(lock));
 }
 
 void Feed::end() noexcept {
   if (since_fork_.same_process()) close(errc::closed);
 }
 
-void Feed::ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept {
+void Feed::wake_if_awaited(std::unique_lock<std::mutex> lock) noexcept {
   if (!std::exchange(is_awaited_, false)) return;
   lock.unlock();
-  if (const auto bell = bell_.lock()) bell->put({token_, FeedReady{}});
+  if (const auto queue = queue_.lock()) queue->put({token_, FeedReady{}});
 }
 
 py::list Feed::take(std::size_t max_events) {

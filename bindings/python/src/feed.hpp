@@ -1,7 +1,7 @@
 // One Python listener's events, from the shard that delivers them to the thread that iterates over them.
 #pragma once
 
-#include "doorbell.hpp"
+#include "arrival_queue.hpp"
 
 #include <travelchat/subscriber.hpp>
 
@@ -20,8 +20,8 @@ namespace travelchat::python {
 // the last typing state, which is not sent again by itself); what comes later follows as usual.
 class Feed final : public Subscriber {
  public:
-  Feed(const std::shared_ptr<Doorbell>& bell, std::uint64_t token, std::size_t max_pending)
-      : bell_(bell), token_(token), max_pending_(max_pending) {}
+  Feed(const std::shared_ptr<ArrivalQueue>& queue, std::uint64_t token, std::size_t max_pending)
+      : queue_(queue), token_(token), max_pending_(max_pending) {}
 
   void deliver(const std::shared_ptr<const EventBatch>& batch) noexcept override;
   void close(errc reason) noexcept override;
@@ -42,10 +42,10 @@ class Feed final : public Subscriber {
     std::size_t next = 0;  // events before it are taken
   };
 
-  void ring_if_awaited(std::unique_lock<std::mutex> lock) noexcept;
+  void wake_if_awaited(std::unique_lock<std::mutex> lock) noexcept;
 
-  // Weak, for a bell may hold the subscription that holds this feed.
-  const std::weak_ptr<Doorbell> bell_;
+  // Weak, because the queue may hold the subscription that holds this feed.
+  const std::weak_ptr<ArrivalQueue> queue_;
   const std::uint64_t token_;
   const std::size_t max_pending_;
   // In a child the mutex may be held by a thread that does not exist there.

@@ -138,24 +138,24 @@ PythonHost::PythonHost(std::size_t max_calls) : calls_(std::make_shared<Calls>(m
 
 PythonHost::~PythonHost() = default;
 
-void PythonHost::answer_at(const std::shared_ptr<Doorbell>& bell, std::uint64_t token, std::uint64_t http_token) {
+void PythonHost::answer_at(const std::shared_ptr<ArrivalQueue>& queue, std::uint64_t token, std::uint64_t http_token) {
   const std::lock_guard lock(mutex_);
-  bell_ = bell;
+  queue_ = queue;
   token_ = token;
   http_token_ = http_token;
 }
 
 template <class Content>
 bool PythonHost::put(Content content) {
-  std::shared_ptr<Doorbell> bell;
+  std::shared_ptr<ArrivalQueue> queue;
   std::uint64_t token = 0;
   {
     const std::lock_guard lock(mutex_);
-    bell = bell_.lock();
+    queue = queue_.lock();
     token = std::is_same_v<Content, HttpCall> ? http_token_ : token_;
   }
-  if (bell) bell->put({token, std::move(content)});
-  return bell != nullptr;
+  if (queue) queue->put({token, std::move(content)});
+  return queue != nullptr;
 }
 
 template <class T, class Make>

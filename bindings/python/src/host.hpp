@@ -1,7 +1,7 @@
 // A host written in Python, as the server sees it.
 #pragma once
 
-#include "doorbell.hpp"
+#include "arrival_queue.hpp"
 
 #include <travelchat/host.hpp>
 
@@ -25,7 +25,7 @@ class PythonHost final : public Host {
 
   // From now on the questions go to this loop, in place of an earlier one. `http_token`: for the application's
   // requests.
-  void answer_at(const std::shared_ptr<Doorbell>& bell, std::uint64_t token, std::uint64_t http_token);
+  void answer_at(const std::shared_ptr<ArrivalQueue>& queue, std::uint64_t token, std::uint64_t http_token);
   // A request for the application around the chat; the same rules.
   void http(HttpRequest request, HttpRespond respond);
 
@@ -48,7 +48,7 @@ class PythonHost final : public Host {
   bool put(Content content);
 
   std::mutex mutex_;
-  std::weak_ptr<Doorbell> bell_;
+  std::weak_ptr<ArrivalQueue> queue_;
   std::uint64_t token_ = 0;
   std::uint64_t http_token_ = 0;
   std::shared_ptr<Calls> calls_;

@@ -20,7 +20,7 @@ namespace travelchat::python {
 
 namespace {
 
-using Bell = std::shared_ptr<Doorbell>;
+using Queue = std::shared_ptr<ArrivalQueue>;
 using std::chrono::milliseconds;
 
 // (count, window)
@@ -136,8 +136,8 @@ class Server {
     }
   }
 
-  void answer_at(const Bell& bell, std::uint64_t token, std::uint64_t http_token) {
-    host_->answer_at(bell, token, http_token);
+  void answer_at(const Queue& queue, std::uint64_t token, std::uint64_t http_token) {
+    host_->answer_at(queue, token, http_token);
   }
 
   void start() {
@@ -169,13 +169,13 @@ class Server {
            (has_metrics_ || asked.substr(0, asked.find('?')) != base_path_ + "/metrics");
   }
 
-  void handle(const Bell& bell, std::uint64_t token, std::string method, const py::bytes& target,
+  void handle(const Queue& queue, std::uint64_t token, std::string method, const py::bytes& target,
               const Headers& headers, const py::bytes& body, std::string remote_address, bool is_secure,
               std::uint64_t context) {
     HttpRequest request = to_request(std::move(method), target, headers, std::move(remote_address), is_secure, context);
     request.body = std::string(body);
-    running().handle(std::move(request), [bell, token](HttpResponse response) {
-      bell->put({token, std::move(response)});
+    running().handle(std::move(request), [queue, token](HttpResponse response) {
+      queue->put({token, std::move(response)});
     });
   }
 
@@ -263,16 +263,16 @@ void bind_server(py::module_& module) {
                  return std::make_unique<Server>(engine, to_options(options), max_host_calls, calls_application);
                }),
            py::arg("engine"), py::arg("max_host_calls"), py::arg("calls_application"), py::keep_alive<1, 2>())
-      .def("answer_at", &Server::answer_at, py::arg("bell"), py::arg("token"), py::arg("http_token"))
+      .def("answer_at", &Server::answer_at, py::arg("queue"), py::arg("token"), py::arg("http_token"))
       .def("start", &Server::start)
       .def("port", &Server::port)
       .def("metrics", &Server::metrics)
       .def("serves", &Server::serves, py::arg("target"))
       .def("handle", &Server::handle)
       .def("open_socket",
-           [](Server& self, const Bell& bell, std::uint64_t token, const py::bytes& target, const Headers& headers,
+           [](Server& self, const Queue& queue, std::uint64_t token, const py::bytes& target, const Headers& headers,
               std::string remote_address, bool is_secure, std::uint64_t context) {
-             const auto connection = std::make_shared<PythonConnection>(bell, token);
+             const auto connection = std::make_shared<PythonConnection>(queue, token);
              return Socket(connection, self.open_socket(connection, target, headers, std::move(remote_address),
                                                         is_secure, context));
            })

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .errors import TravelchatError
 
 P = ParamSpec("P")
-Start = Callable[Concatenate[_core.Doorbell, int, P], None]
+Start = Callable[Concatenate[_core.ArrivalQueue, int, P], None]
 
 
 class Listener(Protocol):
@@ -24,7 +24,7 @@ class Listener(Protocol):
 
 
 class Bridge:
-    """One for each event loop: the doorbell that the loop watches, and the calls and listeners that wait for answers.
+    """One for each event loop: the queue that the loop watches, and the calls and listeners that wait for answers.
 
     The loop's reader is what keeps a bridge alive, beside the calls and listeners that are under way: when the loop is
     closed, the bridge goes with it.
@@ -32,16 +32,16 @@ class Bridge:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.doorbell = _core.Doorbell()
+        self.queue = _core.ArrivalQueue()
         self._tokens = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._listeners: dict[int, weakref.ref[Listener]] = {}
-        loop.add_reader(self.doorbell.fileno(), self._on_doorbell)
+        loop.add_reader(self.queue.fileno(), self._on_readable)
 
     def call(self, start: Start[P], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[Any]:
         """Starts one of the engine's operations. Whoever cancels the future is not told of the outcome."""
         token = next(self._tokens)
-        start(self.doorbell, token, *args, **kwargs)
+        start(self.queue, token, *args, **kwargs)
         future = self._calls[token] = self.loop.create_future()
         return future
 
@@ -55,8 +55,8 @@ class Bridge:
         """Values that come for it from now on are dropped."""
         self._listeners.pop(token, None)
 
-    def _on_doorbell(self) -> None:
-        for token, value, error in self.doorbell.take():
+    def _on_readable(self) -> None:
+        for token, value, error in self.queue.take():
             if (future := self._calls.pop(token, None)) is not None:
                 if future.done():
                     continue
@@ -94,7 +94,7 @@ class Waiter:
     """The same as `Bridge`, for a thread that waits for one answer at a time."""
 
     def __init__(self) -> None:
-        self.doorbell = _core.Doorbell()
+        self.queue = _core.ArrivalQueue()
         self._tokens = itertools.count(1)
         # Answers that a call took while it waited for its own. A signal's handler, or the destructor of an object that is
         # collected meanwhile, may make a call while another one of this thread waits.
@@ -105,12 +105,12 @@ class Waiter:
     def call(self, start: Start[P], *args: P.args, **kwargs: P.kwargs) -> Any:
         """Runs one of the engine's operations to its end. A signal's handler may raise out of it."""
         token = next(self._tokens)
-        start(self.doorbell, token, *args, **kwargs)
+        start(self.queue, token, *args, **kwargs)
         own = None
         try:
             while own is None:
-                self.doorbell.wait()
-                for arrival in self.doorbell.take():
+                self.queue.wait()
+                for arrival in self.queue.take():
                     if arrival[0] == token:
                         own = arrival
                     elif arrival[0] in self._interrupted:

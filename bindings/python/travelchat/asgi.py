@@ -209,7 +209,7 @@ class _Socket:
         self._is_sending = False
         self._is_send_cancelled = False
         self._core = transport.core.open_socket(
-            bridge.doorbell, self._token, target, scope["headers"], *_peer(scope), context
+            bridge.queue, self._token, target, scope["headers"], *_peer(scope), context
         )
 
     async def run(self, receive: Receive, send: Send) -> None:

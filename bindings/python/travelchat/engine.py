@@ -48,7 +48,7 @@ class Subscription:
         self._bridge: Bridge = running_bridge()
         self._reports_typing = reports_typing
         self._token = self._bridge.listen(self)
-        self._feed = _core.Feed(self._bridge.doorbell, self._token, max_pending)
+        self._feed = _core.Feed(self._bridge.queue, self._token, max_pending)
         self._listening: _core.Listening | None = None
         self._closed = False
         self._wakeup: asyncio.Future[None] | None = None

@@ -159,7 +159,7 @@ class Transport:
             if self._app is not None:
                 self._application_runner = _ApplicationRunner(self._app, bridge.loop, self._host_timeout)
                 http_token = bridge.listen(self._application_runner)
-            self.core.answer_at(bridge.doorbell, bridge.listen(self._host_caller), http_token)
+            self.core.answer_at(bridge.queue, bridge.listen(self._host_caller), http_token)
             self._bridge = weakref.ref(bridge)
         return bridge
 

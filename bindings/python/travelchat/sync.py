@@ -48,7 +48,7 @@ class Subscription:
         _options.count("max_pending", max_pending, 1)
         self._waiter = Waiter()
         self._reports_typing = reports_typing
-        self._feed = _core.Feed(self._waiter.doorbell, 0, max_pending)
+        self._feed = _core.Feed(self._waiter.queue, 0, max_pending)
         self._closed = False
         self._batch: Iterator[Event] = iter(())
         self._listening: _core.Listening = self._waiter.call(start, self._feed, *args)
@@ -71,8 +71,8 @@ class Subscription:
                     break
                 raise reason
             # It may return without an event; then the next round finds none and waits again.
-            self._waiter.doorbell.wait()
-            self._waiter.doorbell.take()
+            self._waiter.queue.wait()
+            self._waiter.queue.take()
         raise StopIteration
 
     def __enter__(self) -> Self:

@@ -68,13 +68,13 @@ struct Arrival {
       content;
 };
 
-class Doorbell {
+class ArrivalQueue {
  public:
   // Throws std::system_error when the process has no descriptor left.
-  Doorbell();
-  Doorbell(const Doorbell&) = delete;
-  Doorbell& operator=(const Doorbell&) = delete;
-  ~Doorbell();
+  ArrivalQueue();
+  ArrivalQueue(const ArrivalQueue&) = delete;
+  ArrivalQueue& operator=(const ArrivalQueue&) = delete;
+  ~ArrivalQueue();
 
   int descriptor() const noexcept { return descriptor_; }
   // Any thread. Bounded by the senders: there is one arrival for each call under way (the engine bounds those) and one
@@ -99,23 +99,23 @@ class Doorbell {
 // closes, it answers `errc::closed`, so nobody waits for ever.
 class Answer {
  public:
-  Answer(std::shared_ptr<Doorbell> bell, std::uint64_t token) : bell_(std::move(bell)), token_(token) {}
+  Answer(std::shared_ptr<ArrivalQueue> queue, std::uint64_t token) : queue_(std::move(queue)), token_(token) {}
   Answer(Answer&&) noexcept = default;
   Answer& operator=(Answer&&) = delete;
   ~Answer() {
-    if (bell_) fail(errc::closed);
+    if (queue_) fail(errc::closed);
   }
 
   template <class T>
   void operator()(result<T> outcome) {
     if (!outcome) return fail(describe(outcome.error()).code);
-    std::exchange(bell_, nullptr)
+    std::exchange(queue_, nullptr)
         ->put({token_, decltype(Arrival::content)(std::in_place_type<T>, *std::move(outcome))});
   }
-  void fail(errc code) { std::exchange(bell_, nullptr)->put({token_, code}); }
+  void fail(errc code) { std::exchange(queue_, nullptr)->put({token_, code}); }
 
  private:
-  std::shared_ptr<Doorbell> bell_;
+  std::shared_ptr<ArrivalQueue> queue_;
   std::uint64_t token_;
 };
 

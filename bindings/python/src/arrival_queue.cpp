@@ -1,4 +1,4 @@
-#include "doorbell.hpp"
+#include "arrival_queue.hpp"
 
 #include <poll.h>
 #include <pthread.h>
@@ -22,16 +22,16 @@ unsigned fork_count() noexcept {
   return forks.load();
 }
 
-Doorbell::Doorbell() : descriptor_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+ArrivalQueue::ArrivalQueue() : descriptor_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "travelchat needs a descriptor");
 }
 
-Doorbell::~Doorbell() {
+ArrivalQueue::~ArrivalQueue() {
   ::close(descriptor_);
   if (!since_fork_.same_process()) abandon(std::move(arrivals_));
 }
 
-void Doorbell::put(Arrival arrival) {
+void ArrivalQueue::put(Arrival arrival) {
   {
     const std::lock_guard lock(mutex_);
     arrivals_.push_back(std::move(arrival));
@@ -42,16 +42,16 @@ void Doorbell::put(Arrival arrival) {
   [[maybe_unused]] const auto written = ::write(descriptor_, &one, sizeof one);
 }
 
-std::vector<Arrival> Doorbell::take() {
+std::vector<Arrival> ArrivalQueue::take() {
   since_fork_.check("thread's way to the engine");
-  std::uint64_t rung = 0;
+  std::uint64_t count = 0;
   // The descriptor is reset first: what is put after this is either taken below or signalled again.
-  [[maybe_unused]] const auto read = ::read(descriptor_, &rung, sizeof rung);
+  [[maybe_unused]] const auto read = ::read(descriptor_, &count, sizeof count);
   const std::lock_guard lock(mutex_);
   return std::exchange(arrivals_, {});
 }
 
-void Doorbell::wait() const {
+void ArrivalQueue::wait() const {
   since_fork_.check("thread's way to the engine");
   // A signal that comes just before poll, or to another thread, does not interrupt it: so poll returns often enough to
   // look.
