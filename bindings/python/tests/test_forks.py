@@ -223,7 +223,7 @@ async def main():
         async with travelchat.Server(engine, Slow(), app=application, port=0) as server:
             asking = asyncio.ensure_future(asyncio.to_thread(ask, server.url))
             await asyncio.to_thread(asked.wait)
-            callers = [server._transport._host_caller, server._transport._application_runner]
+            callers = [server._server._host_caller, server._server._application_runner]
 
             def work(number):
                 # As the end of the interpreter would.

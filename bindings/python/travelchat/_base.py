@@ -135,7 +135,7 @@ class EngineBase:
         require_storage(storage)
         self._core = _core.Engine(storage, backplane, **options)
         # Ended before the engine.
-        self._transports: weakref.WeakSet[Endable] = weakref.WeakSet()
+        self._servers: weakref.WeakSet[Endable] = weakref.WeakSet()
         self._storage_name = type(storage).__name__
         self._closed = False
         EngineBase._open.add(self)
@@ -171,8 +171,8 @@ class EngineBase:
         """Blocks until the engine's threads are gone. Any thread; idempotent."""
         self._closed = True
         EngineBase._open.discard(self)
-        for transport in list(self._transports):
-            transport.end()
+        for server in list(self._servers):
+            server.end()
         self._core.close()
 
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ from ._base import EngineBase
 from ._bridge import running_bridge
 from .errors import TravelchatError, by_code
 from .host import Host
-from .server import MetricsAccess, RateLimits, Transport
+from .server import MetricsAccess, RateLimits, ServerWithHost
 
 __all__ = ["ChatApp"]
 
@@ -95,7 +95,7 @@ class ChatApp:
         self._app = _options.application("app", app)
         self._base_path = base_path
         self._max_body_bytes = max_body_bytes
-        self._transport = Transport(
+        self._server = ServerWithHost(
             engine,
             host,
             app=None,
@@ -115,7 +115,7 @@ class ChatApp:
             metrics=metrics,
             metrics_token=metrics_token,
         )
-        self._transport.core.start()
+        self._server.core.start()
         self._context_numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,7 +124,7 @@ class ChatApp:
             await self._lifespan(scope, receive, send)
             return
         target = _request_target(scope, self._base_path)
-        if self._app is not None and not self._transport.core.serves(target):
+        if self._app is not None and not self._server.core.serves(target):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await self._http(scope, target, receive, send)
@@ -136,7 +136,7 @@ class ChatApp:
     async def aclose(self, grace: timedelta = timedelta(seconds=4)) -> None:
         """Answers what was asked and closes the sockets with 1012. Closing the engine does the same."""
         running_bridge()  # the loop of a parent might never hear that the thread below has ended
-        await asyncio.to_thread(self._transport.end, grace)
+        await asyncio.to_thread(self._server.end, grace)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is not None:
@@ -162,17 +162,17 @@ class ChatApp:
             body += message.get("body", b"")
             if not message.get("more_body", False):
                 break
-        bridge = self._transport.use_running_loop()
+        bridge = self._server.use_running_loop()
         context = next(self._context_numbers)
-        self._transport.scopes[context] = scope
+        self._server.scopes[context] = scope
         try:
             status, headers, content = await bridge.call(
-                self._transport.core.handle, scope["method"], target, received_headers, body, *_peer(scope), context
+                self._server.core.handle, scope["method"], target, received_headers, body, *_peer(scope), context
             )
         except by_code["closed"] as error:
             status, headers, content = error.http_status, [(b"content-type", b"application/json")], _error_body(error)
         finally:
-            del self._transport.scopes[context]
+            del self._server.scopes[context]
         if status not in (204, 304):
             # The length of the body that GET would have had (RFC 9110 section 9.3.2).
             headers.append((b"content-length", str(len(content)).encode()))
@@ -183,23 +183,23 @@ class ChatApp:
         if (await receive())["type"] != "websocket.connect":
             return
         context = next(self._context_numbers)
-        self._transport.scopes[context] = scope
+        self._server.scopes[context] = scope
         try:
             try:
-                opened = _Socket(self._transport, scope, target, context)
+                opened = _Socket(self._server, scope, target, context)
             except by_code["closed"] as error:
                 await _refuse_socket(error, scope, send)
                 return
             await opened.run(receive, send)
         finally:
-            del self._transport.scopes[context]
+            del self._server.scopes[context]
 
 
 class _Socket:
     """One WebSocket between an ASGI server, which has its frames, and the chat."""
 
-    def __init__(self, transport: Transport, scope: Scope, target: bytes, context: int) -> None:
-        bridge = transport.use_running_loop()
+    def __init__(self, server: ServerWithHost, scope: Scope, target: bytes, context: int) -> None:
+        bridge = server.use_running_loop()
         self._loop = bridge.loop
         self._bridge = bridge
         self._token = bridge.listen(self)
@@ -208,7 +208,7 @@ class _Socket:
         self._has_disconnected = False
         self._is_sending = False
         self._is_send_cancelled = False
-        self._core = transport.core.open_socket(
+        self._core = server.core.open_socket(
             bridge.queue, self._token, target, scope["headers"], *_peer(scope), context
         )
 

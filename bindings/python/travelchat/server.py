@@ -83,7 +83,7 @@ MetricsAccess: TypeAlias = Literal["everyone", "loopback", "token", "nobody"]
 _MAY_BE_ZERO = {"session_check_interval": "never", "share_check_interval": "not asking again"}
 
 
-class Transport:
+class ServerWithHost:
     """A `_core.Server` and the loop on which its host answers; used by `Server` and by the ASGI app."""
 
     def __init__(
@@ -144,7 +144,7 @@ class Transport:
         self._application_runner: _ApplicationRunner | None = None
         self.on_ended: Callable[[], None] | None = None
         """Called when it has ended, by whichever thread ended it."""
-        engine._transports.add(self)
+        engine._servers.add(self)
         if engine.closed:
             # Another thread may have closed the engine and ended its servers before this one was added to them.
             self.end(timedelta(0))
@@ -275,7 +275,7 @@ class Server:
                 "hsts_max_age": hsts_max_age,
             }
         )
-        self._transport = Transport(
+        self._server = ServerWithHost(
             engine,
             host,
             app=app,
@@ -318,7 +318,7 @@ class Server:
         Raises:
             OSError: the address is in use, or not allowed.
         """
-        self._transport.use_running_loop()
+        self._server.use_running_loop()
         loop = asyncio.get_running_loop()
         closed = self._closed = asyncio.Event()
 
@@ -326,16 +326,16 @@ class Server:
             with contextlib.suppress(RuntimeError):  # the loop is closed already
                 loop.call_soon_threadsafe(closed.set)
 
-        self._transport.on_ended = tell
+        self._server.on_ended = tell
         try:
-            self._transport.core.start()
+            self._server.core.start()
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}: {self._address}:{self._wanted_port}") from None
 
     @property
     def port(self) -> int:
         """What it listens on; 0 before `start`."""
-        return self._transport.core.port()
+        return self._server.core.port()
 
     @property
     def url(self) -> str:
@@ -344,7 +344,7 @@ class Server:
 
     def metrics(self) -> str:
         """What GET /metrics answers: Prometheus text."""
-        return self._transport.core.metrics()
+        return self._server.core.metrics()
 
     async def stop(self, grace: timedelta = timedelta(seconds=4)) -> None:
         """Stops accepting, lets requests that were read finish, closes sockets with 1012. What is left after ``grace`` is
@@ -352,7 +352,7 @@ class Server:
         """
         # In a thread: requests that finish may need this loop.
         running_bridge()  # the loop of a parent might never hear that the thread below has ended
-        await asyncio.to_thread(self._transport.end, grace)
+        await asyncio.to_thread(self._server.end, grace)
 
     async def wait_closed(self) -> None:
         """Until `stop`, or until the engine closes."""
