@@ -12,8 +12,8 @@
 
 namespace travelchat {
 
-// What a node hears. Called on threads of the backplane's, several calls at once, those of one topic one at a time.
-// Every call returns at once. None comes after `Backplane::stop` has returned.
+// Receives the messages of other nodes. Called on threads of the backplane's, several calls at once, those of one topic
+// one at a time. Every call returns at once. None comes after `Backplane::stop` has returned.
 class BackplaneListener {
  public:
   virtual ~BackplaneListener() = default;

@@ -45,7 +45,8 @@ struct RateLimits {
   static RateLimits off() { return {{0, {}}, {0, {}}, 0, {0, {}}, 0, {0, {}}, {0, {}}, {0, {}}, {0, {}}, {0, {}}}; }
 };
 
-// Of a body for the chat itself, with each escape sequence of its JSON counted as what it stands for; more is 413.
+// The longest body for the chat itself, with each escape sequence of its JSON counted as what it stands for; more is
+// 413.
 inline constexpr std::size_t max_unescaped_body_bytes = 64 * 1024;
 
 // What the longest message comes to, however its JSON is written: 12 bytes for a code point of its content that is
@@ -147,7 +148,7 @@ class BeastServer {
   // The bound port; 0 before `start`.
   std::uint16_t port() const noexcept;
 
-  // ---- Requests that somebody else has received. After `start`, from any thread. ----
+  // ---- Requests that the application's own server has received. After `start`, from any thread. ----
 
   // Whether this path is the chat's where `BeastServerOptions::base_path` is this one, so that `handle` answers for it;
   // a query is ignored. A router asks this before it passes a request on. At any time. Says so of /metrics, too, which

@@ -76,7 +76,7 @@ struct EngineOptions {
   // What is kept for resuming subscribers besides the messages: the changes of a conversation's newest revisions, this
   // many, so no less than `max_replay` is of use. 0: all of them.
   std::uint64_t max_kept_changes = 1'000;
-  // And how long. Who resumes from before gets a Resync. 0: for ever.
+  // How long these changes are kept. Who resumes from before gets a Resync. 0: for ever.
   std::chrono::hours max_change_age = std::chrono::hours{720};
   // How often the credentials of listeners are looked at: those that have expired end, and with a backplane chat tokens
   // that are no longer in the storage, in case a hint was lost (500 in one query). At least 1 ms.
@@ -167,7 +167,7 @@ struct InboxOptions {
   Credential credential = {};
 };
 
-// Whether this node hears of others.
+// Whether this node is connected with others.
 enum class BackplaneState : std::uint8_t { none, up, down };
 
 // Running counts since the engine was made, and gauges of now.

@@ -38,8 +38,8 @@ class ExternalConnection {
   virtual void close(std::uint16_t code, std::string_view reason) noexcept = 0;
 };
 
-// What the server is told of the connection. Destroying it says that the peer is gone. Any thread; messages count in
-// the order in which they are handed in.
+// The application's handle of the socket, by which it tells the server what happens. Destroying it means that the peer
+// is gone. Any thread; messages count in the order in which they are handed in.
 class ExternalSocket {
  public:
   class Channel;  // the server's

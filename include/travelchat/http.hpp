@@ -47,7 +47,7 @@ struct HttpRequest {
   // a cookie must refuse other requests: another site's request comes without the cookie, but the browser still obeys
   // the Set-Cookie of the answer. Set for the host's own routes; not read from a request that is handed in.
   bool from_trusted_origin = false;
-  // What came with a request that somebody else received; see `RequestCredentials::context`.
+  // The context of a request that the application received itself; see `RequestCredentials::context`.
   std::shared_ptr<void> context = nullptr;
 
   // Empty when absent. `name` in lower case.
@@ -67,8 +67,8 @@ struct HttpResponse {
 using HttpRespond = std::function<void(HttpResponse)>;
 using HttpHandler = std::function<void(HttpRequest request, HttpRespond respond)>;
 
-// What the log is told of each request, once it is answered, and of each WebSocket, once it is over. Never the query
-// string, credentials or bodies.
+// The access log's record of each request, once it is answered, and of each WebSocket, once it is closed. Never the
+// query string, credentials or bodies.
 struct AccessRecord {
   std::string_view method;
   std::string_view path;  // percent-encoded as it came, without the query

@@ -1,4 +1,4 @@
-// Whoever listens to a conversation or an inbox: a socket, a Python iterator, a test.
+// A listener to a conversation or an inbox: a socket, a Python iterator, a test.
 #pragma once
 
 #include <travelchat/error.hpp>

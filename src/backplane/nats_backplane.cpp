@@ -79,7 +79,7 @@ void check(natsStatus status, const char* what) {
   refuse(std::string(what) + ": " + natsStatus_GetText(status));
 }
 
-// What may be printed of a URL: all but user, password and token.
+// The URL without user, password and token, for logs and errors.
 std::string without_secrets(std::string_view url) {
   const std::size_t scheme = url.find("://");
   const std::size_t begin = scheme == std::string_view::npos ? 0 : scheme + 3;
@@ -201,7 +201,7 @@ class NatsBackplane final : public Backplane {
   std::string subject_of(const Uuid& topic) const;
   // The signature that is sent in front of the payload when there is a key.
   Sha256Digest sign(const Uuid& topic, std::string_view payload) const;
-  // The payload; nullopt: not signed by a node of ours.
+  // The payload; nullopt: the signature is missing or wrong.
   std::optional<std::string_view> check_signature(const Uuid& topic, std::string_view bytes) const;
 
   // ---- the publisher thread ----
@@ -455,7 +455,7 @@ void NatsBackplane::serve(natsConnection* connection) {
 void NatsBackplane::apply_changes(Lock& lock, natsConnection* connection) {
   for (const Uuid& topic : std::exchange(changed_, {})) {
     const auto found = topics_.find(topic);
-    Topic& entry = found->second;  // nobody else erases
+    Topic& entry = found->second;  // only this thread erases
     entry.changed = false;
     natsSubscription* subscription = entry.subscription;
     if (!entry.wanted) {
@@ -485,7 +485,7 @@ void NatsBackplane::apply_changes(Lock& lock, natsConnection* connection) {
   }
 }
 
-// One round trip for everything that was subscribed to before: a server handles what a connection sends in its order.
+// One round trip confirms all earlier subscriptions: a server handles what a connection sends in order.
 void NatsBackplane::confirm(Lock& lock, natsConnection* connection) {
   const std::uint64_t number = link_number_;
   lock.unlock();
@@ -712,7 +712,7 @@ void NatsBackplane::on_closed(natsConnection*, void* self) {
 void NatsBackplane::on_error(natsConnection*, natsSubscription*, natsStatus status, void* self) {
   auto& backplane = *static_cast<NatsBackplane*>(self);
   if (status == NATS_SLOW_CONSUMER) {
-    // The library's own queue, in front of ours, was full.
+    // The queue of nats.c was full.
     backplane.push_missed();
     return;
   }

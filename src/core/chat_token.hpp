@@ -1,9 +1,9 @@
 // What a chat token says by itself: whether it was issued for a share link, and for which.
 //
 // A token is 20 random bytes, 4 bytes that mark it as one of this layout, and 8 bytes made of the random ones and of
-// the share token. So whoever is shown a token and knows the link can tell that the two belong together, no database
-// keeps anything about links, and the token tells nothing about a link to whoever does not know it. Tokens of older
-// versions are 32 random bytes. Plain values; any thread.
+// the share token. So a server that knows the share token can tell that a chat token was issued for it. Nothing about
+// links is stored, and the token reveals nothing about a link that one does not know. Tokens of older versions are 32
+// random bytes. Plain values; any thread.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ class ChatToken {
   enum class Basis : std::uint8_t {
     unknown,      // of an older version, or not made by the engine
     application,  // issued by the application for reasons of its own
-    link,         // issued to whoever had a share link
+    link,         // issued for a share link
   };
 
   static ChatToken make(const std::optional<std::string>& share_token);

@@ -23,7 +23,7 @@
 
 namespace travelchat::detail {
 
-// A write and whoever waits for it.
+// A write, and the operation that waits for it.
 class Job {
  public:
   explicit Job(Write command) : write(std::move(command)) {}

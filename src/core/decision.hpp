@@ -1,7 +1,7 @@
 // The rules of a conversation: from the rows as they are, what each write answers and which rows it leaves.
 //
-// The only place that decides them. Plain values, no I/O; one thread at a time. Whoever uses it has seen to it that the
-// rows stay as they were read until the effects are stored.
+// The only place that decides them. Plain values, no I/O; one thread at a time. The caller ensures that the rows stay
+// as they were read until the effects are stored.
 #pragma once
 
 #include <travelchat/transactional_storage.hpp>
@@ -45,7 +45,7 @@ TokenRemoval to_token_removal(const Write& write);
 Written to_written(RemovedTokens removed);
 
 // The rows that a decision on these writes depends on. `after_trouble`: also whether a new message's id is there
-// already, from an attempt whose outcome nobody knew.
+// already, from an attempt whose outcome was unknown.
 Questions questions_of(std::span<const Write* const> writes, bool after_trouble);
 
 class Decision {
@@ -119,7 +119,7 @@ class Decision {
   // nullptr also when the participant does not reach it.
   KnownConversation* find(const Uuid& id, const Participant& who);
   bool is_member(const Uuid& conversation_id, const Participant& who) const;
-  // Raises the watermarks of whoever has seen all there is.
+  // Raises the viewer's watermarks to the newest message.
   void raise_watermarks(const Conversation& conversation, const Participant& viewer);
   KnownConversation* find_of_client(const OpenConversation& write);
   // Adds it to the indexes below.
@@ -130,7 +130,7 @@ class Decision {
   // Memory for the members below: allocated row by row, freed all at once.
   std::pmr::monotonic_buffer_resource memory_;
   std::pmr::unordered_map<Uuid, KnownConversation> conversations_{&memory_};
-  // By (org_id, client_id), once somebody asks.
+  // By (org_id, client_id); made when first needed.
   std::optional<std::map<std::pair<std::string_view, std::string_view>, KnownConversation*>> by_client_;
   std::pmr::deque<KnownMessage> known_messages_{&memory_};
   std::pmr::unordered_map<Uuid, KnownMessage*> messages_{&memory_};

@@ -333,7 +333,7 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
   for (std::size_t i = 0; i < batches.size(); ++i) {
     Shard* const shard = shards_[i].get();
     if (others_listen) {
-      // Before the answers: whoever has one may rely on the other nodes' having been told.
+      // Before the answers: whoever gets one may rely on the other nodes' having been told.
       for (Publication& publication : batches[i].publications) publish_to_others(publication);
       if (shard->listeners() == 0) batches[i].publications.clear();
     }
@@ -379,12 +379,12 @@ void EngineCore::subscribe(Completion<Subscription> completion, Listening listen
   const std::size_t index = shard_of(listening.room);
   asio::dispatch(shard(index).context(), [this, self = shared_from_this(), completion = std::move(completion),
                                           listening = std::move(listening), index]() mutable {
-    // Held until the reads below are on their way: whoever closes then waits until they are answered.
+    // Held until the reads below are queued: `close` then waits until they are answered.
     const ActiveCalls::Call still(active_calls_);
     if (!still || shard(index).is_stopping()) return finish<Subscription>(std::move(completion), errc::closed);
     const Uuid id = listening.room;
     const std::string org_id = listening.inbox_of;
-    // Whatever is read is read before the room is made: what is committed from here on is told.
+    // The reads come before the room is made, which tells what is committed from then on.
     if (!org_id.empty()) {
       if (!backplane_ || listening.known_list || shard(index).has_room(id)) {
         return join(std::move(completion), std::move(listening), index);

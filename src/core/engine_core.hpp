@@ -133,8 +133,8 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   // Deletes changes beyond what is kept, step by step, so that other reads and writes find their turn in between.
   void prune(Completion<std::uint64_t> completion);
   void begin_epoch(Completion<Uuid> completion);
-  // Takes what every read of a conversation brings along: when the storage turns out to be of another epoch, whoever
-  // listens is told.
+  // Takes the epoch that each read of a conversation brings along: when it is another one than before, the listeners
+  // are told.
   void note_epoch(const std::optional<Uuid>& epoch);
   void leave(std::size_t shard, const Uuid& room, std::uint64_t key) noexcept;
   void set_typing(std::size_t shard, const Uuid& room, std::uint64_t key, bool is_typing);
@@ -222,7 +222,7 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   std::mutex epoch_mutex_;
   std::optional<Uuid> epoch_;  // the storage's, when last read
   std::mutex closing_;
-  // Whoever comes from outside and posts to a shard or a reader, so that `close` can wait until they have.
+  // Calls from other threads that post to a shard or a reader, so that `close` can wait until they have posted.
   mutable ActiveCalls active_calls_;
   std::atomic<std::size_t> queued_hints_{0};
   std::atomic<bool> hints_dropped_{false};

@@ -60,7 +60,7 @@ static_assert([] {
   return true;
 }());
 
-// Boost's base has a protected destructor by design: nobody deletes a category through it.
+// Boost's base class has a protected destructor that is not virtual, because categories are never deleted through it.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 class Category final : public boost::system::error_category {

@@ -33,7 +33,7 @@ class EventOrder {
 
   // Takes events in ascending order and returns those whose turn it is.
   std::vector<Event> take(std::vector<Event> events);
-  // Somebody says that the conversation has reached `rev`.
+  // Notes that the conversation has reached `rev`.
   void expect(std::uint64_t rev) noexcept;
   // Whether there is more than was told.
   bool is_behind() const noexcept { return started_ && reached_ > told_; }
@@ -42,9 +42,9 @@ class EventOrder {
   std::uint64_t begin_fill() noexcept;
   // Too many changes become one Resync, alone or first in what is returned.
   std::vector<Event> fill(ChangeList changes);
-  // Starts over at `rev` with a Resync: nobody knows what was missed.
+  // Starts over at `rev` with a Resync, because events before it were lost.
   std::vector<Event> resync(std::uint64_t rev, const std::optional<Uuid>& epoch = std::nullopt);
-  // The same in another epoch: what was told, heard of or kept is of none. To be followed by a fill.
+  // The same for a new epoch: everything from before is forgotten. To be followed by a fill.
   std::vector<Event> begin_epoch(std::uint64_t rev, const std::optional<Uuid>& epoch);
 
  private:

@@ -309,7 +309,7 @@ void Shard::look_at_credentials() {
     if (credential.expires_at <= now) {
       expired.push_back(digest);
     } else if (backplane_ != nullptr && credential.kind == Credential::Kind::chat_token) {
-      // Where nobody else writes, a token ends by this engine, which says so.
+      // Without other writers only this engine ends tokens, and it calls `end_credentials`.
       tokens_to_check_.push_back(digest);
     }
   }
@@ -439,7 +439,7 @@ void Shard::read_missed(const Uuid& id, RoomEntry& entry) {
     });
   } else {
     reads_->read_changes(id, entry.room.order().begin_fill(), [this, id, number](result<ChangeList> changes) {
-      // A conversation that is gone has nobody to tell; after any other failure the next round tries again.
+      // When the conversation is gone there is nothing to tell; after any other failure the next round tries again.
       finish_reading(id, number, [&](RoomEntry& read) {
         if (!changes || read.is_outdated) return std::size_t{0};
         if (read.epoch && changes->epoch != read.epoch) return std::size_t{0};

@@ -244,7 +244,7 @@ void Exchange::respond(HttpResponse response) {
 bool Exchange::from_loopback() const {
   const auto address = Address::parse(request_->remote_address());
   static const std::array loopback = {*AddressRange::parse("127.0.0.0/8"), *AddressRange::parse("::1")};
-  // A proxy on this machine asks from here for somebody else.
+  // A proxy on this machine connects from here, too, but for another client.
   return address && is_in(*address, loopback) &&
          std::ranges::all_of(std::array{"Forwarded", "Via", "X-Forwarded-For", "X-Real-IP"},
                              [&](std::string_view name) { return request_->header(name).empty(); });

@@ -73,7 +73,7 @@ bool equal_secrets(std::string_view a, std::string_view b) noexcept;
 // Whether a Content-Type is application/json, whatever its parameters.
 bool is_json(std::string_view content_type) noexcept;
 // Bytes of a JSON text in which each escape sequence of a string (RFC 8259 section 7) counts as the UTF-8 of what it
-// stands for. Of other texts no more than their length.
+// stands for. For a text that is not JSON, at most its length.
 std::size_t unescaped_size(std::string_view json) noexcept;
 
 // Whether this Origin header is on the list; an absent one (empty) is not.
@@ -81,7 +81,7 @@ bool is_listed_origin(std::string_view origin, std::span<const std::string> allo
 
 // Whether a request that carries ambient credentials comes from the server's own pages or from an allowed origin. Empty
 // strings for headers that are absent; without either header the sender is no browser and is trusted. `is_secure`: the
-// server is reached by https, so a page that came by http is not its own, whoever sent it.
+// server is reached by https, so a page that came by http is not the server's own.
 bool is_trusted_origin(std::string_view origin, std::string_view fetch_site, std::string_view host, bool is_secure,
                        std::span<const std::string> allowed);
 

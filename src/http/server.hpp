@@ -37,8 +37,8 @@ class Listener;
 class Request;
 class TargetPath;
 
-// Whether a page of another origin may read an answer. `none`: nobody's may; `refused`: allowed origins' may, and this
-// is none of them.
+// Whether a page of another origin may read an answer. `none`: no such page may; `refused`: pages of allowed origins
+// may, and this origin is not allowed.
 enum class Sharing : std::uint8_t { none, refused, granted };
 
 class Server : public std::enable_shared_from_this<Server> {
@@ -55,7 +55,7 @@ class Server : public std::enable_shared_from_this<Server> {
   error_code start();
   std::uint16_t port() const noexcept { return port_.load(std::memory_order_relaxed); }
   void stop(std::chrono::milliseconds grace);
-  // A request that somebody else has received; see BeastServer.
+  // A request that another server has received; see BeastServer.
   void handle(HttpRequest request, HttpRespond respond);
   error_code adopt(RawSocket socket, HttpRequest upgrade, std::string head);
 
@@ -90,7 +90,7 @@ class Server : public std::enable_shared_from_this<Server> {
   // A connection waits and all slots are taken: closes the one that has waited longest for a request, on some loop, or
   // else the next that begins to wait. The first loop's thread.
   void free_slot();
-  // There is a slot, or nobody waits for one.
+  // There is a slot, or no connection waits for one.
   void slot_is_free() noexcept { is_slot_wanted_.store(false, std::memory_order_relaxed); }
   bool is_slot_wanted() const noexcept { return is_slot_wanted_.load(std::memory_order_relaxed); }
 

@@ -1,4 +1,4 @@
-// Coroutines of the server: they start at once, nobody holds them, and they run on one event loop's thread.
+// Coroutines of the server: they start at once, own themselves, and run on one event loop's thread.
 //
 // Asio's own awaitables would do, at the price of an executor hop and several allocations for each request.
 #pragma once

@@ -608,7 +608,7 @@ DetachedTask ready(ChatExchange exchange) {
   const auto answered = co_await ask_engine<bool>(
       exchange.loop(), [&](auto handler) { exchange.server().engine().async_ping(std::move(handler)); });
   if (!answered) {
-    // Whatever the storage's error: a load balancer should send nobody here.
+    // 503 for any error of the storage, so that a load balancer sends no requests here.
     ErrorInfo error = describe(answered.error());
     error.http_status = 503;
     exchange.fail(error);

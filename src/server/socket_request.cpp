@@ -177,8 +177,8 @@ DetachedTask admit_chat(ChatLoop& loop, SocketRequest request) {
     refuse(loop, std::move(request.upgrade), errc::rate_limited);
     co_return;
   }
-  // An advisor's claim is checked with it. A client's token has told; but where other nodes write, the conversation's
-  // revision is read before the handshake is answered, so that nothing can happen in between.
+  // For an advisor, the conversation is read to check the claim; a client's token has the answer. Where other nodes
+  // write, its revision is read in any case before the handshake is answered, so that no event is missed in between.
   if (participant.role == Role::advisor || server.engine().backplane_state() != BackplaneState::none) {
     auto conversation = co_await ask_engine<Conversation>(loop, [&](auto handler) {
       server.engine().async_find_conversation(claim->conversation_id, std::move(handler));

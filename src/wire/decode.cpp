@@ -31,7 +31,7 @@ struct Member {
 };
 
 // Keeps the members of the outermost object and checks the rest. Boost.JSON's own parser would build a document of all
-// of it, and keep the last of two equal keys without a word.
+// of it, and silently keep the last of two equal keys.
 class MemberHandler {
  public:
   static constexpr std::size_t max_object_size = std::numeric_limits<std::size_t>::max();

@@ -6,7 +6,7 @@
 
 namespace travelchat::node {
 
-// Null, or why there is none, in words for an operator. Any thread; the first call decides.
+// Null when it was loaded, else the reason, for an operator. Any thread; the first call decides.
 const char* load_libpq();
 
 }  // namespace travelchat::node

@@ -32,7 +32,7 @@ struct Refused {
 std::string to_sentence(const OptionError& refused);
 // What a value is, without showing a text, which may be a secret in the wrong place: "the number 7", "an array".
 std::string kind_of(const Napi::Value& value);
-// In UTF-8; nullopt where half of a surrogate pair stands alone, which UTF-8 cannot say.
+// The text in UTF-8; nullopt when it has half of a surrogate pair, which UTF-8 cannot represent.
 std::optional<std::string> to_text(const Napi::String& value);
 // The part of an error about a text for which `to_text` gives nullopt.
 inline constexpr const char* well_formed = "well-formed text, and holds half of a surrogate pair";
@@ -119,7 +119,7 @@ errc to_errc(std::string_view name) noexcept;
 // A kind that is not known here, of a later version perhaps, gives a change with nothing but its revision.
 Change to_change(const Arguments& from);
 Facts to_facts(const Arguments& from);
-// And what it is asked and told.
+// The questions and effects for such a storage, as JSON.
 void append(const Questions& questions, std::string& out);
 void append(const Effects& effects, std::string& out);
 void append(const TokenRemoval& removal, std::string& out);

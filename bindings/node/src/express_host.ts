@@ -20,7 +20,7 @@ export interface ExpressHost {
   session?: Middleware[];
   isAuthenticated: Middleware;
   orgMiddleware: Middleware;
-  /** Who it is, once both have let the request pass. Nothing: nobody. */
+  /** Who is signed in; called once both middlewares have let the request pass. null or undefined: nobody. */
   advisor(request: any): MaybePromise<Omit<Advisor, 'byCookie'> | null | undefined>;
   getTripFullView(tripId: string): MaybePromise<
     | {

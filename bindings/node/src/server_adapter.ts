@@ -169,7 +169,10 @@ export class ServerAdapter {
     this.#upgrade(request, (number) => this.#native.adopt(descriptor, number, ...this.#nativeRequest(request, head)));
   }
 
-  /** The same for one that has no descriptor: gives that of the end of a pipe which stands for it. */
+  /**
+   * The same for a connection without a descriptor: gives the descriptor of one end of a socket pair, to which its
+   * bytes are piped.
+   */
   bridge(request: IncomingMessage, head: Buffer): number {
     return this.#upgrade(request, (number) => this.#native.bridge(number, ...this.#nativeRequest(request, head))) as number;
   }

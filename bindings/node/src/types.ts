@@ -167,8 +167,8 @@ export interface EngineOptions {
    */
   credentialCheckInterval?: number;
   /**
-   * Told of what nobody else hears of: a storage that failed, an answer that was not taken. Called on the event loop; what it
-   * throws becomes a process warning. Left out: nobody is told.
+   * Told of what no caller is told: a storage that failed, an answer that was not taken. Called on the event loop; what
+   * it throws becomes a process warning. Left out: nobody is told.
    */
   log?: (record: LogRecord) => void;
 }

@@ -130,7 +130,7 @@ function handOver(adapter: ServerAdapter, request: IncomingMessage, socket: Conn
       return;
     }
     const engineSide = openSocket(adapter.bridge(request, head));
-    // Either side's error ends both; there is nobody to tell.
+    // An error of either side ends both, and needs no report.
     pipeline(socket, engineSide, ignore);
     pipeline(engineSide, socket, ignore);
   } catch (error) {

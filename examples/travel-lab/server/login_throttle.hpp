@@ -86,8 +86,7 @@ class LoginThrottle {
   Windows pairs_;
   Windows networks_;
   Windows accounts_;
-  // By account, the one used last at the end. Bounded by the accounts that there are: a name that nobody has never
-  // signs in.
+  // By account, the one used last at the end. Bounded by the number of existing accounts: only those can sign in.
   std::unordered_map<std::string, std::deque<std::string>> known_;
 };
 

@@ -33,8 +33,9 @@ class PushSubscriptions {
 
   explicit PushSubscriptions(Database& database) noexcept : database_(database) {}
 
-  // Stores it, or takes it over: a browser has one subscription, which follows whoever signs in there last. Only a
-  // browser knows both its endpoint and its keys, so with other keys another advisor's stays, `errc::forbidden`.
+  // Stores it, or moves it to this advisor: a browser has one subscription, which belongs to the advisor who signed in
+  // there last. Only a browser knows both its endpoint and its keys, so with other keys another advisor's stays,
+  // `errc::forbidden`.
   travelchat::error_code add(const std::string& advisor_id, const PushSubscription& subscription,
                              travelchat::TimePoint now);
   // An endpoint that is unknown, or another advisor's, is no error and stays.

@@ -14,7 +14,7 @@ travelchat::HttpResponse json_response(std::string body, int status = 200);
 // {"message", "code"} with the error's status.
 travelchat::HttpResponse error_response(travelchat::errc code);
 travelchat::HttpResponse error_response(const travelchat::error_code& ec);
-// The same with other words for people.
+// The same with another message for people.
 travelchat::HttpResponse error_response(travelchat::errc code, std::string_view message);
 
 }  // namespace travel_lab

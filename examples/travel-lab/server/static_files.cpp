@@ -52,7 +52,7 @@ const MediaType& media_type_of(std::string_view extension) {
   return found == media_types.end() ? unknown_type : *found;
 }
 
-// Scripts from here only. Styles may be inline, because React components set them. Nobody may frame the pages.
+// Scripts from this server only. Styles may be inline, because React components set them. No site may frame the pages.
 constexpr const char* content_security_policy =
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; object-src 'none'; "

@@ -56,7 +56,7 @@ using asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::seconds;
 
-// How long a push service keeps a message for a browser that is off: a day later nobody needs to hear of it.
+// How long a push service keeps a message for a browser that is off. A notification older than a day is useless.
 constexpr std::string_view time_to_live_seconds = "86400";
 constexpr std::size_t padded_payload_bytes = 256;
 constexpr std::size_t max_answer_head_bytes = 8 * 1024;

@@ -61,7 +61,7 @@ TimePoint last_activity(const Conversation& row) {
   return row.last_message_at.value_or(row.created_at);
 }
 
-// A transaction holds the lock from its facts to its last effect, so nobody reads half of it. When memory runs out, its
+// A transaction holds the lock from its facts to its last effect, so no read sees half of it. When memory runs out, its
 // state is undefined.
 class MemoryStorage final : public TransactionalStorage, public StorageUpkeep {
  public:

@@ -27,7 +27,7 @@ class Array {
   void add(const Uuid& id);
   void add(Role role) { add(to_string(role)); }
   void add(Emoji emoji) { add(to_string(emoji)); }
-  // A digest stands in the table as hexadecimal text.
+  // Digests are stored as hexadecimal text.
   void add(const Sha256Digest& digest);
   // A number beyond PostgreSQL's integers becomes the largest one: no stored number is as large.
   void add(std::uint64_t number);

@@ -1,7 +1,7 @@
 // One session with PostgreSQL: connected, checked for durability, and spoken to in libpq's pipeline mode.
 //
 // Private to the PostgreSQL storage. A connection is used by one thread at a time. Failures are thrown as `Failure` and
-// become an error code at the doors of the storage; the server's own text goes to the operator's log and no further.
+// become an error code in the storage's public functions; the server's own text goes to the operator's log only.
 #pragma once
 
 #include "storage/postgres/codec.hpp"

@@ -240,7 +240,7 @@ error_code error_of_refused_row(const Failure& failure) {
 
 }  // namespace
 
-// A deadlock, a lock that was not to be had, or a statement that somebody has ended.
+// A deadlock, a lock that was not granted in time, or a cancelled statement.
 bool is_lock_trouble(const Failure& failure) noexcept {
   return failure.is_class("40") || failure.sqlstate == "55P03" || failure.sqlstate == "57014";
 }

@@ -4,7 +4,7 @@
 // then Decision decides; the second one writes and commits. The thread that commits drives several lanes at once by
 // their sockets: `start`, then `proceed` whenever the socket is ready, until it is no longer busy. Nothing here throws.
 //
-// Rows that somebody else keeps locked hold up the writes that need them, and no others. A transaction that has waited
+// Rows that others keep locked delay only the writes that need them. A transaction that has waited
 // `lock_timeout_of_lanes` for a lock is begun anew and takes the conversations that are free, waiting for none. What
 // then still cannot get its locks (a message, a row that a foreign key points to, a table) is halved until it is known
 // which conversation it is for. Those writes are answered with `postponed()`.

@@ -24,7 +24,7 @@ using ReactionColumns = detail::MembersOf<Reaction>;
 
 using storage::MemberColumns;
 
-// What stands in SQL for columns; see Query.
+// A placeholder for columns in SQL; see Query.
 struct ColumnsText {
   std::string_view placeholder;
   std::string text;

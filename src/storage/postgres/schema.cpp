@@ -572,7 +572,7 @@ std::vector<std::string> revocations(Connection& database, const Target& target)
 
 void close_doors(Connection& database, const Target& target) {
   for (const std::string& statement : revocations(database, target)) database.execute(statement);
-  // Whoever is not the owner is only warned that nothing was revoked.
+  // For a role that is not the owner, REVOKE only warns; so the result is checked.
   if (const auto left = revocations(database, target); !left.empty()) {
     throw refusal("others may run a function that has the rights of the tables' owner, who must take that from them: " +
                   left.front());

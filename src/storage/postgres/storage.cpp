@@ -67,7 +67,7 @@ class Pool {
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
     ~Lease() { pool_.give_back(std::move(item_)); }
-    // Null until somebody makes it.
+    // Null until the taker makes it.
     std::unique_ptr<T>& item() noexcept { return item_; }
 
    private:
@@ -100,7 +100,7 @@ class Pool {
   std::size_t in_use_ = 0;
 };
 
-// The conversation whose rows a write needs, as far as that is known; nullptr: nobody knows yet, or none.
+// The conversation whose rows a write needs; nullptr: not known yet, or none.
 const Uuid* conversation_behind(const Write& write) {
   const auto* token = std::get_if<PutToken>(&write);
   return token != nullptr ? &token->claims.conversation_id : detail::conversation_of(write);

@@ -1,8 +1,8 @@
 // SQLite's handles as owners: a database connection, its prepared statements, and a statement's run.
 //
 // Private to the SQLite storage. A connection and what belongs to it is used by one thread at a time. Failures are
-// thrown as `Failure` and become an error code at the doors of the storage; SQLite's own text goes to the storage's
-// log.
+// thrown as `Failure` and become an error code in the storage's public functions; SQLite's own text goes to the
+// storage's log.
 #pragma once
 
 #include <travelchat/error.hpp>
@@ -155,7 +155,7 @@ class Statement {
     if (code != SQLITE_OK) fail(sqlite3_db_handle(statement_), code);
   }
   void bind(int position, std::int64_t value) { check(sqlite3_bind_int64(statement_, position, value)); }
-  // A number beyond SQLite's integers stands for "more than any": nothing stored is as large.
+  // A number beyond SQLite's integers becomes the largest one: no stored number is as large.
   void bind(int position, std::uint64_t value) {
     constexpr std::uint64_t largest = std::numeric_limits<std::int64_t>::max();
     bind(position, static_cast<std::int64_t>(value < largest ? value : largest));

@@ -78,7 +78,7 @@ const SILENCE = 30_000;
 const CHECK_PERIOD = 30_000;
 /** A timer this late means that the machine slept. Browsers let the timers of a hidden page run once a minute. */
 const SLEEP_THRESHOLD = 90_000;
-/** Of a server that has told none yet. */
+/** The interval of a server that has not told one yet. */
 const USUAL_INTERVAL = 25_000;
 /** This long after the interval a silent socket may be dead, and polling may begin. */
 const SUSPICIOUS_AFTER = 10_000;

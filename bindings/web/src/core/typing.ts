@@ -1,7 +1,7 @@
 // When to tell the others that this person types: at once, again every 2 s, and its end after 2 s of silence.
 //
-// The server takes four typing frames a second from a socket, so frames keep 250 ms apart; what changed twice in
-// between is told once, as it is then.
+// The server takes four typing frames a second from a socket, so frames are at least 250 ms apart; several changes in
+// between become one frame with the last state.
 import type { Environment, Timer } from './environment';
 
 const REFRESH = 2000;
@@ -10,7 +10,7 @@ const SPACING = 250;
 
 export class Typing {
   #isTyping = false;
-  /** What the server knows of this socket. */
+  /** The state that was last sent on this socket. */
   #isTypingSent = false;
   #silenceTimer: Timer | null = null;
   #refreshTimer: Timer | null = null;
@@ -46,7 +46,7 @@ export class Typing {
     this.#sendState();
   }
 
-  /** A new socket: the server knows nothing of it. */
+  /** To be called for a new socket: the server has no typing state of it. */
   restart(): void {
     this.#isTypingSent = false;
     this.#sendState();

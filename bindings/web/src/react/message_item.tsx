@@ -1,4 +1,4 @@
-// What stands in the log for one message: the divider and the line above it, the bubble, and the receipt below it.
+// One message of the log: the divider and the line above it, the bubble, and the receipt below it.
 import type { RowLayout } from '../core/grouping';
 import { dividerLabel, timeLabel } from '../core/grouping';
 import type { ThreadRow, ThreadSnapshot } from '../core/model';
