@@ -212,7 +212,7 @@ def test_each_path_takes_the_methods_that_are_described(server: process.Server) 
 
 
 def registered() -> set[str]:
-    """The paths in the route tables of the transport and the reference server, as templates without names."""
+    """The paths in the route tables of the library and the reference server, as templates without names."""
     sources = [*(REPOSITORY / "src/server").glob("*.cpp"),
                *(REPOSITORY / "examples/travel-lab/server").glob("*.cpp")]
     text = "".join(source.read_text() for source in sources)

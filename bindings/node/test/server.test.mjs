@@ -131,7 +131,7 @@ describe('in an Express application, the chat', () => {
       assert.match(answer, /^HTTP\/1\.1 413 /);
     });
 
-    test('hands a socket to the native transport, which the HTTP server then forgets', async () => {
+    test("hands a socket to the engine's server, and the HTTP server then forgets it", async () => {
       const peer = new Peer(socketUrl(), { headers: cookie });
       assert.deepEqual(await peer.next(), { type: 'typing', advisorTyping: false, clientTyping: false });
       assert.equal(await new Promise((resolve) => server.getConnections((_, count) => resolve(count))), 0);
