@@ -5,7 +5,8 @@ export type Role = wire.Role;
 
 /**
  * Whoever acts on a conversation, as the application has authenticated them. An advisor reaches every conversation of
- * the organization, a client their own; what is out of reach answers as if it did not exist.
+ * the organization, a client those in which they are a member: their own, and those to which they were added. For others
+ * it answers as if the conversation did not exist.
  */
 export interface Participant {
   orgId: string;

@@ -102,8 +102,8 @@ class Emoji(enum.StrEnum):
 class Participant:
     """Whoever acts on a conversation, as the host has authenticated them.
 
-    An advisor reaches every conversation of ``org_id``; a client the one whose client is ``id`` in ``org_id``. What lies
-    outside answers as if it did not exist.
+    An advisor reaches every conversation of ``org_id``; a client those of ``org_id`` in which it is a member: its own, and
+    those to which it was added. For others it answers as if the conversation did not exist.
     """
 
     org_id: str
