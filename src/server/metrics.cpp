@@ -71,12 +71,15 @@ std::string ChatServer::metrics() const {
     text.value(sum([i](const ChatLoop& loop) -> auto& { return loop.counters().answers[i]; }),
                "{class=\"" + std::to_string(i + 1) + "xx\"}");
   }
-  text.family("travelchat_socket_closes_total", "counter", "Closed sockets by code; \"none\" ended without one.");
+  text.family("travelchat_socket_closes_total", "counter",
+              "Closed sockets by code; \"none\" ended without one, \"other\" with one of a peer's own.");
   for (std::size_t i = 0; i < websocket::counted_close_codes.size(); ++i) {
     const std::uint16_t code = websocket::counted_close_codes[i];
     text.value(sum([i](const ChatLoop& loop) -> auto& { return loop.socket_counters().closes[i]; }),
                "{code=\"" + (code == 0 ? std::string("none") : std::to_string(code)) + "\"}");
   }
+  text.value(sum([](const ChatLoop& loop) -> auto& { return loop.socket_counters().other_closes; }),
+             "{code=\"other\"}");
 
   const EngineStats stats = engine_.stats();
   text.family("travelchat_messages_total", "counter", "Messages committed.");
