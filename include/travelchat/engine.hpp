@@ -78,11 +78,12 @@ struct EngineOptions {
   std::uint64_t max_kept_changes = 1'000;
   // How long these changes are kept. Who resumes from before gets a Resync. 0: for ever.
   std::chrono::hours max_change_age = std::chrono::hours{720};
-  // How often the credentials of listeners are looked at: those that have expired end, and with a backplane chat tokens
-  // that are no longer in the storage, in case a hint was lost (500 in one query). At least 1 ms.
+  // How often the credentials of listeners are looked at: those that have expired end, and, where others write to
+  // the storage, chat tokens that are no longer in it (500 in one query). At least 1 ms.
   std::chrono::milliseconds credential_check_interval = std::chrono::seconds{3};
-  // With a backplane: how often what listeners were told is compared with the storage, in case a hint was lost. A round
-  // reads the revisions of all conversations with a listener on this node, 500 in one query.
+  // With a backplane, and where the storage has other writers: how often what listeners were told is compared with the
+  // storage, in case a hint was lost or another program wrote. A round reads the revisions of all conversations with a
+  // listener on this node, 500 in one query.
   std::chrono::milliseconds poll_interval = std::chrono::seconds{5};
   // The same while the backplane is down; and without one how often a storage that failed is asked what became of the
   // writes in question.

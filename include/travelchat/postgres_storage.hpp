@@ -54,6 +54,8 @@ class PostgresStorage : public Storage, public StorageUpkeep {
   virtual error_code write(const std::function<bool(pg_conn*)>& work) = 0;
   // The same inside one read-only snapshot (REPEATABLE READ).
   virtual error_code read(const std::function<void(pg_conn*)>& work) = 0;
+
+  bool has_other_writers() const noexcept override { return true; }
 };
 
 }  // namespace travelchat

@@ -274,6 +274,9 @@ class Storage {
   virtual result<std::vector<Sha256Digest>> list_live_tokens(std::span<const Sha256Digest> digests, TimePoint now);
   // A cheap check that reads work, for readiness probes.
   virtual error_code ping() = 0;
+  // Whether others may write to it as well: further nodes, or the host's own statements. Then an engine compares what
+  // it has told with the storage (`EngineOptions::poll_interval`), also without a backplane. Constant.
+  virtual bool has_other_writers() const noexcept { return false; }
 };
 
 }  // namespace travelchat

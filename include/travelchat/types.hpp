@@ -135,17 +135,13 @@ struct DraftView {
   std::optional<std::string_view> attachment_type = {};
   std::optional<std::string_view> attachment_name = {};
 };
+BOOST_DESCRIBE_STRUCT(DraftView, (),
+                      (conversation_id, content, client_message_id, attachment_url, attachment_type, attachment_name))
 
 // The same, with strings of its own.
 struct Draft {
   Draft() = default;
-  explicit Draft(const DraftView& view)
-      : conversation_id(view.conversation_id),
-        content(view.content),
-        client_message_id(view.client_message_id),
-        attachment_url(view.attachment_url),
-        attachment_type(view.attachment_type),
-        attachment_name(view.attachment_name) {}
+  explicit Draft(const DraftView& view);
 
   Uuid conversation_id;
   std::string content;

@@ -6,6 +6,8 @@
 #include "core/options.hpp"
 #include "core/rules.hpp"
 
+#include <travelchat/local_backplane.hpp>
+
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/execution/context.hpp>
 #include <boost/asio/query.hpp>
@@ -120,12 +122,20 @@ const Uuid& topic_of_all() {
 
 constexpr std::size_t digests_in_hint = 500;
 
+// Only with a backplane do shards compare what they have told with the storage: where others write to it, an engine
+// that was given none gets one without other nodes.
+std::unique_ptr<Backplane> backplane_for(const Storage* storage, std::unique_ptr<Backplane> given) {
+  if (given || storage == nullptr || !storage->has_other_writers()) return given;
+  return make_local_backplane(make_local_bus());
+}
+
 }  // namespace
 
 EngineCore::EngineCore(std::unique_ptr<Storage> storage, EngineOptions options, std::unique_ptr<Backplane> backplane)
     : storage_(std::move(storage)),
       upkeep_(dynamic_cast<StorageUpkeep*>(storage_.get())),
-      backplane_(std::move(backplane)),
+      has_other_nodes_(backplane != nullptr),
+      backplane_(backplane_for(storage_.get(), std::move(backplane))),
       options_(checked(options, storage_.get())),
       logger_(options_.log),
       tokens_(options.token_cache_entries, options.token_cache_lifetime),
@@ -276,7 +286,7 @@ void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code faile
   std::vector<ShardBatch> batches(shards_.size());
   std::vector<Sha256Digest> ended;
   std::vector<ShardBatch::Answer> elsewhere;  // whose executor belongs to no shard
-  const bool others_listen = backplane_ != nullptr;
+  const bool others_listen = has_other_nodes_;
   const bool has_inbox = others_listen || std::any_of(shards_.begin(), shards_.end(),
                                                       [](const auto& shard) { return shard->inbox_listeners() > 0; });
   for (std::size_t i = 0; i < jobs.size(); ++i) {
@@ -467,7 +477,7 @@ void EngineCore::join(Completion<Subscription> completion, Listening listening, 
 // ---- Other nodes ----
 
 void EngineCore::publish_to_others(Publication& publication) {
-  if (!backplane_) return;
+  if (!has_other_nodes_) return;
   if (publication.rev > 0) {
     Hint hint = Progress{publication.rev, std::move(publication.events)};
     publish_hint(*backplane_, publication.room, hint);
@@ -546,7 +556,7 @@ void EngineCore::end_credentials_here(const std::vector<Sha256Digest>& digests) 
 }
 
 void EngineCore::tell_others_ended(const std::vector<Sha256Digest>& digests) {
-  if (!backplane_) return;
+  if (!has_other_nodes_) return;
   for (auto next = digests.begin(); next != digests.end();) {
     const auto last = next + std::min<std::ptrdiff_t>(digests.end() - next, digests_in_hint);
     publish_hint(*backplane_, topic_of_all(), CredentialsEnded{{next, last}});
@@ -669,7 +679,7 @@ void EngineCore::begin_epoch(Completion<Uuid> completion) {
 }
 
 BackplaneState EngineCore::backplane_state() const noexcept {
-  if (!backplane_) return BackplaneState::none;
+  if (!has_other_nodes_) return BackplaneState::none;
   return backplane_->is_up() ? BackplaneState::up : BackplaneState::down;
 }
 

@@ -208,7 +208,8 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   std::unique_ptr<Storage> storage_;
   StorageUpkeep* const upkeep_;
   std::mutex upkeep_turn_;                // one call at a time
-  std::unique_ptr<Backplane> backplane_;  // null: no other nodes
+  const bool has_other_nodes_;            // the engine was given a backplane
+  std::unique_ptr<Backplane> backplane_;  // null: nobody else writes
   const EngineOptions options_;
   const Logger logger_;
   EventEncoder encoder_;

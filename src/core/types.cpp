@@ -1,3 +1,4 @@
+#include <travelchat/describe.hpp>
 #include <travelchat/types.hpp>
 
 #include "core/digest.hpp"
@@ -60,6 +61,12 @@ constexpr std::array<std::string_view, 6> emoji_text = {
 };
 
 }  // namespace
+
+Draft::Draft(const DraftView& view) {
+  detail::for_each_member<Draft>([&]<class Member>(Member) {
+    this->*Member::pointer = view.*detail::Namesake<DraftView, Member>::pointer;
+  });
+}
 
 void write_uuid(const Uuid& id, char* out) noexcept {
   for (std::size_t i = 0; i < id.bytes.size(); ++i) {

@@ -78,6 +78,12 @@ class Shared : public Storage {
   int replays_begun_ = 0;
 };
 
+class WithOtherWriters : public Shared {
+ public:
+  using Shared::Shared;
+  bool has_other_writers() const noexcept override { return true; }
+};
+
 class Lossy : public Backplane {
  public:
   explicit Lossy(std::unique_ptr<Backplane> inner) : inner_(std::move(inner)) {}
@@ -569,4 +575,43 @@ TEST_CASE("a storage that does not answer ends nobody") {
   while (nodes.b.storage.failing_checks > 0) std::this_thread::yield();
   const std::uint64_t rev = nodes.b.send(advisor, conversation, "still here").value().message.rev;
   there.recorder->wait_for_rev(rev);
+}
+
+// ---- Other writers, and no backplane ----
+
+TEST_CASE("without a backplane, too, listeners get what others write to the storage, and no revision is left out") {
+  for (const bool polls : {true, false}) {
+    INFO((polls ? "found by looking" : "found when the engine goes on itself"));
+    const std::shared_ptr<Storage> storage = make_memory_storage();
+    Running here(polls ? with_fast_polling() : without_polling(), std::make_unique<WithOtherWriters>(storage));
+    Running elsewhere({}, std::make_unique<Shared>(storage));
+    CHECK(here.engine.backplane_state() == BackplaneState::none);
+    const Uuid conversation = here.open();
+    const auto listener = std::make_shared<Recorder>();
+    const Subscription subscription = here.subscribe(client, conversation, listener);
+    elsewhere.send(advisor, draft(conversation, "by another program")).value();
+    if (polls) listener->wait_for_rev(1);
+    here.send(advisor, draft(conversation, "by this one")).value();
+    CHECK(revisions(listener->wait_for_rev(2)) == std::vector<std::uint64_t>{1, 2});
+  }
+}
+
+TEST_CASE("without a backplane, too, a listener goes with a token that others have ended in the storage") {
+  EngineOptions options = without_polling();
+  options.credential_check_interval = 20ms;
+  const std::shared_ptr<Storage> storage = make_memory_storage();
+  Running here(options, std::make_unique<WithOtherWriters>(storage));
+  Running elsewhere({}, std::make_unique<Shared>(storage));
+  const Uuid conversation = here.open();
+  const std::string token =
+      get(here.engine.async_issue_token(TokenGrant{"org-1", "client-1", "trip-1", conversation}, use_future))
+          .value()
+          .token;
+  SubscribeOptions by_token;
+  by_token.credential = Credential::of_chat_token(token, TimePoint::max());
+  const auto listener = std::make_shared<Recorder>();
+  const Subscription subscription =
+      get(here.engine.async_subscribe(client, conversation, listener, by_token, use_future)).value();
+  get(elsewhere.engine.async_revoke_token(token, use_future)).value();
+  CHECK(listener->wait_for_close() == errc::unauthenticated);
 }

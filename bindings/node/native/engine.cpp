@@ -311,8 +311,7 @@ std::shared_ptr<LocalBus> bus_of(const std::string& url) {
   return bus;
 }
 
-// Storages that others may write to, too, get a backplane: only with one does the engine compare what it has told with
-// the storage.
+// The engines of one process on one PostgreSQL tell each other what they write.
 StorageAndBackplane open_storage(const std::shared_ptr<Loop>& loop, const Arguments& from) {
   const std::string kind = from.string("kind");
   if (kind == "memory") return {make_memory_storage(), nullptr};
@@ -351,7 +350,7 @@ StorageAndBackplane open_storage(const std::shared_ptr<Loop>& loop, const Argume
     storage = std::make_unique<JsStorageWithUpkeep>(loop, call.As<Napi::Function>());
   else
     storage = std::make_unique<JsStorage>(loop, call.As<Napi::Function>());
-  return {std::move(storage), make_local_backplane(make_local_bus())};
+  return {std::move(storage), nullptr};
 }
 
 errc to_errc(const std::error_code& error) noexcept {
@@ -403,7 +402,7 @@ void settle(Loop& loop, std::uint64_t done, const error_code& error, std::string
 
 EngineState::EngineState(std::shared_ptr<Loop> loop, StorageAndBackplane parts, const EngineOptions& options)
     : loop_(std::move(loop)),
-      has_other_writers_(parts.backplane != nullptr),
+      has_other_writers_(parts.storage->has_other_writers()),
       engine_(std::make_unique<ChatEngine>(std::move(parts.storage), options, std::move(parts.backplane))) {}
 
 EngineState::~EngineState() {

@@ -38,6 +38,7 @@ class JsStorage : public TransactionalStorage {
   result<std::optional<TokenClaims>> find_token(const Sha256Digest& digest, TimePoint now) override;
   result<std::vector<Sha256Digest>> list_live_tokens(std::span<const Sha256Digest> digests, TimePoint now) override;
   error_code ping() override;
+  bool has_other_writers() const noexcept override { return true; }
 
  protected:
   error_code transact(const Questions& questions, const Decide& decide) override;

@@ -100,9 +100,9 @@ class EngineBase:
                 0: for ever.
             backplane: `nats`, where other processes write to the same storage: its listeners hear of that, too.
             credential_check_interval: How often the credentials that listeners rest on are looked at: those that have expired
-                end, and with a backplane chat tokens that are no longer in the storage, in case a hint was lost.
-            poll_interval: With a backplane: how often what listeners were told is compared with the storage, in case a hint
-                was lost. At least 1 ms.
+                end, and, unless the storage is this engine's alone (SQLite, memory), chat tokens that are no longer in it.
+            poll_interval: Unless the storage is this engine's alone: how often what listeners were told is compared with it,
+                in case a hint was lost or another program wrote. At least 1 ms.
             poll_interval_down: The same while the backplane is down; and without one, how often a storage that failed is
                 asked what became of the writes in question.
 
