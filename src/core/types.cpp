@@ -63,9 +63,8 @@ constexpr std::array<std::string_view, 6> emoji_text = {
 }  // namespace
 
 Draft::Draft(const DraftView& view) {
-  detail::for_each_member<Draft>([&]<class Member>(Member) {
-    this->*Member::pointer = view.*detail::Namesake<DraftView, Member>::pointer;
-  });
+  detail::for_each_member<Draft>(
+      [&]<class Member>(Member) { this->*Member::pointer = view.*detail::Namesake<DraftView, Member>::pointer; });
 }
 
 void write_uuid(const Uuid& id, char* out) noexcept {

@@ -156,6 +156,8 @@ def renew(name: str) -> int:
 
 def save(name: str) -> int:
     folder = WORK / name
+    if not (folder / ".git").is_dir():
+        sys.exit(f"patches: there is nothing in {folder}; make it with: patches.py renew {name}")
     git(folder, "add", "--all", "--intent-to-add")
     patch_of(name).write_text(git(folder, "diff", "--no-color", "--no-ext-diff").stdout)
     return 0
