@@ -120,6 +120,7 @@ class PushService:
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._answering = threading.Lock()
         self._is_closed = False
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -194,14 +195,15 @@ class PushService:
                 push = Push(method, path, headers, stream.read(int(headers["content-length"])))
                 reply = self.reply(push)
                 # First answered, then told: a test that has heard of it may stop the server. Told too when the other side
-                # has closed before it had read all of the answer.
-                try:
-                    if reply is not None:
-                        status, _, extra = reply.partition("\r\n")
-                        body = "" if "Content-Length" in extra else "Content-Length: 0\r\n"
-                        connection.sendall(f"HTTP/1.1 {status}\r\n{extra}{body}\r\n".encode())
-                finally:
-                    self._pushes.put(push)
+                # has closed before it had read all of the answer; and before the request that this answer brings about.
+                with self._answering:
+                    try:
+                        if reply is not None:
+                            status, _, extra = reply.partition("\r\n")
+                            body = "" if "Content-Length" in extra else "Content-Length: 0\r\n"
+                            connection.sendall(f"HTTP/1.1 {status}\r\n{extra}{body}\r\n".encode())
+                    finally:
+                        self._pushes.put(push)
                 stream.read()  # until the other side closes
         except (OSError, ssl.SSLError) as error:
             self.connections.put(str(error))
