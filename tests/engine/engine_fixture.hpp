@@ -42,7 +42,7 @@ class Gate : public Storage {
       changed.wait(lock, [&] { return !held; });
     }
     if (throwing) throw std::runtime_error("a storage of somebody else's");
-    if (failing) return *failing;
+    if (const std::optional<errc> code = failing) return *code;
     return inner->commit(writes, results);
   }
   result<std::optional<Conversation>> find_conversation(const Uuid& id) override {
@@ -54,11 +54,11 @@ class Gate : public Storage {
   }
   result<MessagePage> list_messages(const MessageQuery& query) override { return inner->list_messages(query); }
   result<ChangeList> list_changes(const Uuid& id, std::uint64_t since, std::size_t limit) override {
-    if (failing) return *failing;
+    if (const std::optional<errc> code = failing) return *code;
     return inner->list_changes(id, since, limit);
   }
   result<Revisions> list_revisions(const RevisionQuery& query) override {
-    if (failing) return *failing;
+    if (const std::optional<errc> code = failing) return *code;
     return inner->list_revisions(query);
   }
   result<std::uint64_t> count_unread(const std::string& org_id) override { return inner->count_unread(org_id); }
@@ -83,7 +83,7 @@ class Gate : public Storage {
   bool held = false;
   int commits_begun = 0;
   std::atomic<bool> throwing{false};
-  std::optional<errc> failing;
+  std::atomic<std::optional<errc>> failing{std::nullopt};  // also read by the engine's own threads, for its polls
 };
 
 struct Running {

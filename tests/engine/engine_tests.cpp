@@ -205,7 +205,7 @@ TEST_CASE("a failed transaction fails every write of it and nobody hears of them
   const Subscription subscription = f.subscribe(client, conversation, listener);
   gate.failing = errc::storage_full;
   REQUIRE(code_of(f.send(advisor, draft(conversation, "lost")).error()) == errc::storage_full);
-  gate.failing.reset();
+  gate.failing = std::nullopt;
   REQUIRE(f.send(advisor, draft(conversation, "kept")).has_value());
   const std::vector<Event> heard = listener->wait_for(2);
   REQUIRE(std::get<MessageCreated>(heard[1]).message.content == "kept");
@@ -244,7 +244,7 @@ TEST_CASE("the log hears what a storage throws and how it fails, and nothing of 
   gate.throwing = false;
   gate.failing = errc::storage_full;
   REQUIRE_FALSE(f.send(client, draft(conversation, "secret")).has_value());
-  gate.failing.reset();
+  gate.failing = std::nullopt;
   // What a caller does wrong is no trouble of the storage's.
   REQUIRE_FALSE(f.send(client, draft(Uuid(), "secret")).has_value());
   REQUIRE(f.send(client, draft(conversation, "kept")).has_value());
