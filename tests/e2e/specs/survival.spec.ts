@@ -121,6 +121,25 @@ test("a client's offline messages survive a reload too", async ({ browsers, room
   expect(stored(server, room)).toEqual(['one', 'two']);
 });
 
+test('what is sent in the moment that a page goes is sent by the next one', async ({ browsers, room, server }) => {
+  const context = await browsers.context();
+  // The first page's database does not answer before the page goes, as a slow disk's.
+  await context.addInitScript(() => {
+    if (origin === 'null' || sessionStorage.getItem('is-second') !== null) return;
+    sessionStorage.setItem('is-second', '');
+    IDBFactory.prototype.open = () => new EventTarget() as IDBOpenDBRequest;
+  });
+  await context.route('**/messages/client', (route) => route.abort());
+  const client = await browsers.openWidget(room, context);
+  for (const text of ['one', 'two', 'three']) await client.send(text);
+  await client.page.reload();
+  await context.unroute('**/messages/client');
+  const widget = new Widget(client.page, client.isTouch);
+  const again = await widget.open();
+  await expectAgreement(server, room, [again], 3);
+  expect(stored(server, room)).toEqual(['one', 'two', 'three']);
+});
+
 test('a message whose answer is lost on the way is shown and stored once', async ({ browsers, room, server }) => {
   const advisor = await browsers.advisorThread(room);
   const client = await browsers.openWidget(room);

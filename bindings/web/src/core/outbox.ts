@@ -112,6 +112,7 @@ export class Outbox {
   /** At the end; the same entry further up goes. */
   #append(entry: OutboxEntry): void {
     this.#leaving.delete(entry.key);
+    this.store.note(entry);
     this.#setEntries([...this.#entries, entry]);
     void this.#enqueue(async () => {
       // Discarded meanwhile.

@@ -1,24 +1,15 @@
 // Where outboxes are kept: IndexedDB, or this page's memory where there is none (private windows, a full disk, a
-// browser that never answers). Entries in memory are lost with the page; otherwise they behave the same.
+// browser that never answers). Until the database has an entry, it is in the journal too; entries in memory that the
+// journal could not take are lost with the page.
 //
-// Every write may be repeated, as outbox_database.ts does: it goes by an entry's key. What memory holds moves to the
-// database as soon as that works again.
+// Every write may be repeated, as outbox_database.ts does: it goes by an entry's key. What memory and the journal hold
+// moves to the database as soon as that works.
 import type { Environment } from './environment';
-import type { ChatFailure } from './model';
 import { OutboxDatabase, SCOPE } from './outbox_database';
+import type { OutboxEntry } from './outbox_entry';
+import { OutboxJournal } from './outbox_journal';
 
-/** A message that was written and is not known to be stored. */
-export interface OutboxEntry {
-  /** Of sending: given by the store, larger for what came later; 0 until it is kept. */
-  readonly order: number;
-  /** Whose outbox. */
-  readonly scope: string;
-  /** The `clientMessageId`. */
-  readonly key: string;
-  readonly content: string;
-  readonly createdAt: string;
-  readonly failure: ChatFailure | null;
-}
+export type { OutboxEntry } from './outbox_entry';
 
 export interface KeptEntries {
   /** By order. */
@@ -29,7 +20,10 @@ export interface KeptEntries {
 
 export interface OutboxStore {
   all(scope: string): Promise<KeptEntries>;
-  /** Gives the entry its order, the largest so far. An earlier entry with its key goes. */
+  /** Before this returns, the entry is where the next page finds it. `add` follows. */
+  note(entry: OutboxEntry): void;
+  /** Gives the entry its order, the largest so far. A failed entry with its key goes; one that waits to be sent keeps its
+   *  place, since another page may have found it in the journal. */
   add(entry: OutboxEntry): Promise<number>;
   /** Replaces the entry with its key, if that is still there. */
   put(entry: OutboxEntry): Promise<void>;
@@ -51,6 +45,7 @@ function find(store: IDBObjectStore, scope: string | null, found: (kept: OutboxE
 
 export function openOutboxStore(env: Environment): OutboxStore {
   const database = new OutboxDatabase(env);
+  const journal = new OutboxJournal(env);
   // Entries that the database did not accept. Their `order` is a fraction between two orders of the database, which are
   // whole numbers.
   let memory: readonly OutboxEntry[] = [];
@@ -60,8 +55,9 @@ export function openOutboxStore(env: Environment): OutboxStore {
     database.run('readwrite', (store) => {
       let placed = 0;
       find(store, unplaced.scope, (kept) => {
-        for (const { key, order } of kept) if (key === unplaced.key) store.delete(order);
-        const added = store.add(unplaced);
+        const same = kept.find(({ key }) => key === unplaced.key);
+        if (same?.failure) store.delete(same.order);
+        const added = store.put(same && !same.failure ? { ...unplaced, order: same.order } : unplaced);
         added.onsuccess = () => {
           placed = Number(added.result);
         };
@@ -75,17 +71,40 @@ export function openOutboxStore(env: Environment): OutboxStore {
       return () => {};
     });
 
-  /** Moves the entries in memory to the database, in their order. */
-  async function moveToDatabase(scope: string): Promise<void> {
-    for (const entry of memory.filter((other) => other.scope === scope).sort(byOrder)) {
-      newest = await insert(entry);
-      memory = memory.filter((other) => other !== entry);
+  const hold = (entry: OutboxEntry): number => {
+    newest += 2 ** -20;
+    memory = [...memory.filter(({ key }) => key !== entry.key), { ...entry, order: newest }];
+    return newest;
+  };
+
+  /** Takes what a page that is gone left in the journal, and what another one is just writing. */
+  function takeFromJournal(scope: string): void {
+    const held = new Set(memory.map(({ key }) => key));
+    for (const entry of journal.entries((other) => other === scope)) if (!held.has(entry.key)) hold(entry);
+  }
+
+  /** Moves the entries in memory to the database, in their order; stops at the first that it refuses. Gives the orders of
+   *  those that were moved. */
+  async function moveToDatabase(scope: string): Promise<ReadonlyMap<string, number>> {
+    const orders = new Map<string, number>();
+    try {
+      for (const entry of memory.filter((other) => other.scope === scope).sort(byOrder)) {
+        const order = await insert(entry);
+        orders.set(entry.key, order);
+        newest = Math.max(newest, order);
+        memory = memory.filter((other) => other !== entry);
+        journal.forget(scope, entry.key);
+      }
+    } catch {
+      // The rest stays in memory.
     }
+    return orders;
   }
 
   return {
     async all(scope) {
-      await moveToDatabase(scope).catch(() => {});
+      takeFromJournal(scope);
+      await moveToDatabase(scope);
       const kept = await database.run('readonly', (store) => {
         let all: OutboxEntry[] = [];
         find(store, scope, (found) => {
@@ -99,19 +118,17 @@ export function openOutboxStore(env: Environment): OutboxStore {
       newest = Math.max(newest, entries.at(-1)?.order ?? 0);
       return { entries, isComplete: kept !== null };
     },
+    note: (entry) => journal.note(entry),
     async add(entry) {
-      try {
-        await moveToDatabase(entry.scope);
-        newest = await insert(entry);
-      } catch {
-        newest += 2 ** -20;
-        memory = [...memory.filter(({ key }) => key !== entry.key), { ...entry, order: newest }];
-      }
-      return newest;
+      takeFromJournal(entry.scope);
+      const same = memory.find(({ key }) => key === entry.key);
+      const here = same && !same.failure ? same.order : hold(entry);
+      return (await moveToDatabase(entry.scope)).get(entry.key) ?? here;
     },
     async put(entry) {
       const keepHere = (): void => {
         memory = [...memory.filter(({ key }) => key !== entry.key), entry];
+        journal.note(entry);
       };
       if (memory.some(({ key }) => key === entry.key)) keepHere();
       await update(entry.scope, (store, kept) => {
@@ -120,6 +137,7 @@ export function openOutboxStore(env: Environment): OutboxStore {
     },
     async remove(scope, key) {
       memory = memory.filter((entry) => entry.key !== key);
+      journal.forget(scope, key);
       if (!env.indexedDB) return;
       await update(scope, (store, kept) => {
         for (const entry of kept) if (entry.key === key) store.delete(entry.order);
@@ -128,6 +146,10 @@ export function openOutboxStore(env: Environment): OutboxStore {
     async clear(isMeant) {
       const scopes = new Set(memory.map(({ scope }) => scope).filter(isMeant));
       memory = memory.filter(({ scope }) => !isMeant(scope));
+      for (const { scope, key } of journal.entries(isMeant)) {
+        scopes.add(scope);
+        journal.forget(scope, key);
+      }
       await update(null, (store, kept) => {
         for (const { scope, order } of kept) {
           if (!isMeant(scope)) continue;

@@ -1,4 +1,4 @@
-// The names under which a browser keeps each person's outbox and draft of a conversation. Each contains a scope, which is
+// The names under which a browser keeps each person's outbox, its journal and the draft of a conversation. Each contains a scope, which is
 // the server, the person and the conversation.
 import type { Participant } from './types';
 
@@ -26,5 +26,14 @@ export const draftKeyOf = (scope: string): string => DRAFT + scope;
 
 /** Null for what is no draft. */
 export const scopeOfDraft = (key: string): string | null => (key.startsWith(DRAFT) ? key.slice(DRAFT.length) : null);
+
+const JOURNAL = 'travelchat:unsent:';
+
+/** `key`: of an outbox's entry. It has no colon. */
+export const journalKeyOf = (scope: string, key: string): string => `${JOURNAL}${scope}:${key}`;
+
+/** Null for what is no entry of a journal. */
+export const scopeOfJournal = (name: string): string | null =>
+  name.startsWith(JOURNAL) ? name.slice(JOURNAL.length, name.lastIndexOf(':')) : null;
 
 export const channelOf = (scope: string): string => `travelchat:${scope}`;

@@ -88,6 +88,14 @@ describe('what people wrote and did not send', () => {
     expect(personOf('ws://chat.test/advisor/', here, 'advisor')).toBeNull();
   });
 
+  it('goes also where the database has not yet got it', async () => {
+    for (const who of [ANN, CARL]) openOutboxStore(environment).note(entry(scopeOf(here, who, 'c1'), 'new'));
+    await forgetUnsent({ type: 'advisor', environment });
+    expect([...storage.items.keys()].filter((key) => key.includes('unsent'))).toEqual([
+      `travelchat:unsent:${scopeOf(here, CARL, 'c1')}:new`,
+    ]);
+  });
+
   it('leaves also a page that is still open, and is not sent by it', async () => {
     const channels = new FakeChannels();
     const site = new Site(ANN, { indexedDB: new IDBFactory(), openChannel: channels.make });

@@ -10,6 +10,7 @@ import {
   Clock,
   FakeChannels,
   FakeLocks,
+  FakeStorage,
   ModelServer,
   Suspension,
   eventually,
@@ -28,6 +29,7 @@ class Origin {
   readonly clock = new Clock();
   readonly server = new ModelServer(this.clock);
   readonly indexedDB = new IDBFactory();
+  readonly localStorage = new FakeStorage();
   readonly locks = new FakeLocks();
   readonly channels = new FakeChannels();
   readonly tabs: Tab[] = [];
@@ -94,6 +96,7 @@ class Tab {
     const env = fakeEnvironment(origin.clock, seeded(1), {
       random: () => 0.999_999,
       indexedDB: origin.indexedDB,
+      localStorage: origin.localStorage,
       locks: origin.locks,
       openChannel: origin.channels.make,
       ...more,
@@ -151,6 +154,49 @@ describe('an outbox', () => {
     await eventually(() => after.stored.length === 3);
     expect(origin.contents).toEqual(['a', 'b', 'c']);
     expect(await kept()).toEqual([]);
+  });
+
+  it('survives a page that goes before its database has answered', async () => {
+    const gone = origin.tab({ indexedDB: { open: () => ({}) } as unknown as IDBFactory, locks: null });
+    for (const key of ['a', 'b', 'c']) gone.outbox.add(key, `text ${key}`);
+    gone.outbox.discard('b');
+    gone.outbox.close();
+    const noted = [...origin.localStorage.items.values()].map((text) => (JSON.parse(text) as OutboxEntry).key);
+    expect(noted, 'at once').toEqual(['a', 'b', 'c']);
+    expect(await kept()).toEqual([]);
+
+    const after = origin.tab();
+    await eventually(() => after.stored.length === 3);
+    expect(origin.contents).toEqual(['text a', 'text b', 'text c']);
+    expect(origin.localStorage.length).toBe(0);
+    expect(await kept()).toEqual([]);
+  });
+
+  it('what was discarded is in no journal', async () => {
+    origin.isHeld = true;
+    const tab = origin.tab({ indexedDB: null });
+    tab.outbox.add('a', 'a');
+    tab.outbox.add('b', 'b');
+    await eventually(() => origin.inFlight === 1);
+    tab.outbox.discard('b');
+    await eventually(() => origin.localStorage.length === 1);
+    origin.release();
+    await eventually(() => origin.localStorage.length === 0);
+    expect(origin.contents).toEqual(['a']);
+  });
+
+  it('what the page may not note is kept as ever, and what others left there does no harm', async () => {
+    const full = Object.assign(new FakeStorage(), {
+      setItem: () => {
+        throw new DOMException('full', 'QuotaExceededError');
+      },
+    });
+    for (const text of ['', '{', 'null', '{"key":1}', '{"key":"x","content":"x","scope":"elsewhere","order":1}'])
+      full.items.set(`travelchat:unsent:${SCOPE}:x${full.length}`, text);
+    const tab = origin.tab({ localStorage: full });
+    for (const key of ['a', 'b']) tab.outbox.add(key, key);
+    await eventually(() => tab.stored.length === 2 && tab.entries.length === 0);
+    expect(origin.contents).toEqual(['a', 'b']);
   });
 
   it('an entry is on disk before it is sent', async () => {
@@ -436,6 +482,44 @@ describe('two tabs', () => {
     // Before its entry goes, the message itself has come: no row vanishes for a moment.
     for (const tab of [one, two])
       expect(tab.stored.map(({ clientMessageId }) => clientMessageId)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('one that finds what the other is just writing neither doubles nor reorders it', async () => {
+    let open = (): void => {};
+    const opened = new Promise<void>((done) => (open = done));
+    // The database of the first answers late.
+    const late = {
+      open: (name: string, version: number) => {
+        const request: Partial<IDBOpenDBRequest> = {};
+        void opened.then(() => {
+          const real = origin.indexedDB.open(name, version);
+          real.onupgradeneeded = (event) => {
+            Object.assign(request, { result: real.result });
+            request.onupgradeneeded?.call(real, event);
+          };
+          real.onsuccess = (event) => {
+            Object.assign(request, { result: real.result });
+            request.onsuccess?.call(real, event);
+          };
+        });
+        return request as IDBOpenDBRequest;
+      },
+    };
+    origin.isHeld = true;
+    const one = origin.tab({ indexedDB: late as unknown as IDBFactory });
+    for (const key of ['a', 'b', 'c']) one.outbox.add(key, key);
+    const two = origin.tab();
+    await eventually(() => origin.inFlight === 1);
+    expect(two.keys).toEqual(['a', 'b', 'c']);
+    open();
+    await eventually(() => one.entries.every(({ order }) => order > 0));
+    expect(await kept()).toEqual(['a', 'b', 'c']);
+    origin.release();
+    await eventually(() => one.entries.length === 0 && two.entries.length === 0);
+    expect(origin.contents).toEqual(['a', 'b', 'c']);
+    expect(origin.requests).toBe(3);
+    expect(origin.localStorage.length).toBe(0);
+    expect(await kept()).toEqual([]);
   });
 
   it('one that closes leaves its entries to the other', async () => {
