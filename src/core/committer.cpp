@@ -43,6 +43,24 @@ error_code Committer::push(std::unique_ptr<Job>& job) {
   return {};
 }
 
+error_code Committer::push(Jobs& jobs) {
+  bool wake = false;
+  std::size_t taken = 0;
+  error_code refused;
+  {
+    const std::lock_guard lock(mutex_);
+    const std::size_t used = queue_.size() + postponed_count_;
+    taken = stopping_ ? 0 : std::min(jobs.size(), max_queue_ - std::min(max_queue_, used));
+    if (taken < jobs.size()) refused = stopping_ ? errc::closed : errc::overloaded;
+    const auto end = jobs.begin() + static_cast<std::ptrdiff_t>(taken);
+    queue_.insert(queue_.end(), std::make_move_iterator(jobs.begin()), std::make_move_iterator(end));
+    wake = taken > 0 && std::exchange(waiting_, false);
+  }
+  if (wake) wake_.notify_one();
+  jobs.erase(jobs.begin(), jobs.begin() + static_cast<std::ptrdiff_t>(taken));
+  return refused;
+}
+
 void Committer::stop() {
   {
     const std::lock_guard lock(mutex_);

@@ -44,6 +44,8 @@ class Committer {
 
   // Any thread. `errc::overloaded`: the queue is full; `errc::closed`: stopped. Then `job` is still the caller's.
   error_code push(std::unique_ptr<Job>& job);
+  // As many of them as there is room for, in order; the others stay in `jobs`, and the reason is returned.
+  error_code push(std::vector<std::unique_ptr<Job>>& jobs);
   // Carries out what is queued, then joins. Any thread but its own.
   void stop();
   std::size_t queued() const;

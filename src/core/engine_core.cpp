@@ -142,6 +142,7 @@ EngineCore::EngineCore(std::unique_ptr<Storage> storage, EngineOptions options, 
       readers_(std::max<std::size_t>(options.readers, 1), options.max_queued_reads),
       lookups_(1, options.max_queued_reads) {
   const std::size_t count = default_shards(options_.shards);
+  rounds_ = std::vector<Round>(count);
   const Shard::Options shard_options{options_.max_replay_backlog,        options_.typing_timeout,
                                      options_.credential_check_interval, options_.poll_interval,
                                      options_.poll_interval_down,        make_uuid(utc_now())};
@@ -247,7 +248,8 @@ void EngineCore::close() {
   if (active_calls_.ended()) return;
   // From here on only the engine's own threads post to the shards and pools that end below.
   active_calls_.end();
-  // Accepted operations are still answered: the shards, which run the handlers, end last.
+  // Accepted operations are still carried out and answered: the shards, which run the handlers, end last.
+  for (std::size_t i = 0; i < shards_.size(); ++i) hand_over(i);
   committer_->stop();
   readers_.pool.join();
   lookups_.pool.join();
@@ -277,6 +279,46 @@ asio::any_io_executor EngineCore::executor_or_own(const asio::any_io_executor& w
     return asio::system_executor();
   }
   return shards_.front()->context().get_executor();
+}
+
+void EngineCore::enqueue(std::unique_ptr<Job> job) {
+  Shard* const here = Shard::running_here();
+  const auto own =
+      std::find_if(shards_.begin(), shards_.end(), [here](const auto& shard) { return shard.get() == here; });
+  if (own == shards_.end() || here->is_stopping()) {
+    if (const error_code refused = committer_->push(job)) refuse(std::move(job), refused);
+    return;
+  }
+  const auto index = static_cast<std::size_t>(own - shards_.begin());
+  Round& round = rounds_[index];
+  bool is_first = false;
+  {
+    const std::lock_guard lock(round.mutex);
+    round.writes.push_back(std::move(job));
+    is_first = round.writes.size() == 1;
+  }
+  if (is_first) asio::post(here->context(), [this, index] { hand_over(index); });
+}
+
+void EngineCore::hand_over(std::size_t shard) {
+  Round& round = rounds_[shard];
+  std::vector<std::unique_ptr<Job>> refused;
+  error_code reason;
+  {
+    const std::lock_guard lock(round.mutex);
+    if (round.writes.empty()) return;
+    reason = committer_->push(round.writes);
+    if (reason) refused.swap(round.writes);
+  }
+  for (auto& job : refused) refuse(std::move(job), reason);
+}
+
+void EngineCore::refuse(std::unique_ptr<Job> job, error_code reason) {
+  std::unique_ptr<EngineJob> refused(static_cast<EngineJob*>(job.release()));
+  const ActiveCalls::Call call(active_calls_);
+  const asio::any_io_executor executor = executor_or_own(refused->executor(), call);
+  asio::post(executor,
+             [refused = std::move(refused), reason]() mutable { refused->complete(result<Written>(reason)); });
 }
 
 void EngineCore::settle(std::vector<std::unique_ptr<Job>> jobs, error_code failed,

@@ -195,6 +195,11 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   void join(Completion<Subscription> completion, Listening listening, std::size_t shard);
   void end_credentials_here(const std::vector<Sha256Digest>& digests);
   void tell_others_ended(const std::vector<Sha256Digest>& digests);
+  // Gives it to the committer: at once, or on a shard's thread once the handlers that are ready now have run, so that
+  // what many clients wrote at the same time becomes one transaction, and one wake-up.
+  void enqueue(std::unique_ptr<Job> job);
+  void hand_over(std::size_t shard);
+  void refuse(std::unique_ptr<Job> job, error_code reason);
   void settle(std::vector<std::unique_ptr<Job>> jobs, error_code failed, std::vector<result<Written>>& results);
   void publish_to_others(Publication& publication);
   void publish_row(ConversationSummary row);
@@ -218,6 +223,12 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   ReaderLane readers_;
   ReaderLane lookups_;
   std::unique_ptr<Committer> committer_;
+  // Writes of one round of a shard's loop, until they are handed over: by the shard, or by `close`.
+  struct Round {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Job>> writes;
+  };
+  std::vector<Round> rounds_;  // by shard
   std::optional<boost::asio::steady_timer> sweep_timer_;
   std::optional<boost::asio::steady_timer> prune_timer_;
   std::mutex epoch_mutex_;
@@ -251,19 +262,13 @@ void EngineCore::write(Completion<T> completion, Write command, Answer answer) {
       }
     }
     const boost::asio::any_io_executor& executor() const noexcept override { return waiting_.executor; }
-    Completion<T> take() { return std::move(waiting_); }
 
    private:
     Completion<T> waiting_;
     Answer answer_;
   };
 
-  auto waiting = std::make_unique<WaitingJob>(std::move(completion), std::move(command), std::move(answer));
-  WaitingJob* const kept = waiting.get();
-  std::unique_ptr<Job> job = std::move(waiting);
-  if (const error_code refused = committer_->push(job)) {
-    finish<T>(kept->take(), error<T>(refused));
-  }
+  enqueue(std::make_unique<WaitingJob>(std::move(completion), std::move(command), std::move(answer)));
 }
 
 }  // namespace travelchat::detail

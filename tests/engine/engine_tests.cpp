@@ -196,6 +196,46 @@ TEST_CASE("a full queue refuses further writes and loses none that it took") {
   REQUIRE(f.engine.stats().commits == 3);
 }
 
+// Writes all of it from one handler on the engine's own thread, as a server's handlers do.
+std::vector<std::future<result<Sent>>> send_in_one_round(Running& f, const Uuid& conversation, int count) {
+  std::promise<std::vector<std::future<result<Sent>>>> sent;
+  f.engine.async_ping([&](result<bool>) {
+    std::vector<std::future<result<Sent>>> answers;
+    for (int i = 0; i < count; ++i)
+      answers.push_back(f.engine.async_send(client, draft(conversation, std::to_string(i)), use_future));
+    sent.set_value(std::move(answers));
+  });
+  return get(sent.get_future());
+}
+
+TEST_CASE("what a thread of the engine is asked to write in one round of its loop is one transaction, in order") {
+  Running f;
+  const Uuid conversation = f.open();
+  const std::uint64_t before = f.engine.stats().commits;
+  for (auto& answer : send_in_one_round(f, conversation, 20)) REQUIRE(get(std::move(answer)).has_value());
+  CHECK(f.engine.stats().commits == before + 1);
+  const std::vector<Message> messages = f.messages(conversation);
+  REQUIRE(messages.size() == 20);
+  for (std::size_t i = 0; i < messages.size(); ++i) CHECK(messages[i].content == std::to_string(i));
+}
+
+TEST_CASE("of one round, what the queue has no room for is refused, and the rest stored") {
+  EngineOptions options;
+  options.max_queued_writes = 3;
+  Running f(options);
+  const Uuid conversation = f.open();
+  std::vector<std::future<result<Sent>>> answers = send_in_one_round(f, conversation, 5);
+  for (std::size_t i = 0; i < 5; ++i) {
+    const result<Sent> answer = get(std::move(answers[i]));
+    if (i < 3) {
+      CHECK(answer.has_value());
+    } else {
+      CHECK(code_of(answer.error()) == errc::overloaded);
+    }
+  }
+  CHECK(f.messages(conversation).size() == 3);
+}
+
 TEST_CASE("a failed transaction fails every write of it and nobody hears of them") {
   auto owned = std::make_unique<Gate>();
   Gate& gate = *owned;

@@ -65,6 +65,29 @@ TEST_CASE("subscriptions type and go while their engine is destroyed") {
   }
 }
 
+TEST_CASE("what a thread of the engine has accepted before the engine closes is stored") {
+  for (int round = 0; round < 20; ++round) {
+    Running f;
+    const Uuid conversation = f.open();
+    std::promise<void> asked;
+    std::latch closing(1);
+    std::vector<std::future<result<Sent>>> answers;
+    f.engine.async_ping([&](result<bool>) {
+      for (int i = 0; i < 3; ++i)
+        answers.push_back(f.engine.async_send(client, draft(conversation, std::to_string(i)), use_future));
+      asked.set_value();
+      // The round is not over yet.
+      closing.wait();
+    });
+    get(asked.get_future());
+    std::thread closes([&] { f.engine.close(); });
+    std::this_thread::yield();
+    closing.count_down();
+    closes.join();
+    for (auto& answer : answers) CHECK(get(std::move(answer)).has_value());
+  }
+}
+
 TEST_CASE("whatever is begun while an engine closes is answered") {
   for (int round = 0; round < 50; ++round) {
     Running f;
