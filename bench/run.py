@@ -10,6 +10,7 @@ be measured again without the others. What each repetition gave is in build/benc
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -324,6 +325,12 @@ class Bench:
         if scenario.program:
             command = scenario.program + (scenario.check if self.options.check else [])
             return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        with self.running(scenario, entry) as measure:
+            return measure()
+
+    @contextlib.contextmanager
+    def running(self, scenario, entry):
+        """The entry's server while it runs: a function that measures it once."""
         place = Place(self.options.server_core, self.data_root, demo_clients=max(20, self.rooms(scenario)))
         with entry.server(place) as server, \
                 tempfile.NamedTemporaryFile("w", dir=self.data_root, suffix=".plan") as plan:
@@ -331,12 +338,16 @@ class Bench:
             plan.write(server.plan(self.rooms(scenario)))
             plan.flush()
             command = self.load_command(plan.name, scenario, entry.extra)
-            if scenario.measures_memory:
-                return self.measure_memory(server, command, at_start, self.rooms(scenario) * 5)
-            try:
-                return self.measure_load(server, command, self.options.seconds * scenario.lasts)
-            except RuntimeError as error:
-                raise RuntimeError(f"{entry.label}, {scenario.name}: {error}\n{server.errors()}") from error
+
+            def measure():
+                if scenario.measures_memory:
+                    return self.measure_memory(server, command, at_start, self.rooms(scenario) * 5)
+                try:
+                    return self.measure_load(server, command, self.options.seconds * scenario.lasts)
+                except RuntimeError as error:
+                    raise RuntimeError(f"{entry.label}, {scenario.name}: {error}\n{server.errors()}") from error
+
+            yield measure
 
     def measure_load(self, server, command, seconds):
         cpu = {}
@@ -406,17 +417,25 @@ class Bench:
     def run(self, scenario):
         """Results by entry label, one of each repetition."""
         results = {entry.label: [] for entry in scenario.entries}
-        for repetition in range(self.options.repetitions):
-            # Another one goes first each time, so that no server is always the one after another.
-            shift = repetition % len(scenario.entries)
-            for entry in scenario.entries[shift:] + scenario.entries[:shift]:
-                print(f"  {scenario.name} {repetition + 1}/{self.options.repetitions}: {entry.label} … ", end="",
-                      file=sys.stderr, flush=True)
-                result = self.run_once(scenario, entry)
-                results[entry.label].append(result)
-                print(", ".join(f"{f.title} {show(f.read(result), f.unit)}" for f in scenario.figures) +
-                      (f", load {result['loadBusy']:.0%} busy" if "loadBusy" in result else ""), file=sys.stderr,
-                      flush=True)
+        with contextlib.ExitStack() as stack:
+            measures = {}
+            # Two versions of one server: both stay up, so that their measurements follow each other within seconds. A
+            # machine's own ups and downs are slower than that, and larger than what is to be seen.
+            if self.options.before and not scenario.measures_memory:
+                measures = {entry.label: stack.enter_context(self.running(scenario, entry))
+                            for entry in scenario.entries}
+            for repetition in range(self.options.repetitions):
+                # Another one goes first each time, so that no server is always the one after another.
+                shift = repetition % len(scenario.entries)
+                for entry in scenario.entries[shift:] + scenario.entries[:shift]:
+                    print(f"  {scenario.name} {repetition + 1}/{self.options.repetitions}: {entry.label} … ", end="",
+                          file=sys.stderr, flush=True)
+                    measure = measures.get(entry.label)
+                    result = measure() if measure else self.run_once(scenario, entry)
+                    results[entry.label].append(result)
+                    print(", ".join(f"{f.title} {show(f.read(result), f.unit)}" for f in scenario.figures) +
+                          (f", load {result['loadBusy']:.0%} busy" if "loadBusy" in result else ""),
+                          file=sys.stderr, flush=True)
         return results
 
 
