@@ -433,6 +433,9 @@ class ChatEngine {
   }
   EngineStats stats() const noexcept;
   BackplaneState backplane_state() const noexcept;
+  // Whether others write to the storage as well: further nodes, or other programs (`Storage::has_other_writers`). Then
+  // `SubscribeOptions::known` must have the revision that the storage has. Constant.
+  bool has_other_writers() const noexcept;
   const Log& log() const noexcept;
 
  private:

@@ -475,11 +475,17 @@ void EngineCore::join_conversation(Completion<Subscription> completion, Listenin
     listening.known = conversation;
     return join(std::move(completion), std::move(listening), index);
   }
+  Participant listener = listening.listener;  // before `listening` is moved from, in whichever order that happens
   read_for_shard<Conversation>(
       index,
-      [listener = listening.listener, conversation](Storage& storage) -> result<Conversation> {
+      [listener = std::move(listener), conversation](Storage& storage) -> result<Conversation> {
         if (const error_code refused = check_access(storage, listener, conversation)) return refused;
-        return conversation;
+        // Read anew: its room, which said whose it is, may be gone by now, and a new one begins to tell at this
+        // revision.
+        auto found = storage.find_conversation(conversation.id);
+        if (!found) return found.error();
+        if (!*found) return errc::not_found;
+        return std::move(**found);
       },
       [this, self = shared_from_this(), completion = std::move(completion), listening = std::move(listening),
        index](result<Conversation> allowed) mutable {

@@ -69,6 +69,7 @@ class EngineCore final : public std::enable_shared_from_this<EngineCore>, privat
   Shard& shard(std::size_t index) noexcept { return *shards_[index]; }
   EngineStats stats() const noexcept;
   BackplaneState backplane_state() const noexcept;
+  bool has_other_writers() const noexcept { return backplane_ != nullptr; }
 
   // Completes later, through the handler's executor.
   template <class T>

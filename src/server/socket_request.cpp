@@ -103,9 +103,9 @@ DetachedTask admit_inbox(ChatLoop& loop, SocketRequest request) {
     refuse(loop, std::move(request.upgrade), errc::rate_limited);
     co_return;
   }
-  // Where other nodes write, the list is read before the handshake is answered, as a conversation's revision is.
+  // Where others write, the list is read before the handshake is answered, as a conversation's revision is.
   InboxOptions listening;
-  if (loop.server().engine().backplane_state() != BackplaneState::none) {
+  if (loop.server().engine().has_other_writers()) {
     auto list = co_await ask_engine<std::vector<ConversationSummary>>(loop, [&](auto handler) {
       loop.server().engine().async_list_conversations({(*advisor)->org_id, std::nullopt, {}}, std::move(handler));
     });
@@ -177,9 +177,10 @@ DetachedTask admit_chat(ChatLoop& loop, SocketRequest request) {
     refuse(loop, std::move(request.upgrade), errc::rate_limited);
     co_return;
   }
-  // For an advisor, the conversation is read to check the claim; a client's token has the answer. Where other nodes
-  // write, its revision is read in any case before the handshake is answered, so that no event is missed in between.
-  if (participant.role == Role::advisor || server.engine().backplane_state() != BackplaneState::none) {
+  // For an advisor, the conversation is read to check the claim; a client's token has the answer. Where others write,
+  // its revision is read in any case, since it is where a new room begins to tell, and before the handshake is
+  // answered, so that no event is missed in between.
+  if (participant.role == Role::advisor || server.engine().has_other_writers()) {
     auto conversation = co_await ask_engine<Conversation>(loop, [&](auto handler) {
       server.engine().async_find_conversation(claim->conversation_id, std::move(handler));
     });

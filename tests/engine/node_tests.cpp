@@ -596,6 +596,30 @@ TEST_CASE("without a backplane, too, listeners get what others write to the stor
   }
 }
 
+class WithFurtherClient final : public WithOtherWriters {
+ public:
+  using WithOtherWriters::WithOtherWriters;
+  result<std::vector<Member>> list_members(const Uuid&) override {
+    before_members();
+    return std::vector<Member>{{Role::client, "client-1", {}, 0, 0}, {Role::client, "client-2", {}, 0, 0}};
+  }
+  std::function<void()> before_members = [] {};
+};
+
+TEST_CASE("a listener whose room ends while its access is looked up hears only what comes from then on") {
+  auto owned = std::make_unique<WithFurtherClient>(std::shared_ptr<Storage>(make_memory_storage()));
+  WithFurtherClient& storage = *owned;
+  Running f(without_polling(), std::move(owned));
+  const Uuid conversation = f.open();
+  f.send(advisor, draft(conversation, "before")).value();
+  Subscription first = f.subscribe(advisor, conversation, std::make_shared<Recorder>());
+  storage.before_members = [&] { first.reset(); };
+  const auto listener = std::make_shared<Recorder>();
+  const Subscription second = f.subscribe(Participant("org-1", Role::client, "client-2"), conversation, listener);
+  f.send(advisor, draft(conversation, "after")).value();
+  CHECK(revisions(listener->wait_for_rev(2)) == std::vector<std::uint64_t>{2});
+}
+
 TEST_CASE("without a backplane, too, a listener goes with a token that others have ended in the storage") {
   EngineOptions options = without_polling();
   options.credential_check_interval = 20ms;

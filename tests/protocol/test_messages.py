@@ -331,6 +331,16 @@ async def advisor_says_many(room: Room, count: int) -> None:
     await asyncio.gather(*(write() for _ in range(20)))
 
 
+@pytest.mark.nodes
+@pytest.mark.host
+def test_the_first_to_listen_hears_nothing_of_what_was_there_before(room: Room):
+    for content in ("before", "also before"):
+        room.client_says(content)
+    room.advisor_says("and this")
+    with room.client_listens() as client:
+        room.hears_nothing_more(client)
+
+
 def test_since_is_refused_when_one_rev_has_more_messages_than_a_page_can_hold(lab: Lab):
     room = lab.room(keep=True)
     room.client.post(f"{room.path}/read/client").ok()
