@@ -672,6 +672,7 @@ def parse_options():
         options.seconds = 0.3 if options.check else 3 if options.quick else 10
     if options.warmup is None:
         options.warmup = 0.1 if options.check else 1 if options.quick else 2
+    options.build = options.build.resolve()
     if options.before:
         options.before = options.before.resolve()
     options.keeps = options.output is None and not brief and not options.before
