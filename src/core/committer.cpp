@@ -31,16 +31,11 @@ Committer::~Committer() {
 }
 
 error_code Committer::push(std::unique_ptr<Job>& job) {
-  bool wake = false;
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopping_) return errc::closed;
-    if (queue_.size() + postponed_count_ >= max_queue_) return errc::overloaded;
-    queue_.push_back(std::move(job));
-    wake = std::exchange(waiting_, false);
-  }
-  if (wake) wake_.notify_one();
-  return {};
+  Jobs one;
+  one.push_back(std::move(job));
+  const error_code refused = push(one);
+  if (refused) job = std::move(one.front());
+  return refused;
 }
 
 error_code Committer::push(Jobs& jobs) {

@@ -97,6 +97,7 @@ void ChatEngine::refresh(const Uuid& conversation_id) {
 BackplaneState ChatEngine::backplane_state() const noexcept {
   return core_->backplane_state();
 }
+
 bool ChatEngine::has_other_writers() const noexcept {
   return core_->has_other_writers();
 }

@@ -1,7 +1,7 @@
 // Entries on their way to the outbox's database, in localStorage, which is written at once: a page may be closed or
 // reloaded in the moment that somebody presses Send, and the database takes a few milliseconds, or seconds on a slow disk.
 //
-// Another page of the origin may read an entry before its writer has dropped it. So whoever moves entries to the database
+// Another page of the origin may read an entry before its writer has taken it away. So whoever moves entries to the database
 // does it by their keys.
 import type { Environment } from './environment';
 import type { OutboxEntry } from './outbox_entry';

@@ -1,5 +1,5 @@
-// The names under which a browser keeps each person's outbox, its journal and the draft of a conversation. Each contains a scope, which is
-// the server, the person and the conversation.
+// The names under which a browser keeps each person's outbox, its journal and the draft of a conversation. Each contains
+// a scope, which is the server, the person and the conversation.
 import type { Participant } from './types';
 
 /** Of the sockets, from that of the requests: '' is the page's own, '/chat' a path there. */
